@@ -1,0 +1,56 @@
+# Every target installs what it needs; all local state lives under .sluice/ and the environment under .venv/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_CACHE_DIR ?= $(CURDIR)/.sluice/cache/uv
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock demo up down test check bench chaos new-provider clean
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"; }
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed ## create .venv from the lock
+
+lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --group dev \
+		pyproject.toml --output-file requirements.lock
+
+demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it, GITHUB_TOKEN= REPO= for your own
+	@$(BIN)/python -m libs.cli demo
+
+up: install ## start the embedded stack and the four services (SANDBOX=1 adds the stand-ins)
+	@$(BIN)/python -m libs.cli up
+
+down: install ## stop what `make up` started
+	@$(BIN)/python -m libs.cli down
+
+test: install ## unit, contract, integration, end-to-end and chaos suites on the embedded stack
+	@$(BIN)/python -m tests.support.suites unit contract integration e2e chaos
+
+check: install ## ruff, mypy strict, house tests, generated documents fresh
+	@$(BIN)/ruff format --check --quiet libs services tests
+	@$(BIN)/ruff check --quiet libs services tests
+	@$(BIN)/mypy
+	@$(BIN)/python -m libs.common.events.documents --check
+	@$(BIN)/python -m pytest tests/unit/house -p no:randomly
+
+bench: install ## print every figure beside its anchor
+	@$(BIN)/python -m tests.bench
+
+chaos: install ## the long fault runs (CI sizes run in `make test`)
+	@SLUICE_CHAOS=long $(BIN)/python -m tests.support.suites chaos
+
+new-provider: install ## copy the provider template: make new-provider NAME=linear
+	@$(BIN)/python -m libs.cli new-provider "$(NAME)"
+
+clean: ## remove the environment and all local state
+	@if [ -x $(BIN)/python ] && [ -d .sluice/run ]; then $(BIN)/python -m libs.cli down; fi
+	@rm -rf $(VENV) .sluice

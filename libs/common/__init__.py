@@ -1,0 +1,1 @@
+"""The kernel: what every service trusts; no vendor's name appears here."""

@@ -1,0 +1,1 @@
+"""Transactions, roles, row-level security, leases and migrations."""

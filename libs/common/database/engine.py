@@ -1,0 +1,96 @@
+"""Two pools a service, from the first day: the app role bound to a workspace, the worker role on the queues."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from libs.common.database.transaction import Transaction
+from libs.common.errors import DependencyDown
+
+LIMITS = {
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    "transaction_timeout": "60s",  # a forgotten transaction would hold back vacuum and the feed (RELIABILITY L06)
+    "idle_in_transaction_session_timeout": "15s",
+}
+_IDENTIFIER = re.compile(r"[a-z_]+")
+
+
+class Database:
+    """Opens transactions; none is ever held across a call to a provider."""
+
+    def __init__(self, service: str, *, app_url: str, worker_url: str, app_pool: int = 10, worker_pool: int = 6) -> None:
+        self.service = service
+        self.outbox_written = asyncio.Event()
+        self._app = _engine(service, app_url, app_pool)
+        self._worker = _engine(service, worker_url, worker_pool)
+
+    @asynccontextmanager
+    async def transaction(self, workspace: str) -> AsyncIterator[Transaction]:
+        """Commits on success, rolls back on error; sees and writes the rows of `workspace` only."""
+        async with self._open(self._app, workspace) as tx:
+            await tx.execute("SELECT set_config('app.workspace', :workspace, true)", workspace=workspace)
+            yield tx
+
+    @asynccontextmanager
+    async def queue(self) -> AsyncIterator[Transaction]:
+        """A transaction of the worker role: the named queue tables of every workspace."""
+        async with self._open(self._worker, None) as tx:
+            yield tx
+
+    async def locate(self, table: str, row_id: str) -> str | None:
+        """The workspace of a row, found by id alone; None when there is no such row."""
+        if not _IDENTIFIER.fullmatch(table):
+            raise ValueError(f"not a table name: {table}")
+        async with self.queue() as tx:
+            found = await tx.fetch_value(f"SELECT locate_{table}(:row_id)", row_id=row_id)  # noqa: S608 - checked above
+        return None if found is None else str(found)
+
+    async def ready(self) -> bool:
+        try:
+            async with asyncio.timeout(2), self.queue() as tx:
+                return bool(await tx.fetch_value("SELECT true"))
+        except (DependencyDown, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        await self._app.dispose()
+        await self._worker.dispose()
+
+    @asynccontextmanager
+    async def _open(self, engine: AsyncEngine, workspace: str | None) -> AsyncIterator[Transaction]:
+        try:
+            async with engine.begin() as connection:
+                tx = Transaction(connection, workspace=workspace, service=self.service)
+                yield tx
+        except (OperationalError, InterfaceError, PoolTimeout, asyncpg.PostgresConnectionError, ConnectionError) as error:
+            raise DependencyDown("Postgres is away") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DependencyDown("Postgres is away") from error
+            raise
+        if tx.emitted:
+            self.outbox_written.set()
+
+
+def _engine(service: str, url: str, size: int) -> AsyncEngine:
+    settings = {**LIMITS, "search_path": f"{service},public", "application_name": f"sluice-{service}", "jit": "off"}
+    arguments: dict[str, Any] = {"server_settings": settings, "timeout": 5}
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=arguments,
+    )

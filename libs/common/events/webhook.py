@@ -1,0 +1,43 @@
+"""Facts about deliveries and provider subscriptions, told by webhooks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from libs.common.events.event import Event
+
+
+class Hint(msgspec.Struct, frozen=True, kw_only=True):
+    """Look again at this: `keys` are external keys in a resource; empty keys mean the whole stream."""
+
+    resource_external_id: str
+    stream: str
+    keys: tuple[str, ...] = ()
+
+
+class WebhookReceived(Event, frozen=True, kw_only=True):
+    """A verified, stored delivery; it only says "look again"."""
+
+    key_field: ClassVar[str] = "integration_id"
+    integration_id: str
+    delivery_id: str
+    provider: str
+    event: str
+    hints: tuple[Hint, ...]
+    received_at: datetime
+
+
+class WebhookSubscriptionChanged(Event, frozen=True, kw_only=True):
+    """Health of an integration's hooks in absolute values with a version."""
+
+    key_field: ClassVar[str] = "integration_id"
+    integration_id: str
+    version: int
+    state: Literal["none", "registering", "active", "manual", "failing", "removed"]
+    subscriptions: int = 0
+    last_delivery_at: datetime | None = None
+    expires_at: datetime | None = None
+    detail: str = ""

@@ -1,0 +1,1 @@
+"""The HTTP edge that every service serves, and the one client that calls out."""

@@ -1,0 +1,151 @@
+"""Which addresses may be called: global unicast only, judged on the resolved IP, at the moment of connecting.
+
+Python's own `is_global` answers True for multicast, NAT64, 6to4 and ::127.0.0.1 (RELIABILITY A19), so the networks are
+written out here. An IPv4 address inside an IPv6 one (mapped) is judged as IPv4; the tunnel forms (NAT64, 6to4, Teredo,
+compatible) lead to an IPv4 host that nobody checked, and are refused whatever they hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import httpcore
+
+from libs.common.errors import InvalidInput
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+REFUSED_V4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/3",
+    )
+)
+GLOBAL_V6 = IPv6Network("2000::/3")
+REFUSED_V6 = tuple(
+    IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarking
+        "2001:db8::/32",
+        "2002::/16",  # 6to4
+        "2620:4f:8000::/48",
+        "3ffe::/16",
+        "3fff::/20",
+    )
+)
+
+
+class AddressRefused(InvalidInput):
+    code = "address_refused"
+    title = "This address may not be called"
+
+
+def is_public(address: str) -> bool:
+    """True for a global unicast address in its plain text form; a zone id makes it local."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address) and ip.scope_id is not None:
+        return False
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if isinstance(ip, IPv4Address):
+        return ip.is_global and not any(ip in network for network in REFUSED_V4)
+    return ip in GLOBAL_V6 and ip.is_global and not any(ip in network for network in REFUSED_V6)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Every address of the name, in the system's order."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(answer[4][0]) for answer in found))
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Resolves, judges every answer, and connects to an address that was judged: a second lookup never happens.
+
+    One private answer among public ones refuses the name. `allowed` holds exact "host:port" as written in the URL.
+    """
+
+    def __init__(self, allowed: Collection[str], resolver: Resolver = resolve) -> None:
+        self._allowed = frozenset(text.lower() for text in allowed)
+        self._resolver = resolver
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._judged(host, port)
+                return await self._first(addresses, port, local_address, socket_options)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("no connection in time") from None
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore's
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        raise AddressRefused
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+    async def _judged(self, host: str, port: int) -> Sequence[str]:
+        try:
+            addresses = await self._resolver(host, port)
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError("the name does not resolve") from None
+        if not addresses:
+            raise httpcore.ConnectError("the name has no address")
+        if endpoint(host, port) not in self._allowed and not all(is_public(address) for address in addresses):
+            raise AddressRefused
+        return addresses
+
+    async def _first(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        options = None if socket_options is None else list(socket_options)
+        for address in addresses[:-1]:
+            try:
+                return await self._backend.connect_tcp(address, port, 5.0, local_address, options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._backend.connect_tcp(addresses[-1], port, None, local_address, options)
+
+
+def endpoint(host: str, port: int) -> str:
+    """`host:port` the way ALLOWED_PRIVATE_ENDPOINTS writes it; IPv6 in brackets."""
+    bare = host.lower().strip("[]")
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"

@@ -1,0 +1,163 @@
+"""The HTTP side of every service is made here, so that errors, authentication and headers are the same everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from litestar import Litestar, Request, Response, get
+from litestar.config.cors import CORSConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from libs.common.errors import Forbidden, InvalidInput, SluiceError
+from libs.common.http.answers import on_bug, on_http_exception, on_sluice_error
+from libs.common.http.edge import EdgeApp, route_of
+from libs.common.http.health import Health
+from libs.common.http.requests import StrictRequest
+from libs.common.security.callers import INTERNAL, CallerResolver, Principal, resolve_caller
+from libs.common.settings import CommonSettings
+from libs.common.telemetry.metrics import CONTENT_TYPE, render
+
+Ready = Callable[[], Awaitable[dict[str, bool]]]
+Hook = Callable[[], Awaitable[None]]
+
+READY_SECONDS = 3.0
+ALLOWED_HEADERS = ["authorization", "content-type", "idempotency-key", "last-event-id", "traceparent", "x-request-id"]
+EXPOSED_HEADERS = ["etag", "location", "retry-after", "x-request-id"]
+METHODS: Any = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]
+
+
+def create_http(
+    name: str,
+    route_handlers: Sequence[ControllerRouterHandler],
+    dependencies: Mapping[str, object],
+    settings: CommonSettings,
+    resolver: CallerResolver,
+    ready: Ready,
+    on_startup: Sequence[Hook] = (),
+    on_shutdown: Sequence[Hook] = (),
+    max_body: int = 2_000_000,
+) -> Litestar:
+    """`dependencies` are values (or Provide) that handlers ask for by name; `principal` is always among them.
+
+    Every route needs a bearer unless it says `opt={"anonymous": True}`; /internal/ is for service tokens alone.
+    The supervisor's Health is at `app.state.health`.
+    """
+    health = Health()
+    return EdgeApp(
+        route_handlers=[*route_handlers, *_operations(name, ready, health)],
+        dependencies={**_provided(dependencies), "principal": Provide(_principal)},
+        guards=[_guard],
+        exception_handlers={
+            SluiceError: on_sluice_error,
+            HTTPException: on_http_exception,
+            Exception: on_bug,
+        },
+        request_class=StrictRequest,
+        request_max_body_size=max_body,
+        cors_config=_cors(settings),
+        openapi_config=_openapi(name),
+        logging_config=None,
+        state=State({"health": health, "resolver": resolver}),
+        on_startup=list(on_startup),
+        on_shutdown=list(on_shutdown),
+    )
+
+
+async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Runs before any argument is read: an unknown caller learns nothing about bodies and parameters."""
+    scope = connection.scope
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise InvalidInput("the address holds U+0000", pointer="/")
+    route = route_of(scope)
+    if handler.opt.get("anonymous") or route.startswith("/schema") or scope.get("method") == "OPTIONS":
+        return
+    principal = await _resolve(connection)
+    if route.startswith("/internal/"):
+        principal.require(INTERNAL)
+    elif principal.method == "service":
+        raise Forbidden
+
+
+async def _principal(request: Request[Any, Any, Any]) -> Principal:
+    return await _resolve(request)
+
+
+async def _resolve(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
+    kept = connection.scope["state"].get("principal")
+    if isinstance(kept, Principal):
+        return kept
+    found = await resolve_caller(connection.app.state.resolver, connection.headers.get("authorization"))
+    connection.scope["state"]["principal"] = found
+    return found
+
+
+def _provided(dependencies: Mapping[str, object]) -> dict[str, Provide]:
+    return {name: value if isinstance(value, Provide) else _constant(value) for name, value in dependencies.items()}
+
+
+def _constant(value: object) -> Provide:
+    def give() -> Any:
+        return value
+
+    return Provide(give, sync_to_thread=False, use_cache=True)
+
+
+def _operations(name: str, ready: Ready, health: Health) -> list[ControllerRouterHandler]:
+    @get("/healthz", opt={"anonymous": True}, tags=["operations"], name="healthz")
+    async def healthz() -> dict[str, str]:
+        return {"service": name, "status": "alive"}
+
+    @get("/readyz", opt={"anonymous": True}, tags=["operations"], name="readyz")
+    async def readyz() -> Response[dict[str, object]]:
+        checks = health.as_dict() | await _checked(ready)
+        up = all(checks.values())
+        return Response({"service": name, "ready": up, "checks": checks}, status_code=200 if up else 503)
+
+    @get("/metrics", opt={"anonymous": True}, tags=["operations"], name="metrics", media_type=CONTENT_TYPE)
+    async def metrics() -> bytes:
+        return render()
+
+    return [healthz, readyz, metrics]
+
+
+async def _checked(ready: Ready) -> dict[str, bool]:
+    """A check that fails or hangs is a "no", not an error page."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await ready()
+    except (SluiceError, TimeoutError, OSError):
+        return {"checks": False}
+
+
+def _cors(settings: CommonSettings) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(settings.cors_allowed_origins),
+        allow_methods=METHODS,
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+        allow_credentials=False,
+        max_age=600,
+    )
+
+
+def _openapi(name: str) -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", description="An API key or a client token.")
+    return OpenAPIConfig(
+        title=f"Sluice {name}",
+        version="1",
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        components=Components(security_schemes={"bearer": bearer}),
+        security=[{"bearer": []}],
+        use_handler_docstrings=True,
+    )

@@ -1,0 +1,45 @@
+"""The shape of JSON at the HTTP edge: camelCase outside, snake_case inside, unknown fields refused, opaque cursors."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from libs.common.errors import InvalidInput
+
+T = TypeVar("T")
+LONGEST_CURSOR = 2048
+
+
+class Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Every body that comes in or goes out is one of these."""
+
+
+class Page(msgspec.Struct, Generic[T], rename="camel", kw_only=True):
+    """`next_cursor` None is the end."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class InvalidCursor(InvalidInput):
+    code = "invalid_cursor"
+    title = "This cursor is not one of ours; start without one"
+
+
+def encode_cursor(position: Any) -> str:
+    """Opaque to the caller; holds nothing that the caller could not read in the page itself."""
+    return urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, kind: type[T]) -> T:
+    """Raises InvalidCursor (422, pointer /cursor) for anything that `encode_cursor` did not make for this kind."""
+    if len(text) > LONGEST_CURSOR:
+        raise InvalidCursor(pointer="/cursor")
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, RecursionError):
+        raise InvalidCursor(pointer="/cursor") from None

@@ -1,0 +1,1 @@
+"""Run later, durably, by lease."""

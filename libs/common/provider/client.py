@@ -1,0 +1,57 @@
+"""How a facet talks to its provider: requests with a token, typed errors, budgets and validators noted on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider's headers say is left; `resets_at` in UTC."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime
+    resource: str = "core"
+
+
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """`headers` have lower-case names. `not_modified` is a 304: the body is empty, what we hold still stands."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    @property
+    def not_modified(self) -> bool:
+        return self.status == 304
+
+
+class ProviderHttp(Protocol):
+    """One grant's view of one provider host. Answers any status; the facet's client maps statuses to errors."""
+
+    api_url: str
+    base_url: str
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        conditional: bool = False,
+        authorized: bool = True,
+    ) -> HttpAnswer:
+        """`url` is absolute, or a path under `api_url`. `conditional` sends the validator kept for this URL and keeps the new one.
+
+        Raises ProviderUnavailable when no answer came. Authorization goes to the api_url's host only.
+        """
+        ...
+
+    def note_budget(self, budget: Budget) -> None: ...

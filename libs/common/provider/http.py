@@ -1,0 +1,110 @@
+"""One grant's view of its provider: the token stays inside, validators and budgets are noted on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Protocol
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from libs.common.provider.client import Budget, HttpAnswer
+from libs.common.provider.manifest import Manifest
+
+
+class Response(Protocol):
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def url(self) -> str: ...
+
+
+class Outbound(Protocol):
+    """The part of OutboundClient that a grant needs."""
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> Response: ...
+
+
+def provider_urls(manifest: Manifest, environ: Mapping[str, str]) -> tuple[str, str]:
+    """(api_url, base_url): <PROVIDER>_API_URL and <PROVIDER>_BASE_URL, else the manifest's."""
+    prefix = manifest.id.upper()
+    api_url = environ.get(f"{prefix}_API_URL") or manifest.api_url
+    base_url = environ.get(f"{prefix}_BASE_URL") or manifest.base_url
+    return api_url.rstrip("/"), base_url.rstrip("/")
+
+
+class GrantedHttp:
+    """Implements ProviderHttp. `validators` maps a URL's key to its ETag as kept with the last committed page.
+
+    `new_validators` holds what this use learned: save it in the transaction of the page it belongs to.
+    """
+
+    def __init__(
+        self,
+        client: Outbound,
+        *,
+        api_url: str,
+        base_url: str,
+        token: str = "",
+        validators: Mapping[str, str] | None = None,
+    ) -> None:
+        self.api_url = api_url
+        self.base_url = base_url
+        self.new_validators: dict[str, str] = {}
+        self.requests = 0
+        self.not_modified = 0
+        self.bytes = 0
+        self.budget: Budget | None = None
+        self._client = client
+        self._token = token
+        self._validators = dict(validators or {})
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        conditional: bool = False,
+        authorized: bool = True,
+    ) -> HttpAnswer:
+        target = self._absolute(url, params)
+        key = self._validator_key(target)
+        sent = dict(headers or {})
+        if authorized and self._token and self._is_ours(target):
+            sent["authorization"] = f"Bearer {self._token}"
+        if conditional and key in self._validators:
+            sent["if-none-match"] = self._validators[key]
+        answer = await self._client.request(method, target, headers=sent, content=body)
+        return self._note(answer, key if conditional else None)
+
+    def note_budget(self, budget: Budget) -> None:
+        self.budget = budget
+
+    def _note(self, answer: Response, validator_key: str | None) -> HttpAnswer:
+        self.requests += 1
+        self.bytes += len(answer.body)
+        self.not_modified += answer.status == 304
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        if validator_key and answer.status == 200 and "etag" in headers:
+            self._validators[validator_key] = self.new_validators[validator_key] = headers["etag"]
+        return HttpAnswer(status=answer.status, headers=headers, body=answer.body, url=answer.url)
+
+    def _absolute(self, url: str, params: Mapping[str, str] | None) -> str:
+        target = url if urlsplit(url).scheme else f"{self.api_url}{url}"
+        return f"{target}?{urlencode(params)}" if params else target
+
+    def _is_ours(self, url: str) -> bool:
+        """The token is sent to the API's own origin only, wherever a link may point."""
+        return urlsplit(urljoin(url, "/"))[:2] == urlsplit(urljoin(self.api_url, "/"))[:2]
+
+    def _validator_key(self, url: str) -> str:
+        """Bound to the token as well: what two grants may see differs (RFC 9110 section 12.5.5, Vary)."""
+        return sha256(f"{self._token}\n{url}".encode()).hexdigest()[:32]

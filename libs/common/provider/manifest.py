@@ -1,0 +1,99 @@
+"""What a provider says of itself in manifest.toml, read without importing its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from libs.common.errors import ConfigurationError
+from libs.common.events.source import SourceType
+
+Facet = Literal["auth", "sync", "webhooks", "chunks"]
+FACETS: tuple[Facet, ...] = ("auth", "sync", "webhooks", "chunks")
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user may switch on; `enabled` is the default. `streams` are pulled while it is on."""
+
+    id: str
+    name: str
+    description: str
+    enabled: bool
+    streams: tuple[str, ...]
+    source_types: tuple[SourceType, ...]
+
+
+class WebhookScheme(msgspec.Struct, frozen=True, kw_only=True):
+    """How deliveries arrive. `registration` says who makes the hook: us by API, a person, or one URL per app."""
+
+    signature_header: str
+    delivery_header: str
+    event_header: str
+    registration: Literal["api", "manual", "app"]
+    app_wide: bool = False
+    max_body_bytes: int = 25_000_000
+    redelivers: bool = False
+    steps: tuple[str, ...] = ()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Budget hints for the scheduler; the truth comes from response headers."""
+
+    requests_per_hour: int
+    concurrency: int = 1
+    page_size: int = 100
+
+
+class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
+    """Which settings an operator's own registration needs; URLs are of the hosted product."""
+
+    authorize_url: str
+    token_url: str
+    scopes: tuple[str, ...]
+    scope_separator: str = " "
+    pkce: bool = True
+    rotating_refresh: bool = False
+    reuse_window_s: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """`api_url` and `base_url` are defaults that <PROVIDER>_API_URL and <PROVIDER>_BASE_URL override."""
+
+    id: str
+    name: str
+    description: str
+    icon: str
+    status: Literal["available", "planned"]
+    connect: tuple[Literal["oauth", "token", "url"], ...]
+    delivery: Literal["push", "poll"]
+    resource_kind: str
+    resource_name: str
+    api_url: str = ""
+    base_url: str = ""
+    facets: tuple[Facet, ...] = ()
+    features: tuple[Feature, ...] = ()
+    limits: Limits | None = None
+    webhook: WebhookScheme | None = None
+    oauth: OAuthClient | None = None
+    default_resources: int = 20
+    polling_interval_minutes: int = 15
+    sweep_interval_hours: int = 24
+    rebuild_overlap_minutes: int = 5
+
+    def default_features(self) -> tuple[str, ...]:
+        return tuple(feature.id for feature in self.features if feature.enabled)
+
+    def streams_of(self, features: tuple[str, ...]) -> tuple[str, ...]:
+        """The streams to pull for the chosen features, each once, in the manifest's order."""
+        chosen = (stream for feature in self.features if feature.id in features for stream in feature.streams)
+        return tuple(dict.fromkeys(chosen))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Raises ConfigurationError that names the file and the field at fault."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Manifest, strict=True)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{path}: {error}") from error

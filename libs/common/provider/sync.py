@@ -1,0 +1,192 @@
+"""The sync facet: what can be synced, page by page with a resume point, and one object again.
+
+A resource (repository, project, channel, folder, site) is pulled stream by stream. Each page carries the cursor
+to resume after it, so the cursor is saved in the transaction of the rows it covers. The rules a facet keeps:
+take the change token before the listing; follow the provider's own next links; never answer an error with an
+empty list; never move the cursor past a failed page; an item that does not fit becomes `Quarantined`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from libs.common.clock import Clock
+from libs.common.events.source import SourceType
+from libs.common.provider.client import ProviderHttp
+
+Cursor = dict[str, Any]  # opaque to the engine; JSON
+
+
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
+    """`external_id` is the provider's stable id; name and url are labels. `facts` are the facet's own (JSON)."""
+
+    kind: str
+    external_id: str
+    name: str
+    url: str
+    facts: dict[str, Any] = {}
+    last_active_at: datetime | None = None
+
+
+class ResourcePage(msgspec.Struct, frozen=True, kw_only=True):
+    items: tuple[Resource, ...]
+    next_cursor: Cursor | None
+
+
+class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One path of a pull request or a push; `patch` only when small."""
+
+    path: str
+    status: Literal["added", "modified", "removed", "renamed", "copied", "changed"]
+    previous_path: str | None = None
+    additions: int | None = None
+    deletions: int | None = None
+    blob_id: str | None = None
+    previous_blob_id: str | None = None
+    patch: str | None = None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment, review or reply: stored apart, rendered below its source in order of `created_at`."""
+
+    key: str
+    author: str
+    created_at: datetime
+    body: str
+    url: str = ""
+    label: str = "commented"
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
+    """A whole object as it is now. `key` is stable in the resource: `issue:12`, `file:src/a.py`.
+
+    `revision` is whatever tells that the object changed (etag, sha, updated_at). `parts` None = not read this time;
+    a tuple = all parts whose keys start with `parts_prefix`. `previous_key` tells a proven rename: the id is kept.
+    """
+
+    key: str
+    type: SourceType
+    name: str
+    url: str
+    content: str
+    content_type: str
+    revision: str
+    path: str | None = None
+    previous_key: str | None = None
+    metadata: dict[str, Any] = {}
+    parts: tuple[Part, ...] | None = None
+    parts_prefix: str = ""
+    author: str = ""
+    changed_files: tuple[ChangedFile, ...] | None = None
+    updated_at: datetime | None = None
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True, tag="listed"):
+    """Seen in a listing: fetched only when `revision` is not the stored one. `facts` go back into `fetch`."""
+
+    key: str
+    type: SourceType
+    revision: str
+    previous_key: str | None = None
+    facts: dict[str, Any] = {}
+
+
+class PartSeen(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
+    """A part met in a listing of its own; its source may come later."""
+
+    parent_key: str
+    part: Part
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
+    """Gone, and `proof` says how we know (a diff between two trees, a tombstone of the provider)."""
+
+    key: str
+    proof: str
+
+
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True, tag="quarantined"):
+    """An item that does not fit the provider's contract: kept as a row, retried by key; the page goes on."""
+
+    key: str
+    code: str
+    detail: str
+
+
+Item = Observed | Listed | PartSeen | Removed | Quarantined
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof of a whole listing: only a complete one lets the engine tombstone what it did not see.
+
+    `scope` is the key prefix it covers (`file:`, `issue:`), `change_token` was taken before the first page.
+    """
+
+    scope: str
+    pages: int
+    items: int
+    errors: int
+    chain_closed: bool
+    change_token: str
+
+    @property
+    def complete(self) -> bool:
+        return self.errors == 0 and self.chain_closed
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """`cursor` resumes after this page. `full_listing` names a listing whose items are marked as seen
+    until its `certificate` arrives with the last page. `resource` when labels or facts of it changed."""
+
+    items: tuple[Item, ...]
+    cursor: Cursor
+    last: bool
+    full_listing: str | None = None
+    certificate: Certificate | None = None
+    resource: Resource | None = None
+    estimate: int | None = None
+
+
+class SyncContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a facet may use. `since` bounds a backfill; `full` asks for a whole listing with a certificate (a sweep)."""
+
+    http: ProviderHttp
+    clock: Clock
+    config: Mapping[str, Any]
+    features: tuple[str, ...]
+    resource: Resource | None = None
+    since: datetime | None = None
+    full: bool = False
+
+
+class Gone(msgspec.Struct, frozen=True, kw_only=True):
+    """`fetch` asked for it and the provider proves it absent, while its parent is visible."""
+
+    key: str
+    proof: str
+
+
+class SyncFacet(Protocol):
+    async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
+        """What this grant could sync, most recently active first; searchable by `query`."""
+        ...
+
+    async def find(self, ctx: SyncContext, reference: str) -> Resource:
+        """A resource named by the user (`owner/name`, a URL, an id). Raises InvalidInput, ResourceGone or LostSight."""
+        ...
+
+    def pull(self, ctx: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+        """Pages of one stream from `cursor` (None = from the start) until one says `last`."""
+        ...
+
+    async def fetch(self, ctx: SyncContext, listed: Sequence[Listed]) -> Sequence[Observed | Gone | Quarantined]:
+        """The objects whole, one answer per asked key in the same order."""
+        ...
+
+    def key_stream(self, key: str) -> str:
+        """Which stream a key belongs to, so that a hint marks the right cursor."""
+        ...

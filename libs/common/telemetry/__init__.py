@@ -1,0 +1,1 @@
+"""Logs, traces and metrics: what a run tells about itself, and never a secret."""

@@ -1,0 +1,55 @@
+"""Named places where a test may kill the process, to prove that every step between two commits can be lost."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+VARIABLE = "SLUICE_CRASHPOINT"
+
+_hits: Counter[str] = Counter()
+
+
+def crashpoint(name: str) -> None:
+    """Kills this process (SIGKILL, so nothing is tidied up) at the n-th hit when SLUICE_CRASHPOINT is `name:n`."""
+    wanted = os.environ.get(VARIABLE)
+    if not wanted:
+        return
+    _hits[name] += 1
+    if wanted == f"{name}:{_hits[name]}":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crashpoints(roots: Iterable[Path]) -> dict[str, str]:
+    """Every name in the source below the roots → file:line. Read from the code, so that none can be forgotten.
+
+    Raises ValueError for a name that is not a literal or stands in two places.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(file for root in roots for file in root.rglob("*.py")):
+        for call in _calls(path):
+            name, place = _literal(call, path), f"{path}:{call.lineno}"
+            if name in found:
+                raise ValueError(f"crash point {name} stands at {found[name]} and at {place}")
+            found[name] = place
+    return found
+
+
+def _calls(path: Path) -> Iterable[ast.Call]:
+    source = path.read_text(encoding="utf-8")
+    if "crashpoint(" not in source:
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "crashpoint":
+            yield node
+
+
+def _literal(call: ast.Call, path: Path) -> str:
+    name = call.args[0] if call.args else None
+    if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+        raise ValueError(f"crash point at {path}:{call.lineno} has no literal name")
+    return name.value

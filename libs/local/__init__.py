@@ -1,0 +1,1 @@
+"""The embedded stack: everything `make up` starts on one machine, without a container engine."""

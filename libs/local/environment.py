@@ -1,0 +1,69 @@
+"""The environment of a service: the one contract between whatever starts services and the services."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from libs.local.keys import api_key_digest, key_encryption_key, signing_keys
+from libs.local.postgres import Postgres
+from libs.local.state import LOOPBACK, State
+
+DEFAULT_ORIGINS = "http://localhost:5173"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of one installation answer. `services`: name → http URL; `sandbox`: http URL or None."""
+
+    gateway: str
+    services: Mapping[str, str]
+    kafka: str
+    redis: str
+    sandbox: str | None
+    kafka_flavour: str = "embedded"
+
+
+def shared_environment(state: State, addresses: Addresses) -> dict[str, str]:
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": addresses.kafka,
+        "KAFKA_FLAVOUR": addresses.kafka_flavour,
+        "REDIS_URL": addresses.redis,
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL", addresses.gateway),
+        "CORS_ALLOWED_ORIGINS": os.environ.get("CORS_ALLOWED_ORIGINS", DEFAULT_ORIGINS),
+        "SLUICE_KEK": key_encryption_key(state),
+        "SERVICE_SIGNING_KEYS_DIR": str(signing_keys(state)),
+        "BOOTSTRAP_API_KEY_SHA256": api_key_digest(state),
+        **{f"{name.upper()}_URL": url for name, url in addresses.services.items()},
+        **sandbox_environment(addresses.sandbox),
+    }
+
+
+def sandbox_environment(url: str | None) -> dict[str, str]:
+    if url is None:
+        return {}
+    return {
+        "SANDBOX": "1",
+        "ALLOWED_PRIVATE_ENDPOINTS": urlsplit(url).netloc,
+        "GITHUB_API_URL": f"{url}/github/api",
+        "GITHUB_BASE_URL": f"{url}/github",
+    }
+
+
+def service_environment(state: State, service: str, addresses: Addresses, cluster: Postgres) -> dict[str, str]:
+    """For `serve`: it never learns the owner's password."""
+    return {
+        **os.environ,
+        **shared_environment(state, addresses),
+        "DATABASE_URL": cluster.dsn(f"{service}_app"),
+        "WORKER_DATABASE_URL": cluster.dsn(f"{service}_worker"),
+        "HTTP_HOST": LOOPBACK,
+        "HTTP_PORT": str(urlsplit(addresses.services[service]).port),
+    }
+
+
+def migrate_environment(state: State, service: str, addresses: Addresses, cluster: Postgres) -> dict[str, str]:
+    return {
+        **service_environment(state, service, addresses, cluster),
+        "OWNER_DATABASE_URL": cluster.dsn(f"{service}_owner"),
+    }

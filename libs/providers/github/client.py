@@ -1,0 +1,104 @@
+"""GitHub's REST manners: headers, paging by Link, and what each status asks the caller to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from libs.common.errors import (
+    AuthExpired,
+    LostSight,
+    ProviderContractBroken,
+    ProviderUnavailable,
+    RateLimited,
+    ResourceGone,
+)
+from libs.common.provider.client import Budget, HttpAnswer, ProviderHttp
+
+T = TypeVar("T")
+HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28", "user-agent": "sluice"}
+RAW = {**HEADERS, "accept": "application/vnd.github.raw+json"}
+SECONDARY = re.compile(rb"secondary rate", re.IGNORECASE)
+NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+SECONDARY_WAIT = timedelta(seconds=60)  # docs: wait at least one minute when no header says more
+
+
+async def get(
+    http: ProviderHttp,
+    url: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] = HEADERS,
+    conditional: bool = False,
+) -> HttpAnswer:
+    """A 200 or, when conditional, a 304. Every other answer is one of the errors of `check_status`."""
+    answer = await http.request("GET", url, params=params, headers=headers, conditional=conditional)
+    note_budget(http, answer)
+    check_status(answer)
+    return answer
+
+
+def check_status(answer: HttpAnswer) -> None:
+    """Source: docs "Rate limits for the REST API" and "Troubleshooting the REST API".
+
+    401 AuthExpired · limited 403/429 RateLimited · 404 ResourceGone or hidden · 410 ResourceGone ·
+    other 403, 451 LostSight · 5xx ProviderUnavailable · the rest ProviderContractBroken.
+    """
+    if answer.status < 300 or answer.status == 304:
+        return
+    if answer.status == 401:
+        raise AuthExpired("GitHub refused the token")
+    if answer.status in {403, 429}:
+        raise limited(answer) or LostSight("GitHub answered 403: the token lacks a permission")
+    if answer.status in {404, 410}:
+        raise ResourceGone(f"GitHub answered {answer.status}")
+    if answer.status == 451:
+        raise LostSight("GitHub answered 451: unavailable for legal reasons")
+    if answer.status >= 500:
+        raise ProviderUnavailable(f"GitHub answered {answer.status}")
+    raise ProviderContractBroken(f"GitHub answered {answer.status}")
+
+
+def limited(answer: HttpAnswer) -> RateLimited | None:
+    """In the documented order: retry-after, then an empty budget's reset, then one minute for a secondary limit."""
+    now = datetime.now(UTC)
+    if retry_after := answer.headers.get("retry-after", ""):
+        return RateLimited("GitHub asked to wait", until=now + timedelta(seconds=float(retry_after)))
+    if answer.headers.get("x-ratelimit-remaining") == "0":
+        return RateLimited("GitHub's hourly budget is used up", until=_reset(answer) or now + SECONDARY_WAIT)
+    if answer.status == 429 or SECONDARY.search(answer.body):
+        return RateLimited("GitHub's secondary limit was met", until=now + SECONDARY_WAIT)
+    return None
+
+
+def note_budget(http: ProviderHttp, answer: HttpAnswer) -> None:
+    resets_at = _reset(answer)
+    limit, remaining = (answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
+    if resets_at and limit.isdigit() and remaining.isdigit():
+        resource = answer.headers.get("x-ratelimit-resource", "core")
+        http.note_budget(Budget(limit=int(limit), remaining=int(remaining), resets_at=resets_at, resource=resource))
+
+
+def next_link(answer: HttpAnswer) -> str | None:
+    """The provider's own next link, followed verbatim: page numbers fail on large sets (docs: best practices)."""
+    found = NEXT.search(answer.headers.get("link", ""))
+    return found.group(1) if found else None
+
+
+def decode(answer: HttpAnswer, kind: type[T]) -> T:
+    """Raises ProviderUnavailable for a body that is cut off, ProviderContractBroken for one of another shape."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.ValidationError as error:
+        raise ProviderContractBroken(f"GitHub's answer does not fit {kind.__name__}: {error}") from error
+    except msgspec.DecodeError as error:
+        raise ProviderUnavailable("GitHub's answer is not whole JSON") from error
+
+
+def _reset(answer: HttpAnswer) -> datetime | None:
+    seconds = answer.headers.get("x-ratelimit-reset", "")
+    return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else None

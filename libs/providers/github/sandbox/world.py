@@ -1,0 +1,186 @@
+"""The memory of the played GitHub: everything in dictionaries, written through to one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from libs.providers.github.sandbox.gitstore import GitStore
+from libs.providers.github.sandbox.records import (
+    Comment,
+    Hook,
+    Issue,
+    Kept,
+    Repo,
+    Review,
+    ReviewComment,
+    Shelved,
+    Switches,
+    Token,
+)
+
+KINDS: dict[str, type[Kept]] = {
+    "repo": Repo, "issue": Issue, "comment": Comment, "review": Review,
+    "review_comment": ReviewComment, "hook": Hook, "token": Token,
+}  # fmt: skip
+NAMES = {kind: name for name, kind in KINDS.items()}
+# One counter for every id, far from the numbers of issues, so that a mixed-up id and number shows at once.
+FIRST_ID = 700_000_000
+
+
+class Shelf:
+    """One repository with all that hangs on it, and the JSON already made of it."""
+
+    def __init__(self, repo: Repo, git: GitStore) -> None:
+        self.repo = repo
+        self.git = git
+        self.issues: dict[int, Issue] = {}
+        self.comments: dict[int, Comment] = {}
+        self.reviews: dict[int, Review] = {}
+        self.review_comments: dict[int, ReviewComment] = {}
+        self.hooks: dict[int, Hook] = {}
+        self.rendered: dict[tuple[str, int], bytes] = {}
+        self.sorted: dict[object, object] = {}
+
+    def place(self, record: Shelved) -> None:
+        match record:
+            case Issue():
+                self.issues[record.number] = record
+            case Comment():
+                self.comments[record.id] = record
+            case Review():
+                self.reviews[record.id] = record
+            case ReviewComment():
+                self.review_comments[record.id] = record
+                self.forget(NAMES[Issue], self.issues[record.number].id)
+            case Hook():
+                self.hooks[record.id] = record
+        self.forget(NAMES[type(record)], record.id)
+
+    def take(self, record: Comment | ReviewComment | Hook) -> None:
+        match record:
+            case Comment():
+                del self.comments[record.id]
+            case ReviewComment():
+                del self.review_comments[record.id]
+                self.forget(NAMES[Issue], self.issues[record.number].id)
+            case Hook():
+                del self.hooks[record.id]
+        self.forget(NAMES[type(record)], record.id)
+
+    def forget(self, kind: str, identity: int) -> None:
+        self.sorted.clear()
+        self.rendered.pop((kind, identity), None)
+        for derived in ("pull", "pull_detail"):
+            self.rendered.pop((derived, identity), None)
+
+    def forget_all(self) -> None:
+        self.sorted.clear()
+        self.rendered.clear()
+
+    def issue_of_pull_list(self) -> list[Issue]:
+        return [issue for issue in self.issues.values() if issue.pull and issue.listed]
+
+
+class World:
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._db = sqlite3.connect(state / "world.sqlite", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS kept (kind TEXT, id INT, body BLOB, PRIMARY KEY (kind, id))")
+        self.shelves: dict[int, Shelf] = {}
+        self.tokens: dict[str, Token] = {}
+        self.switches = Switches()
+        self._last_id = FIRST_ID
+        self._load()
+
+    def next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    def keep(self, *records: Kept) -> None:
+        """Places the records and writes them down, all or none."""
+        for record in records:
+            self._place(record)
+        self._write([(NAMES[type(r)], r.id, msgspec.msgpack.encode(r)) for r in records])
+
+    def drop(self, *records: Comment | ReviewComment | Hook) -> None:
+        for record in records:
+            self.shelves[record.repo].take(record)
+            self._db.execute("DELETE FROM kept WHERE kind = ? AND id = ?", (NAMES[type(record)], record.id))
+
+    def turn(self, switches: Switches) -> None:
+        self.switches = switches
+        self._write([("switches", 0, msgspec.msgpack.encode(switches))])
+        for shelf in self.shelves.values():
+            shelf.forget_all()
+
+    def named(self, full_name: str) -> tuple[Shelf, bool] | None:
+        """The repository that has, or (second value True) once had, this name."""
+        wanted = full_name.lower()
+        for shelf in self.shelves.values():
+            if shelf.repo.full_name.lower() == wanted and not shelf.repo.deleted:
+                return shelf, False
+        for shelf in self.shelves.values():
+            if wanted in shelf.repo.former_names and not shelf.repo.deleted:
+                return shelf, True
+        return None
+
+    @property
+    def empty(self) -> bool:
+        return not self.shelves
+
+    def git_path(self, repo_id: int) -> Path:
+        return self.state / "git" / f"{repo_id}.git"
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """One transaction around many writes: a world half made by a kill is not there at the next start."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _write(self, rows: Iterable[tuple[str, int, bytes]]) -> None:
+        if self._db.in_transaction:
+            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+            return
+        with self.whole():
+            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+
+    def _place(self, record: Kept) -> None:
+        match record:
+            case Repo():
+                shelf = self.shelves.get(record.id)
+                if shelf is None:
+                    self.shelves[record.id] = Shelf(record, GitStore(self.git_path(record.id)))
+                else:
+                    shelf.repo = record
+                    shelf.forget_all()
+            case Token():
+                self.tokens[record.token] = record
+            case _:
+                self.shelves[record.repo].place(record)
+
+    def _load(self) -> None:
+        # Repositories first, then issues: the rest is placed on them.
+        order = "SELECT kind, id, body FROM kept ORDER BY kind <> 'repo', kind <> 'issue', kind, id"
+        for kind, identity, body in self._db.execute(order).fetchall():
+            if kind == "switches":
+                self.switches = msgspec.msgpack.decode(body, type=Switches)
+                continue
+            record = msgspec.msgpack.decode(body, type=KINDS[kind])
+            self._place(record)
+            pull = record.pull.id if isinstance(record, Issue) and record.pull else 0
+            self._last_id = max(self._last_id, identity, pull)

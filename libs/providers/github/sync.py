@@ -1,0 +1,164 @@
+"""What GitHub gives to sync: repositories to choose from, their streams page by page, and one object again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
+
+from libs.common.errors import InvalidInput, ResourceGone
+from libs.common.provider.client import HttpAnswer
+from libs.common.provider.sync import (
+    Cursor,
+    Gone,
+    Listed,
+    Observed,
+    Page,
+    Quarantined,
+    Resource,
+    ResourcePage,
+    SyncContext,
+    SyncFacet,
+)
+from libs.providers.github import code, conversations
+from libs.providers.github.client import decode, get, next_link
+from libs.providers.github.objects import (
+    comment_part,
+    issue_source,
+    pull_source,
+    repository_source,
+    resource_of,
+    review_parts,
+)
+from libs.providers.github.parents import lost_sight_of_parent
+from libs.providers.github.payloads import Comment, FileChange, Issue, Pull, Repository, Review
+
+REFERENCE = re.compile(r"^(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+Fetched = Observed | Gone | Quarantined
+T = TypeVar("T")
+
+
+class GithubSync:
+    async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
+        """Repositories this token sees, most recently pushed first (docs: "List repositories for a user")."""
+        if cursor:
+            answer = await get(ctx.http, str(cursor["next"]))
+        else:
+            answer = await get(ctx.http, "/user/repos", params={"sort": "pushed", "per_page": "100"})
+        found = [resource_of(repository) for repository in decode(answer, list[Repository])]
+        items = tuple(resource for resource in found if query.lower() in resource.name.lower())
+        follow = next_link(answer)
+        return ResourcePage(items=items, next_cursor={"next": follow} if follow else None)
+
+    async def find(self, ctx: SyncContext, reference: str) -> Resource:
+        if reference.isdigit():
+            url = f"/repositories/{reference}"
+        elif match := REFERENCE.match(reference):
+            url = f"/repos/{match.group(1)}"
+        else:
+            raise InvalidInput("name a repository as owner/name, its URL or its id", pointer="/resources")
+        async with lost_sight_of_parent():
+            return resource_of(decode(await get(ctx.http, url), Repository))
+
+    def pull(self, ctx: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+        streams = {
+            "repository": _repository,
+            "issues": conversations.issues,
+            "comments": conversations.comments,
+            "review_comments": conversations.review_comments,
+            "code": code.pull,
+        }
+        return streams[stream](ctx, cursor)
+
+    async def fetch(self, ctx: SyncContext, listed: Sequence[Listed]) -> Sequence[Fetched]:
+        return [await _fetch(ctx, one) for one in listed]
+
+    def key_stream(self, key: str) -> str:
+        kinds = {"issue": "issues", "pull_request": "issues", "file": "code", "repository": "repository"}
+        return kinds[key.split(":", 1)[0]]
+
+
+async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
+    async with lost_sight_of_parent():
+        answer = await get(ctx.http, f"{_root(ctx)}", conditional=bool(cursor))
+    if answer.not_modified:
+        yield Page(items=(), cursor=cursor or {}, last=True)
+        return
+    repository = decode(answer, Repository)
+    yield Page(
+        items=(repository_source(repository),),
+        cursor={"seen": True},
+        last=True,
+        resource=resource_of(repository),
+    )
+
+
+async def _fetch(ctx: SyncContext, listed: Listed) -> Fetched:
+    kind, _, number = listed.key.partition(":")
+    if kind == "file":
+        return (await code.fetch(ctx, [listed]))[0]
+    try:
+        if kind == "issue":
+            return await _fetch_issue(ctx, number)
+        if kind == "pull_request":
+            return await _fetch_pull(ctx, number, whole=not listed.facts.get("listed"))
+        return repository_source(decode(await get(ctx.http, _root(ctx)), Repository))
+    except ResourceGone as error:
+        return await _prove_gone(ctx, listed.key, error)
+
+
+async def _fetch_issue(ctx: SyncContext, number: str) -> Fetched:
+    answer = await get(ctx.http, f"{_root(ctx)}/issues/{number}")
+    issue = decode(answer, Issue)
+    if issue.number != int(number) or not _still_here(ctx, issue):
+        raise ResourceGone("transferred to another repository")
+    comments = await _all(ctx, f"{_root(ctx)}/issues/{number}/comments", Comment)
+    return issue_source(issue, tuple(comment_part(comment, "comment") for comment in comments))
+
+
+async def _fetch_pull(ctx: SyncContext, number: str, *, whole: bool) -> Fetched:
+    """From a listing only what lists do not carry: reviews and files. After a hint everything, comments included."""
+    root = f"{_root(ctx)}/pulls/{number}"
+    pull = decode(await get(ctx.http, root), Pull)
+    parts = list(review_parts(await _all(ctx, f"{root}/reviews", Review)))
+    files = await _all(ctx, f"{root}/files", FileChange)
+    if whole:
+        talk = await _all(ctx, f"{_root(ctx)}/issues/{number}/comments", Comment)
+        notes = await _all(ctx, f"{root}/comments", Comment)
+        parts += [comment_part(comment, "comment") for comment in talk]
+        parts += [comment_part(comment, "review_comment") for comment in notes]
+    return pull_source(pull, parts=tuple(parts), prefix="" if whole else "review:", files=files)
+
+
+async def _prove_gone(ctx: SyncContext, key: str, error: ResourceGone) -> Gone:
+    """Absent only if its repository is visible at the same moment; else sight is lost and nothing is deleted."""
+    async with lost_sight_of_parent():
+        await get(ctx.http, _root(ctx))
+    return Gone(key=key, proof=error.detail)
+
+
+async def _all(ctx: SyncContext, url: str, kind: type[T]) -> list[T]:
+    """A list along its next links; limits of the provider (3,000 files) are the provider's."""
+    found: list[T] = []
+    follow: str | None = url
+    answer: HttpAnswer
+    while follow:
+        answer = await get(ctx.http, follow, params={"per_page": "100"} if follow == url else None)
+        found += decode(answer, list[kind])  # type: ignore[valid-type]
+        follow = next_link(answer)
+    return found
+
+
+def _still_here(ctx: SyncContext, issue: Issue) -> bool:
+    """A transferred issue is answered by a redirect to its new repository (docs: "Get an issue")."""
+    where = issue.repository_url
+    assert ctx.resource is not None  # noqa: S101 - objects are always a resource's
+    return not where or where.endswith((f"/{ctx.resource.name}", f"/repositories/{ctx.resource.external_id}"))
+
+
+def _root(ctx: SyncContext) -> str:
+    assert ctx.resource is not None  # noqa: S101 - objects are always a resource's
+    return f"/repositories/{ctx.resource.external_id}"
+
+
+FACET: SyncFacet = GithubSync()

@@ -1,0 +1,1 @@
+"""Workspaces, integrations and their credentials."""

@@ -1,0 +1,1 @@
+"""Every SQL statement of auth; each runs inside a transaction bound to one workspace."""

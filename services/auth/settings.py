@@ -1,0 +1,38 @@
+"""What auth reads from the environment beyond the common settings."""
+
+from __future__ import annotations
+
+import msgspec
+
+from libs.common.errors import ConfigurationError
+from libs.common.settings import CommonSettings
+
+
+class AuthSettings(CommonSettings, frozen=True, kw_only=True):
+    """`teardown_seconds`: how long a credential stays lendable after a disconnect, for removing hooks at the provider."""
+
+    teardown_seconds: int = 60
+    idempotency_hours: int = 24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.teardown_seconds <= 3600:
+            raise ConfigurationError("TEARDOWN_SECONDS must lie between 1 and 3600")
+        if not 1 <= self.idempotency_hours <= 168:
+            raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
+
+
+def document_settings() -> AuthSettings:
+    """Settings that open nothing: enough to build the HTTP application and print its OpenAPI document."""
+    nowhere = "postgresql://none:none@127.0.0.1:1/none"
+    return msgspec.convert(
+        {
+            "database_url": nowhere,
+            "worker_database_url": nowhere,
+            "kafka_bootstrap_servers": "127.0.0.1:1",
+            "redis_url": "redis://127.0.0.1:1",
+            "sluice_kek": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            "service_signing_keys_dir": "/nonexistent",
+        },
+        AuthSettings,
+    )

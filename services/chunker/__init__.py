@@ -1,0 +1,1 @@
+"""The chunker: turns changed sources into chunks, summaries and search answers."""

@@ -1,0 +1,141 @@
+"""The grammars at hand and the node types that matter in each; a grammar is loaded when its language is first met."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple
+
+from tree_sitter import Language, Node, Parser
+
+
+class Grammar(NamedTuple):
+    """`definitions`: node type to the word its scope begins with. `leads`: what stands before and belongs to it."""
+
+    module: str
+    definitions: Mapping[str, str]
+    imports: frozenset[str]
+    leads: frozenset[str] = frozenset({"comment"})
+    wrappers: frozenset[str] = frozenset()
+    function: str = "language"
+
+
+_ECMASCRIPT = {
+    "function_declaration": "function",
+    "generator_function_declaration": "function",
+    "class_declaration": "class",
+    "abstract_class_declaration": "class",
+    "method_definition": "method",
+    "lexical_declaration": "const",
+    "interface_declaration": "interface",
+    "type_alias_declaration": "type",
+    "enum_declaration": "enum",
+    "internal_module": "namespace",
+    "module": "module",
+}
+_ECMASCRIPT_REST = {
+    "imports": frozenset({"import_statement"}),
+    "leads": frozenset({"comment", "decorator", "hash_bang_line"}),
+    "wrappers": frozenset({"export_statement", "ambient_declaration", "expression_statement"}),
+}
+_C = {
+    "function_definition": "function",
+    "struct_specifier": "struct",
+    "union_specifier": "union",
+    "enum_specifier": "enum",
+    "type_definition": "typedef",
+}
+_C_REST = {"imports": frozenset({"preproc_include"}), "wrappers": frozenset({"linkage_specification"})}
+
+GRAMMARS: Mapping[str, Grammar] = {
+    "python": Grammar(
+        "tree_sitter_python",
+        {"function_definition": "def", "class_definition": "class"},
+        frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
+        wrappers=frozenset({"decorated_definition"}),
+    ),
+    "javascript": Grammar("tree_sitter_javascript", _ECMASCRIPT, **_ECMASCRIPT_REST),
+    "typescript": Grammar(
+        "tree_sitter_typescript", _ECMASCRIPT, function="language_typescript", **_ECMASCRIPT_REST
+    ),
+    "tsx": Grammar("tree_sitter_typescript", _ECMASCRIPT, function="language_tsx", **_ECMASCRIPT_REST),
+    "go": Grammar(
+        "tree_sitter_go",
+        {"function_declaration": "func", "method_declaration": "func", "type_declaration": "type"},
+        frozenset({"package_clause", "import_declaration"}),
+    ),
+    "java": Grammar(
+        "tree_sitter_java",
+        {
+            "class_declaration": "class",
+            "interface_declaration": "interface",
+            "enum_declaration": "enum",
+            "record_declaration": "record",
+            "annotation_type_declaration": "@interface",
+            "method_declaration": "method",
+            "constructor_declaration": "constructor",
+        },
+        frozenset({"package_declaration", "import_declaration"}),
+        leads=frozenset({"line_comment", "block_comment"}),
+    ),
+    "rust": Grammar(
+        "tree_sitter_rust",
+        {
+            "function_item": "fn",
+            "struct_item": "struct",
+            "enum_item": "enum",
+            "union_item": "union",
+            "trait_item": "trait",
+            "impl_item": "impl",
+            "mod_item": "mod",
+            "macro_definition": "macro",
+            "type_item": "type",
+        },
+        frozenset({"use_declaration", "extern_crate_declaration"}),
+        leads=frozenset({"line_comment", "block_comment", "attribute_item"}),
+    ),
+    "c": Grammar("tree_sitter_c", _C, **_C_REST),
+    "cpp": Grammar(
+        "tree_sitter_cpp",
+        {**_C, "class_specifier": "class", "namespace_definition": "namespace"},
+        frozenset({"preproc_include", "using_declaration"}),
+        wrappers=frozenset({"template_declaration", "linkage_specification"}),
+    ),
+    "ruby": Grammar(
+        "tree_sitter_ruby",
+        {"class": "class", "module": "module", "method": "def", "singleton_method": "def"},
+        frozenset(),
+    ),
+    "bash": Grammar("tree_sitter_bash", {"function_definition": "function"}, frozenset()),
+}
+
+
+# A parser that recovers from errors all the way costs 50 times an ordinary one; counted in its own steps, so that
+# giving up depends on the text and never on the clock.
+_LARGEST, _READ = 512 * 1024, 64 * 1024
+_SPARE_STEPS, _BYTES_A_STEP = 1000, 48
+
+
+@cache
+def _language(name: str) -> Language:
+    grammar = GRAMMARS[name]
+    return Language(getattr(import_module(grammar.module), grammar.function)())
+
+
+def parse(source: bytes, language: str) -> Node | None:
+    """The root of the syntax tree, or None for sources too large or too broken to be worth one."""
+    if len(source) > _LARGEST:
+        return None
+    steps = 0
+
+    def too_hard(offset: int, _has_error: bool) -> bool:
+        nonlocal steps
+        steps += 1
+        return steps > _SPARE_STEPS + offset // _BYTES_A_STEP
+
+    try:
+        tree = Parser(_language(language)).parse(
+            lambda offset, _: source[offset : offset + _READ], progress_callback=too_hard
+        )
+    except ValueError:  # how the binding reports that the callback stopped it
+        return None
+    return tree.root_node

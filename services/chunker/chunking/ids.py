@@ -1,0 +1,29 @@
+"""Chunk ids that depend on a chunk's own words and place in the outline, never on what stands before it."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import sha256
+
+
+def _same_words(text: str) -> str:
+    # By line and not by regex: `[ \t]+\n` is quadratic on long runs of blanks.
+    if " \n" in text or "\t\n" in text:
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    text = text.rstrip(" \t\n").lstrip("\n")
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+class ChunkIds:
+    """Hands out the ids of one document's chunks, in order."""
+
+    def __init__(self, source_id: str) -> None:
+        self._source_id = source_id
+        self._twins: Counter[bytes] = Counter()
+
+    def next(self, anchor_path: Sequence[str], text: str) -> str:
+        parts = (self._source_id, "\n".join(anchor_path), _same_words(text))
+        digest = sha256("\0".join(parts).encode()).digest()
+        twin = self._twins[digest]
+        self._twins[digest] += 1
+        return digest.hex()[:32] if not twin else sha256(b"%s%d" % (digest, twin)).hexdigest()[:32]

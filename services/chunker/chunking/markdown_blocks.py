@@ -1,0 +1,240 @@
+"""Finds the blocks of Markdown and MDX in one pass over the text; markdown-it-py agrees on headings and fences in tests.
+
+Only what decides where a chunk may end is recognised: inline syntax is never read. Whole blocks are taken by one
+regular expression each, whose repeats are possessive, so that the scan stays linear on hostile input.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from services.chunker.chunking.markdown_containers import list_end, quote_end
+
+
+class Block(NamedTuple):
+    """`kind`: heading, fence, code, html, list, quote, table, paragraph, rule, front. `end` covers blanks after it."""
+
+    kind: str
+    start: int
+    end: int
+    level: int = 0
+    title: str = ""
+    fences: tuple[tuple[int, int], ...] = ()
+
+
+_EOL = r"(?:\n|\Z)"
+_HTML_TAGS = (
+    "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|dialog|dir|div|dl|dt|"
+    "fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|hr|html|iframe|legend|li|link|main|menu|"
+    "menuitem|nav|noframes|ol|optgroup|option|p|param|search|section|summary|table|tbody|td|tfoot|th|thead|title|tr|"
+    "track|ul"
+)
+_HTML_INTERRUPTS = (
+    rf"<(?:(?i:script|pre|style|textarea)(?=[\s>]|\Z)|!--|\?|![A-Z]|!\[CDATA\[|/?(?i:{_HTML_TAGS})(?=[\s>]|/>|\Z))"
+)
+_RULE = rf"(?:(?:-[ \t]*+){{3,}}+|(?:_[ \t]*+){{3,}}+|(?:\*[ \t]*+){{3,}}+){_EOL}"
+_STOPS = (
+    rf"[ ]{{0,3}}(?:\#{{1,6}}(?=[ \t\n]|\Z)|`{{3,}}+[^`\n]*+{_EOL}|~~~|>|[-+*][ \t]++\S|1[.)][ \t]++\S"
+    rf"|(?:=++|-++)[ \t]*+{_EOL}|{_RULE}|{_HTML_INTERRUPTS})"
+)
+_BLANKS = re.compile(r"(?:[ \t]*+\n)*+(?:[ \t]++\Z)?")
+_PARAGRAPH = re.compile(
+    rf"[^\n]*+\n?(?:[^ \t\n#`~>\-+*1_=<][^\n]*+\n?|(?!{_STOPS}|[ \t]*+{_EOL})[^\n]++\n?)*+"
+)
+_ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}")
+_SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
+_FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
+_RULE_LINE = re.compile(rf"[ ]{{0,3}}{_RULE}")
+_CODE = re.compile(rf"(?:(?:[ ]{{4}}|[ ]{{0,3}}\t)[^\n]*+\n?|[ \t]*+\n)++")
+_BULLET = re.compile(rf"[ ]{{0,3}}(?:[-+*]|\d{{1,9}}[.)])(?=[ \t]|{_EOL})")
+_QUOTE = re.compile(r"[ ]{0,3}>")
+_FRONT = re.compile(r"(?:---[ \t]*\n(?:(?!---[ \t]*(?:\n|\Z))[^\n]*+\n)*+---|\+\+\+[ \t]*\n(?:(?!\+\+\+)[^\n]*+\n)*+\+\+\+)[ \t]*(?:\n|\Z)")
+_TO_BLANK = re.compile(rf"(?:(?![ \t]*+{_EOL})[^\n]++\n?)++")
+_HTML_START = re.compile(rf"[ ]{{0,3}}(?={_HTML_INTERRUPTS})<([!?]?-?-?\[?[A-Za-z]*)")
+_ATTRIBUTE = r"(?:\s++[A-Za-z_:][\w:.-]*+(?:\s*+=\s*+(?:[^\s\"'=<>`]++|'[^'\n]*+'|\"[^\"\n]*+\"))?)"
+_HTML_ALONE = re.compile(
+    rf"[ ]{{0,3}}(?:<[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTE}*[ \t]*+/?>|</[A-Za-z][A-Za-z0-9-]*+\s*+>)[ \t]*+{_EOL}"
+)
+_RAW_CLOSE = re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE)
+_DEFINITIONS_ONLY = re.compile(
+    rf"(?:[ ]{{0,3}}\[(?:[^\[\]\\\n]|\\.)++\]:[ \t]*+\n?[ \t]*+\S++(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?[ \t]*+{_EOL})++\Z"
+)
+_TABLE = re.compile(rf"[^\n]*+\n[ \t]*\|?[ \t]*:?-++:?[ \t]*(?:\|[ \t]*:?-++:?[ \t]*)*+\|?[ \t]*{_EOL}")
+
+
+def scan(text: str) -> Iterator[Block]:
+    """The top-level blocks, in order, covering the whole text; blanks belong to the block before them."""
+    at, end = 0, len(text)
+    front = _FRONT.match(text) if text.startswith(("---", "+++")) else None
+    if front:
+        at = _after_blanks(text, front.end())
+        yield Block("front", 0, at)
+    start = at
+    at = _after_blanks(text, at)
+    while at < end:
+        block = _next_block(text, start, at)
+        yield block
+        start = at = block.end
+    if start < end:
+        yield Block("paragraph", start, end)
+
+
+def _after_blanks(text: str, at: int) -> int:
+    blanks = _BLANKS.match(text, at)
+    return blanks.end() if blanks else at
+
+
+def _next_block(text: str, start: int, at: int) -> Block:
+    """The block whose first line stands at `at`; `start` is before it only when the text opens with blanks."""
+    first = text[at]
+    if not first.isalpha():
+        for read in _READERS.get(first, ()):
+            block = read(text, at)
+            if block:
+                return block if start == at else block._replace(start=start)
+    return _paragraph(text, start, at)
+
+
+def _paragraph(text: str, start: int, at: int) -> Block:
+    found = _PARAGRAPH.match(text, at)
+    stop = found.end() if found else len(text)
+    kind = "table" if _is_table(text, at, stop) else "paragraph"
+    underline = _SETEXT.match(text, stop) if text[stop : stop + 1] in _UNDERLINES and kind != "table" else None
+    if underline and not (text[at:stop].lstrip().startswith("[") and _DEFINITIONS_ONLY.match(text, at, stop)):
+        level = 1 if underline[1][0] == "=" else 2
+        title = text[at:stop].strip()
+        return Block("heading", start, _after_blanks(text, underline.end()), level, title)
+    if underline and underline[1][0] == "=":
+        return _paragraph(text, start, stop)
+    return Block(kind, start, _after_blanks(text, stop))
+
+
+_UNDERLINES = ("=", "-", " ")
+
+
+def _is_table(text: str, at: int, stop: int) -> bool:
+    second = text.find("\n", at, stop) + 1
+    if not second or text[second : second + 1] not in "|:- ":
+        return False
+    return "|" in text[at : text.find("\n", second, stop) + 1 or stop] and bool(_TABLE.match(text, at, stop))
+
+
+def _heading(text: str, at: int) -> Block | None:
+    found = _ATX.match(text, at)
+    if not found:
+        return None
+    title = (found[2] or "").strip(" \t")
+    unclosed = title.rstrip("#")
+    if not unclosed or unclosed[-1] in " \t":
+        title = unclosed.rstrip(" \t")
+    return Block("heading", at, _after_blanks(text, found.end()), len(found[1]), title)
+
+
+def _fence(text: str, at: int) -> Block | None:
+    found = _FENCE.match(text, at)
+    if not found:
+        return None
+    stop = _fence_stop(text, found.end(), found[1] or found[2])
+    return Block("fence", at, _after_blanks(text, stop), fences=((at, stop),))
+
+
+@cache
+def _closer(mark: str) -> re.Pattern[str]:
+    return re.compile(rf"[ ]{{0,3}}{mark}{{3,}}+[ \t]*+{_EOL}")
+
+
+def _fence_stop(text: str, at: int, marks: str) -> int:
+    """The end of the closing line, at least as long as the opening one; the end of the text where none closes."""
+    closer = _closer(marks[0])
+    at = text.find(marks, at)
+    while at >= 0:
+        line = text.rfind("\n", 0, at) + 1
+        found = closer.match(text, line)
+        if found:
+            return found.end()
+        line_end = text.find("\n", at)
+        at = text.find(marks, line_end) if line_end >= 0 else -1
+    return len(text)
+
+
+def _html(text: str, at: int) -> Block | None:
+    found = _HTML_START.match(text, at)
+    if found:
+        return Block("html", at, _after_blanks(text, _html_stop(text, at, found)))
+    if _HTML_ALONE.match(text, at):
+        return Block("html", at, _after_blanks(text, _to_blank(text, at)))
+    return None
+
+
+def _html_stop(text: str, at: int, found: re.Match[str]) -> int:
+    opening = found[1].lower()
+    if opening in ("script", "pre", "style", "textarea"):
+        closing = _RAW_CLOSE.search(text, found.end())
+        return _line_end(text, closing.end() if closing else len(text))
+    for prefix, end in (("!--", "-->"), ("?", "?>"), ("![", "]]>"), ("!", ">")):
+        if opening.startswith(prefix):
+            closed = text.find(end, found.start() + 2)
+            return _line_end(text, closed + len(end) if closed >= 0 else len(text))
+    return _to_blank(text, at)
+
+
+def _line_end(text: str, at: int) -> int:
+    return text.find("\n", at) + 1 or len(text)
+
+
+def _to_blank(text: str, at: int) -> int:
+    found = _TO_BLANK.match(text, at)
+    return found.end() if found else len(text)
+
+
+def _rule(text: str, at: int) -> Block | None:
+    found = _RULE_LINE.match(text, at)
+    return Block("rule", at, _after_blanks(text, found.end())) if found else None
+
+
+def _list(text: str, at: int) -> Block | None:
+    if not _BULLET.match(text, at):
+        return None
+    stop, fences = list_end(text, at, _interrupts)
+    return Block("list", at, _after_blanks(text, stop), fences=fences)
+
+
+def _quote(text: str, at: int) -> Block | None:
+    if not _QUOTE.match(text, at):
+        return None
+    stop, fences = quote_end(text, at, _interrupts)
+    return Block("quote", at, _after_blanks(text, stop), fences=fences)
+
+
+_INTERRUPTION = re.compile(
+    rf"[ ]{{0,3}}(?:\#{{1,6}}(?=[ \t\n]|\Z)|`{{3,}}+[^`\n]*+{_EOL}|~~~|>|[-+*][ \t]++\S|1[.)][ \t]++\S|{_RULE}|{_HTML_INTERRUPTS})"
+)
+
+
+def _interrupts(text: str, at: int) -> bool:
+    """Whether this line ends a paragraph of a container instead of carrying it on."""
+    return _INTERRUPTION.match(text, at) is not None
+
+
+def _code(text: str, at: int) -> Block | None:
+    found = _CODE.match(text, at)
+    return Block("code", at, found.end()) if found else None
+
+
+_Reader = Callable[[str, int], Block | None]
+_INDENTED: tuple[_Reader, ...] = (_code, _heading, _fence, _html, _quote, _rule, _list)
+_READERS: dict[str, tuple[_Reader, ...]] = {
+    "#": (_heading,),
+    "`": (_fence,),
+    "~": (_fence,),
+    "<": (_html,),
+    ">": (_quote,),
+    "-": (_rule, _list),
+    "*": (_rule, _list),
+    "_": (_rule,),
+    "+": (_list,),
+    " ": _INDENTED,
+    "\t": (_code,),
+    **dict.fromkeys("0123456789", (_list,)),
+}

@@ -1,0 +1,66 @@
+"""The name a definition is known by, read from its syntax node: the parts of a scope path."""
+
+from tree_sitter import Node
+
+from services.chunker.chunking.grammars import Grammar
+
+_LONGEST = 80
+_DEEPEST = 8
+
+
+def definition_of(node: Node, grammar: Grammar) -> Node | None:
+    """The definition that a node is or wraps (decorated, exported, templated)."""
+    for _ in range(_DEEPEST):
+        if node.type in grammar.definitions:
+            return node
+        if node.type not in grammar.wrappers or not node.named_child_count:
+            return None
+        inner = node.child_by_field_name("definition") or node.child_by_field_name("declaration")
+        node = inner or node.named_children[-1]
+    return None
+
+
+def scope_name(node: Node, grammar: Grammar) -> str:
+    """Such as `class Foo`, `def bar`, `func Server.Close`, `impl Drop for Foo`; only the word where nothing names it."""
+    word = grammar.definitions[node.type]
+    name = _impl_name(node) if node.type == "impl_item" else _name(node)
+    return f"{word} {name}".strip()[:_LONGEST]
+
+
+def _name(node: Node) -> str:
+    receiver = node.child_by_field_name("receiver")
+    prefix = f"{_receiver_type(receiver)}." if receiver else ""
+    for _ in range(_DEEPEST):
+        named = node.child_by_field_name("name")
+        if named:
+            return prefix + _text(named)
+        inner = node.child_by_field_name("declarator") or _declared(node)
+        if inner is None:
+            return ""
+        if "identifier" in inner.type:
+            return prefix + _text(inner)
+        node = inner
+    return ""
+
+
+def _declared(node: Node) -> Node | None:
+    """The one declarator or type spec inside a declaration (`const x = …`, `type T struct …`)."""
+    return next((child for child in node.named_children if child.type in _DECLARATORS), None)
+
+
+_DECLARATORS = frozenset({"variable_declarator", "type_spec", "type_alias"})
+
+
+def _impl_name(node: Node) -> str:
+    target, trait = node.child_by_field_name("type"), node.child_by_field_name("trait")
+    parts = [_text(part) for part in (trait, target) if part]
+    return " for ".join(parts)
+
+
+def _receiver_type(receiver: Node) -> str:
+    words = _text(receiver).strip("()").split()
+    return words[-1].lstrip("*").partition("[")[0] if words else ""
+
+
+def _text(node: Node) -> str:
+    return " ".join((node.text or b"").decode(errors="replace").split())

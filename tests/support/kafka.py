@@ -1,0 +1,150 @@
+"""A real single-node Apache Kafka (KRaft), because the embedded broker cannot tell whether our clients are right."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.local.broker import metadata_answers
+from libs.local.ports import free_port
+from libs.local.processes import ProcessSpec
+from libs.local.state import LOOPBACK, private_directory
+from tests.support.running import Running
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+POM = Path(__file__).parent / "kafka" / "pom.xml"
+VERSION_LINE = re.compile(r"Kafka version: (\S+)")
+LOGGING = """rootLogger.level = info
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
+"""
+
+
+class RealKafka:
+    """One broker on one port. `kill` and `start` keep its log; `start(empty=True)` does not."""
+
+    flavour = "kafka"
+
+    def __init__(self, place: Path) -> None:
+        self._place = private_directory(place)
+        self.port = free_port()
+        self._controller = free_port([self.port])
+        self._process = Running(self._spec(), place)
+
+    @property
+    def bootstrap(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def version(self) -> str:
+        """As the broker itself wrote it at its last start."""
+        versions = VERSION_LINE.findall(self._process.log.read_text(errors="replace"))
+        if not versions:
+            raise LookupError(f"the broker told no version in {self._process.log}")
+        return str(versions[-1])
+
+    def start(self, *, empty: bool = False) -> None:
+        if empty:
+            shutil.rmtree(self._place / "data", ignore_errors=True)
+        self._process.start()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def _spec(self) -> ProcessSpec:
+        async def ready() -> bool:
+            return await metadata_answers(self.bootstrap)
+
+        return ProcessSpec(
+            name="kafka", argv=[*_java(self._place), "kafka.Kafka", str(self._properties)], env=dict(os.environ),
+            cwd=self._place, ready=ready, prepare=self._format, stop_signal=signal.SIGTERM, stop_seconds=20.0,
+        )  # fmt: skip
+
+    @property
+    def _properties(self) -> Path:
+        return self._place / "server.properties"
+
+    def _format(self) -> None:
+        (self._place / "log4j2.properties").write_text(LOGGING)
+        settings = server_settings(self.port, self._controller, self._place / "data")
+        self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        if not (self._place / "data").exists():
+            cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+            subprocess.run([*_java(self._place), *tool], check=True, capture_output=True, timeout=60)
+
+
+def server_settings(port: int, controller: int, data: Path) -> dict[str, str]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "group.initial.rebalance.delay.ms": "0",
+    }
+
+
+@contextmanager
+def real_kafka(place: Path) -> Iterator[RealKafka]:
+    broker = RealKafka(place)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """The jars, copied once per content of the pom."""
+
+    place: Path
+
+    def resolve(self) -> Path:
+        private_directory(self.place)
+        with (self.place / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._copied()
+
+    def _copied(self) -> Path:
+        library, stamp = self.place / "lib", self.place / "pom.sha256"
+        digest = hashlib.sha256(POM.read_bytes()).hexdigest()
+        if not stamp.exists() or stamp.read_text() != digest:
+            shutil.rmtree(library, ignore_errors=True)
+            goal = ["dependency:copy-dependencies", f"-DoutputDirectory={library}"]
+            subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True, timeout=600)
+            stamp.write_text(digest)
+        return library
+
+
+def _java(place: Path) -> list[str]:
+    library = Libraries(CHECKOUT / ".sluice" / "kafka").resolve()
+    java = shutil.which("java")
+    if java is None:
+        raise FileNotFoundError("a real Kafka needs a Java runtime (17 or later) on the PATH")
+    logging = f"-Dlog4j2.configurationFile={place / 'log4j2.properties'}"
+    return [java, "-Xmx512m", logging, "-cp", f"{library}/*"]

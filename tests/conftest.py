@@ -1,4 +1,4 @@
-"""What every suite shares: the stack's fixtures, and marks taken from the directory a test lies in."""
+"""What every suite shares: the stack's fixtures, and marks taken from where a test lies and what it uses."""
 
 from pathlib import Path
 
@@ -6,18 +6,13 @@ import pytest
 
 pytest_plugins = ["tests.support.stack"]
 
-SUITES = {
-    "unit": "no I/O",
-    "contract": "schemas and provider contracts",
-    "integration": "one room against real Postgres, Valkey and broker",
-    "e2e": "all services, from connect to search",
-    "chaos": "kills, duplicates, disorder",
-}
+SUITES = {"unit", "contract", "integration", "e2e", "chaos"}
+# Whoever uses one of these runs once more on a real Kafka.
+BROKER_FIXTURES = {"kafka", "session_broker", "broker_process"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name, meaning in SUITES.items():
-        config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", "broker: uses a broker, embedded or real (set by fixture)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,3 +20,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here) and (suite := item.path.relative_to(here).parts[0]) in SUITES:
             item.add_marker(suite)
+        if BROKER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("broker")

@@ -23,6 +23,7 @@ Kind = Literal["http", "consumers", "workers", "relay"]
 Only = Literal["http", "consumers", "workers"]
 
 SHUTDOWN_SECONDS = 20.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Intake ends first; then what was taken in is finished; then what that wrote is published; pools are closed last.
 STAGES: tuple[frozenset[Kind], ...] = (
     frozenset({"http", "consumers"}),
@@ -32,6 +33,8 @@ STAGES: tuple[frozenset[Kind], ...] = (
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
 STEADY_SECONDS = 5.0
+SHORT_WAIT = 0.02
+EXPECTED_IN_A_ROW = 3
 
 _up = gauge("component_up", "1 while a component runs", ["component"])
 _failures = counter("component_failures_total", "Times a component failed and was started again", ["component"])
@@ -109,12 +112,19 @@ async def run_service(
         await stopping.wait()
     finally:
         await _shut_down(service, supervised, grace)
+        _forget_signals()
 
 
 def _listen_to_signals(stopping: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         loop.add_signal_handler(number, stopping.set)
+
+
+def _forget_signals() -> None:
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.remove_signal_handler(number)
 
 
 async def _shut_down(service: Service, supervised: Sequence[_Supervised], grace: float) -> None:
@@ -133,7 +143,7 @@ async def _close(close: Callable[[], Awaitable[None]], deadline: float) -> None:
     try:
         async with asyncio.timeout_at(max(deadline, asyncio.get_running_loop().time() + 1)):
             await close()
-    except Exception as error:  # noqa: BLE001 - the process ends here; told, and the next pool is closed
+    except Exception as error:  # the process ends here: told, and the next pool is closed
         log.error("close_failed", exc_info=error)
 
 
@@ -180,7 +190,7 @@ class _Supervised:
         recovery = asyncio.create_task(self._turn_green()) if recovering else None
         try:
             await self._component.run(self._stop)
-        except Exception as error:  # noqa: BLE001 - the supervisor's one policy: red, told, started again
+        except Exception as error:  # the supervisor's one policy: red, told, started again
             log.error("component_failed", component=self._component.name, exc_info=error)
         else:
             if self._stop.is_set():
@@ -236,7 +246,7 @@ class Loop:
         """Seconds to wait before the next step."""
         try:
             worked = await self._step()
-        except Exception as error:  # noqa: BLE001 - the loop's one policy, by disposition
+        except Exception as error:  # the loop's one policy, by disposition
             return self._failed(error)
         self._failures = 0
         return 0.0 if worked else self._idle
@@ -246,10 +256,9 @@ class Loop:
         code = error.code if isinstance(error, SluiceError) else type(error).__name__
         _step_failures.labels(self.name, code).inc()
         if isinstance(error, SluiceError) and error.disposition is Disposition.ACK:
-            # Ours or theirs, but expected: the step has written what it had to, the next one is due.
+            # Expected: the step has written what it had to and the next one is due, unless it keeps saying so.
             log.info("step_ended", component=self.name, code=code)
-            self._failures = 0
-            return min(self._idle, 0.05)
+            return SHORT_WAIT if self._failures <= EXPECTED_IN_A_ROW else _backoff(self._failures)
         if isinstance(error, SluiceError):
             log.warning("step_failed", component=self.name, code=code, error_detail=error.detail)
         else:

@@ -1,5 +1,6 @@
 """The embedded Kafka-protocol broker (Tansu): in memory only, so every start is a new and empty cluster."""
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 
@@ -42,8 +43,20 @@ class Broker:
         return await metadata_answers(self.bootstrap)
 
 
+async def port_answers(place: str) -> bool:
+    host, _, port = place.rpartition(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def metadata_answers(bootstrap: str) -> bool:
     """Whether a Kafka client learns at least one broker: an open port alone proves nothing."""
+    if not await port_answers(bootstrap):
+        return False  # asked first because the client logs an error for each refusal
     client = AIOKafkaClient(bootstrap_servers=bootstrap, request_timeout_ms=2000)
     try:
         await client.bootstrap()

@@ -43,6 +43,8 @@ def stable_ports(state: State, names: Sequence[str]) -> dict[str, int]:
     known = msgspec.json.decode(path.read_bytes(), type=dict[str, int]) if path.exists() else {}
     if wanted := os.environ.get("SLUICE_PORT"):
         known["gateway"] = int(wanted)
+        if not is_free(known["gateway"]):
+            raise OSError(f"SLUICE_PORT={wanted}: something else listens on that port")
     chosen = dict(known)
     for name in names:
         if name not in known or not is_free(known[name]):

@@ -73,6 +73,9 @@ def main() -> int:
         write_start_page(state)
         try:
             asyncio.run(supervise(state, sandbox=options.sandbox))
+        except OSError as error:
+            logger.error("%s", error)
+            return 1
         finally:
             state.endpoints.unlink(missing_ok=True)
     return 0

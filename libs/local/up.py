@@ -67,7 +67,7 @@ def current_page(state: State) -> Page | None:
 
 @dataclass
 class Starter:
-    """Starts one supervisor as soon as nobody holds the lock: a killed one keeps it for a moment, a stopping one longer."""
+    """Starts one supervisor as soon as nobody holds the lock: a killed one keeps it an instant, a stopping one more."""
 
     state: State
     sandbox: bool

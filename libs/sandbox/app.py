@@ -8,8 +8,7 @@ import pkgutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import libs.providers
 from libs.sandbox.contract import Answer, Place, Request, StandInFactory, as_json
@@ -27,7 +26,7 @@ Asgi = Callable[
 def stand_ins() -> dict[str, StandInFactory]:
     """Every provider folder that brings a sandbox with a STAND_IN; nothing central lists them."""
     found: dict[str, StandInFactory] = {}
-    for module in pkgutil.iter_modules(cast(ModuleType, libs.providers).__path__):
+    for module in pkgutil.iter_modules(libs.providers.__path__):
         name = f"libs.providers.{module.name}.sandbox"
         if module.ispkg and importlib.util.find_spec(name):
             found[module.name] = importlib.import_module(name).STAND_IN

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -109,13 +110,15 @@ def server_settings(port: int, controller: int, data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def real_kafka(place: Path) -> Iterator[RealKafka]:
-    broker = RealKafka(place)
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.stop()
+def real_kafka() -> Iterator[RealKafka]:
+    """A fresh one, in a temporary directory."""
+    with tempfile.TemporaryDirectory(prefix="sluice-kafka-") as place:
+        broker = RealKafka(Path(place))
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop()
 
 
 @dataclass(frozen=True)

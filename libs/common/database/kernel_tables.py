@@ -36,8 +36,18 @@ CREATE TABLE relay (
   owner        text,
   epoch        bigint      NOT NULL DEFAULT 0,
   lease_until  timestamptz NOT NULL DEFAULT '-infinity',
-  last_seq     bigint      NOT NULL DEFAULT 0,
-  cluster_id   text
+  last_seq     bigint      NOT NULL DEFAULT 0
+)
+"""
+
+# How far the relay knows each log: a topic with another id, or an end that is not beyond `last_offset`, lost its memory.
+RELAY_LOG = """
+CREATE TABLE relay_log (
+  topic           text    NOT NULL,
+  kafka_partition integer NOT NULL,
+  log_id          text    NOT NULL,
+  last_offset     bigint  NOT NULL,
+  PRIMARY KEY (topic, kafka_partition)
 )
 """
 
@@ -57,8 +67,8 @@ CREATE TABLE dead_letter (
   error           text        NOT NULL,
   attempts        integer     NOT NULL,
   parked_at       timestamptz NOT NULL DEFAULT now(),
-  replayed_at     timestamptz,
-  UNIQUE (consumer, topic, kafka_partition, kafka_offset, cluster_id)
+  replay_asked_at timestamptz,
+  replayed_at     timestamptz
 )
 """
 
@@ -70,13 +80,14 @@ CREATE TABLE job (
   dedupe_key   text        NOT NULL,
   payload      jsonb       NOT NULL,
   run_at       timestamptz NOT NULL,
+  asked        bigint      NOT NULL DEFAULT 1,
   attempts     integer     NOT NULL DEFAULT 0,
   owner        text,
   epoch        bigint      NOT NULL DEFAULT 0,
   lease_until  timestamptz,
   last_error   text,
   created_at   timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (kind, dedupe_key)
+  UNIQUE (workspace_id, kind, dedupe_key)
 )
 """
 
@@ -107,7 +118,9 @@ def kernel_tables_v1(service: str) -> tuple[str, ...]:
         *queue_table(service, "outbox"),
         RELAY,
         "INSERT INTO relay (name) VALUES ('outbox')",
+        RELAY_LOG,
         DEAD_LETTER,
+        "CREATE INDEX dead_letter_open ON dead_letter (parked_at) WHERE replayed_at IS NULL",
         *queue_table(service, "dead_letter"),
         JOB,
         "CREATE INDEX job_due ON job (run_at)",

@@ -24,6 +24,8 @@ from libs.common.telemetry.logging import get_logger
 
 log = get_logger(__name__)
 
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
 
 class MethodNotAllowed(CallerMistake):
     code = "method_not_allowed"
@@ -63,8 +65,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if kind is None:
         return on_bug(request, error)
     response = answer(request, kind())
-    if allow := (error.headers or {}).get("Allow"):
-        response.headers["allow"] = allow
+    if error.status_code == 405:
+        response.headers["allow"] = ", ".join(_allowed(request))
     return response
 
 
@@ -78,9 +80,20 @@ def answer(request: Request[Any, Any, Any], error: SluiceError) -> Response[byte
     headers = {"retry-after": wait} if (wait := retry_after(error)) else {}
     if error.http_status == 401:
         headers["www-authenticate"] = "Bearer"
-    return Response(
-        msgspec.json.encode(problem), status_code=error.http_status, media_type=MEDIA_TYPE, headers=headers
-    )
+    return Response(msgspec.json.encode(problem), status_code=error.http_status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _allowed(request: Request[Any, Any, Any]) -> list[str]:
+    """RFC 9110 asks for the methods that would have worked; the router only knows them one by one."""
+    return [method for method in METHODS if _is_routed(request, method)]
+
+
+def _is_routed(request: Request[Any, Any, Any], method: Any) -> bool:
+    try:
+        request.app.asgi_router.handle_routing(path=request.scope["path"].rstrip("/") or "/", method=method)
+    except HTTPException:
+        return False
+    return True
 
 
 def _validation(error: ValidationException) -> SluiceError:

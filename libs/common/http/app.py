@@ -14,7 +14,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
@@ -22,6 +21,7 @@ from libs.common.errors import Forbidden, InvalidInput, SluiceError
 from libs.common.http.answers import on_bug, on_http_exception, on_sluice_error
 from libs.common.http.edge import EdgeApp, route_of
 from libs.common.http.health import Health
+from libs.common.http.openapi import Document
 from libs.common.http.requests import StrictRequest
 from libs.common.security.callers import INTERNAL, CallerResolver, Principal, resolve_caller
 from libs.common.settings import CommonSettings
@@ -156,7 +156,7 @@ def _openapi(name: str) -> OpenAPIConfig:
         title=f"Sluice {name}",
         version="1",
         path="/schema",
-        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+        render_plugins=[Document()],
         components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
         use_handler_docstrings=True,

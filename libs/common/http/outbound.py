@@ -108,7 +108,7 @@ class OutboundClient:
         json: object = None,
         form: Mapping[str, str] | None = None,
         content: bytes | None = None,
-        timeout: float = 30.0,  # noqa: ASYNC109 - bounds retries and redirects together
+        timeout: float = 30.0,
         retries: int | None = None,
         largest_body: int | None = None,
     ) -> Response:

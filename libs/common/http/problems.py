@@ -16,6 +16,7 @@ TYPES = "/problems/"
 LONGEST_DETAIL = 1000
 DEFAULT_WAIT = timedelta(seconds=30)
 
+
 class Problem(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
     """`type` is a relative reference whose last part is the error's code; `pointer` is a JSON pointer to the field."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 
 from libs.common.errors import InvalidInput, MalformedPayload
 
@@ -17,7 +18,13 @@ _NUL = b"\\u0000"
 
 
 class StrictRequest(Request[Any, Any, State]):
-    """Litestar decodes JSON to plain values and converts those leniently ("5" becomes 5); this decodes once, strictly."""
+    """Litestar decodes JSON to plain values and converts those leniently ("5" becomes 5); this decodes strictly."""
+
+    async def body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:
+            raise MalformedPayload("the body broke off") from None  # the caller's doing, not a fault of ours
 
     async def json(self) -> Any:
         data = self.route_handler.parsed_fn_signature.parameters.get("data")

@@ -6,7 +6,7 @@ from __future__ import annotations
 # URL with its query. A new key needs one line here and the question "could a secret or someone's text ever be in it?".
 ALLOWED_KEYS = frozenset(
     # the line itself
-    " event level at service logger trace_id span_id component outcome reason code detail pointer error_type"
+    " event level at service room trace_id span_id component outcome reason code detail pointer error_type"
     " error_frames error_causes error_detail dropped_keys suppressed"
     # the HTTP edge and the outbound client
     " request_id method route status duration_ms bytes host port scheme address attempt attempts retry_in"
@@ -25,8 +25,7 @@ ALLOWED_KEYS = frozenset(
     " healthy queue_depth"
     # running
     " pid signal exit_code stage crashpoint setting table migration revision schema role pool database state"
-    " old_state"
-    " new_state ready_checks language chunks tokens_total".split()
+    " old_state new_state ready_checks language chunks tokens_total".split()
 )
 
 # OpenTelemetry's own names, of which none holds text of a caller: no url.query, no db.query.text, no header.

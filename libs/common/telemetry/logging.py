@@ -37,7 +37,7 @@ Logger = structlog.typing.FilteringBoundLogger
 
 def get_logger(name: str) -> Logger:
     """`log = get_logger(__name__)`; then `log.info("page_saved", resource=..., items=3)`: the event is a fixed name."""
-    logger: Logger = structlog.get_logger(logger=name)
+    logger: Logger = structlog.get_logger(room=name)
     return logger
 
 
@@ -163,7 +163,7 @@ class StdlibBridge(logging.Handler):
             _suppressed.labels(record.name.partition(".")[0]).inc()
             return
         level = record.levelname.lower() if record.levelname.lower() in LEVELS else "error"
-        logger = structlog.get_logger(logger=record.name)
+        logger = structlog.get_logger(room=record.name)
         getattr(logger, level)("library", detail=_message(record), exc_info=record.exc_info or None)
 
     def _is_flood(self, record: logging.LogRecord) -> bool:

@@ -35,12 +35,19 @@ class _Reader:
         self._glue_next = False
 
     def read(self) -> list[Unit]:
-        for block in scan(self.text):
+        text, units, budget, count = self.text, self.units, self.budget, self.count
+        for block in scan(text):
+            start, end = block.start, block.end
             if block.kind == "heading":
                 self._read_heading(block)
-            else:
+            elif self._glue_next or text[start] == "<" or end - start > budget * _LONG:
                 self._read_block(block)
-        return self.units
+            elif (tokens := count(text[start:end])) <= budget:  # most blocks end here
+                self._named = ""
+                units.append(Unit(start, tokens, BLOCK, self.outline.current, starts_exact(text, start)))
+            else:
+                units += self._pieces(block, self.outline.current)
+        return units
 
     def _read_heading(self, block: Block) -> None:
         opens = block.start == 0 and (block.level == 1 or self.opening == _COMMENT_LEVEL)
@@ -81,11 +88,14 @@ class _Reader:
             tokens = self.count(self.text[start : block.end])
             if tokens <= self.budget:
                 return [Unit(start, tokens, BLOCK, section, starts_exact(self.text, start))]
-        units = self._pieces(block, section)
+        return self._pieces(block, section)
+
+    def _pieces(self, block: Block, section: Section) -> list[Unit]:
+        units = self._cut(block, section)
         units[0].rank = BLOCK
         return units
 
-    def _pieces(self, block: Block, section: Section) -> list[Unit]:
+    def _cut(self, block: Block, section: Section) -> list[Unit]:
         text, start, end, budget = self.text, block.start, block.end, self.budget
         if block.kind in ("list", "quote"):
             return container_units(text, start, end, section, budget, block.fences)

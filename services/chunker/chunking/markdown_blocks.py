@@ -7,12 +7,13 @@ regular expression each, whose repeats are possessive, so that the scan stays li
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import NamedTuple
+
+import msgspec
 
 from services.chunker.chunking.markdown_containers import list_end, quote_end
 
 
-class Block(NamedTuple):
+class Block(msgspec.Struct, gc=False):
     """`kind`: heading, fence, code, html, list, quote, table, paragraph, rule, front. `end` covers blanks after it."""
 
     kind: str
@@ -38,11 +39,12 @@ _STOPS = (
     rf"[ ]{{0,3}}(?:\#{{1,6}}(?=[ \t\n]|\Z)|`{{3,}}+[^`\n]*+{_EOL}|~~~|>|[-+*][ \t]++\S|1[.)][ \t]++\S"
     rf"|(?:=++|-++)[ \t]*+{_EOL}|{_RULE}|{_HTML_INTERRUPTS})"
 )
-_BLANKS = re.compile(r"(?:[ \t]*+\n)*+(?:[ \t]++\Z)?")
+_TAIL = r"(?:[ \t]*+\n)*+(?:[ \t]++\Z)?"
+_BLANKS = re.compile(_TAIL)
 _PARAGRAPH = re.compile(
-    rf"[^\n]*+\n?(?:[^ \t\n#`~>\-+*1_=<][^\n]*+\n?|(?!{_STOPS}|[ \t]*+{_EOL})[^\n]++\n?)*+"
+    rf"([^\n]*+\n?(?:[^ \t\n#`~>\-+*1_=<][^\n]*+\n?|(?!{_STOPS}|[ \t]*+{_EOL})[^\n]++\n?)*+){_TAIL}"
 )
-_ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}")
+_ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}{_TAIL}")
 _SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
 _FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
 _RULE_LINE = re.compile(rf"[ ]{{0,3}}{_RULE}")
@@ -70,10 +72,18 @@ def scan(text: str) -> Iterator[Block]:
     if front:
         at = _after_blanks(text, front.end())
         yield Block("front", 0, at)
-    start = at
-    at = _after_blanks(text, at)
+    start, at = at, _after_blanks(text, at)
     while at < end:
-        block = _next_block(text, start, at)
+        first = text[at]
+        block = None
+        if not first.isalpha():
+            for read in _READERS.get(first, ()):
+                block = read(text, at)
+                if block:
+                    break
+        block = block or _paragraph(text, at)
+        if start < at:  # blanks before the first block
+            block.start = start
         yield block
         start = at = block.end
     if start < end:
@@ -85,50 +95,49 @@ def _after_blanks(text: str, at: int) -> int:
     return blanks.end() if blanks else at
 
 
-def _next_block(text: str, start: int, at: int) -> Block:
-    """The block whose first line stands at `at`; `start` is before it only when the text opens with blanks."""
-    first = text[at]
-    if not first.isalpha():
-        for read in _READERS.get(first, ()):
-            block = read(text, at)
-            if block:
-                return block if start == at else block._replace(start=start)
-    return _paragraph(text, start, at)
-
-
-def _paragraph(text: str, start: int, at: int) -> Block:
+def _paragraph(text: str, at: int) -> Block:
+    """A paragraph, a table, or a heading underlined on its last line."""
     found = _PARAGRAPH.match(text, at)
-    stop = found.end() if found else len(text)
-    kind = "table" if _is_table(text, at, stop) else "paragraph"
-    underline = _SETEXT.match(text, stop) if text[stop : stop + 1] in _UNDERLINES and kind != "table" else None
-    if underline and not (text[at:stop].lstrip().startswith("[") and _DEFINITIONS_ONLY.match(text, at, stop)):
-        level = 1 if underline[1][0] == "=" else 2
-        title = text[at:stop].strip()
-        return Block("heading", start, _after_blanks(text, underline.end()), level, title)
-    if underline and underline[1][0] == "=":
-        return _paragraph(text, start, stop)
-    return Block(kind, start, _after_blanks(text, stop))
-
-
-_UNDERLINES = ("=", "-", " ")
-
-
-def _is_table(text: str, at: int, stop: int) -> bool:
+    stop, end = (found.end(1), found.end()) if found else (len(text), len(text))
     second = text.find("\n", at, stop) + 1
-    if not second or text[second : second + 1] not in "|:- ":
-        return False
-    return "|" in text[at : text.find("\n", second, stop) + 1 or stop] and bool(_TABLE.match(text, at, stop))
+    if 0 < second < stop and text[second] in _DELIMITERS and _TABLE.match(text, at, stop) and "|" in text[at:stop]:
+        return Block("table", at, end)
+    if end > stop or text[stop : stop + 1] not in _UNDERLINES:
+        return Block("paragraph", at, end)
+    return _underlined(text, at, stop) or Block("paragraph", at, end)
+
+
+def _underlined(text: str, at: int, stop: int) -> Block | None:
+    underline = _SETEXT.match(text, stop)
+    if not underline:
+        return None
+    if text[at:stop].lstrip().startswith("[") and _DEFINITIONS_ONLY.match(text, at, stop):
+        # Nothing is left to underline: `---` is a rule then, `===` ordinary words.
+        return _replace_start(_paragraph(text, stop), at) if underline[1][0] == "=" else None
+    level = 1 if underline[1][0] == "=" else 2
+    return Block("heading", at, _after_blanks(text, underline.end()), level, text[at:stop].strip())
+
+
+def _replace_start(block: Block, at: int) -> Block:
+    block.start = at
+    return block
+
+
+_DELIMITERS = "|:- "
+_UNDERLINES = ("=", "-", " ")
 
 
 def _heading(text: str, at: int) -> Block | None:
     found = _ATX.match(text, at)
     if not found:
         return None
-    title = (found[2] or "").strip(" \t")
-    unclosed = title.rstrip("#")
-    if not unclosed or unclosed[-1] in " \t":
-        title = unclosed.rstrip(" \t")
-    return Block("heading", at, _after_blanks(text, found.end()), len(found[1]), title)
+    marks, title = found.groups("")
+    title = title.strip(" \t")
+    if title.endswith("#"):
+        unclosed = title.rstrip("#")
+        if not unclosed or unclosed[-1] in " \t":
+            title = unclosed.rstrip(" \t")
+    return Block("heading", at, found.end(), len(marks), title)
 
 
 def _fence(text: str, at: int) -> Block | None:

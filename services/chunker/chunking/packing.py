@@ -41,16 +41,16 @@ class _Run:
     def cuts(self) -> list[int]:
         if self.at[-1] <= self.budget:
             return [self.first]
-        self.strength = [self._strength(unit) for unit in self.units]
+        text = self.text
+        self.strength = [
+            unit.rank << 32 | crc32(text[unit.start : unit.start + _HEAD].encode()) * _SPREAD & 0xFFFFFFFF
+            for unit in self.units
+        ]
         anchors = self._anchors()
         cuts: list[int] = []
         for start, end in zip(anchors, [*anchors[1:], len(self.units)], strict=True):
             cuts += self._fill(start, end)
         return [self.first + i for i in cuts]
-
-    def _strength(self, unit: Unit) -> int:
-        words = self.text[unit.start : unit.start + _HEAD].encode()
-        return unit.rank << 32 | crc32(words) * _SPREAD & 0xFFFFFFFF
 
     def _anchors(self) -> list[int]:
         """Units stronger than all within reach on both sides; one pass with a stack of the still unbeaten."""
@@ -70,7 +70,7 @@ class _Run:
 
     def _fill(self, start: int, end: int) -> list[int]:
         cuts = [start]
-        while self.at[end] - self.at[start] > self.budget:
+        while self.at[end] - self.at[start] > self.budget and end - start > 1:
             start = self._next_cut(start, end)
             cuts.append(start)
         return cuts

@@ -218,7 +218,7 @@ def contents(call: Call) -> Answer:
     shape = _content(call, found, path, wanted)
     if isinstance(found, pygit2.Blob):
         inline = len(found.data) <= LARGEST_INLINE
-        shape |= {"content": _base64(found.data), "encoding": "base64"} if inline else {"content": "", "encoding": "none"}
+        shape |= {"content": _base64(found.data) if inline else "", "encoding": "base64" if inline else "none"}
     return ok(shape)
 
 

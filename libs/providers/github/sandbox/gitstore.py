@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pygit2
@@ -19,6 +20,9 @@ STATUS = {
     DeltaStatus.ADDED: "added", DeltaStatus.DELETED: "removed", DeltaStatus.MODIFIED: "modified",
     DeltaStatus.RENAMED: "renamed", DeltaStatus.COPIED: "copied", DeltaStatus.TYPECHANGE: "changed",
 }  # fmt: skip
+
+
+Named = pygit2.Commit | pygit2.Tree | pygit2.Tag | pygit2.Blob
 
 
 class FileChange(msgspec.Struct, kw_only=True):
@@ -68,12 +72,12 @@ class GitStore:
         """By branch, tag, or (abbreviated) sha."""
         return self._object(name).peel(pygit2.Commit)
 
-    def _object(self, name: str) -> pygit2.Object:
+    def _object(self, name: str) -> Named:
         for prefix in ("refs/heads/", "refs/tags/", "refs/pull/"):
             if prefix + name in self.repo.references:
-                return self.repo.references[prefix + name].peel()
+                return self.repo.references[prefix + name].peel(pygit2.Commit)
         try:
-            return self.repo[name]
+            return cast(Named, self.repo[name])
         except ValueError as not_hex:
             raise KeyError(name) from not_hex
 
@@ -117,7 +121,7 @@ class GitStore:
 
     def changes(self, old: pygit2.Tree | None, new: pygit2.Tree, limit: int | None = None) -> list[FileChange]:
         """What turns one tree into the other, renames found as git finds them; the empty tree for None."""
-        diff = self.repo.diff(old, new) if old is not None else new.diff_to_tree(swap=True)
+        diff = old.diff_to_tree(new) if old is not None else new.diff_to_tree(swap=True)
         diff.find_similar()
         return [_change(patch) for patch in islice(diff, limit) if patch is not None]
 

@@ -98,7 +98,8 @@ class Hooks:
         hook = Hook(
             id=self.world.next_id(), repo=shelf.repo.id, url=_url(config.url), origin=call.request.origin,
             created_at=now, updated_at=now, secret=config.secret or None, content_type=config.content_type or "form",
-            insecure_ssl=str(config.insecure_ssl or "0"), events=body.events or ["push"], active=body.active is not False,
+            insecure_ssl=str(config.insecure_ssl or "0"), events=body.events or ["push"],
+            active=body.active is not False,
         )  # fmt: skip
         _check(shelf, hook)
         self.world.keep(hook)

@@ -9,6 +9,7 @@ import msgspec
 
 from libs.providers.github.sandbox import shapes
 from libs.providers.github.sandbox.call import Call, Refused, ok, route
+from libs.providers.github.sandbox.gitstore import FileChange
 from libs.providers.github.sandbox.listing import Key, Rows, descending, newer, ordered, page, since
 from libs.providers.github.sandbox.records import Comment, Issue, Pull, Review, ReviewComment
 from libs.providers.github.sandbox.world import Shelf
@@ -154,7 +155,7 @@ def pull_detail(shelf: Shelf, it: Issue) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pull_files(shelf: Shelf, its: Pull) -> list[shapes.FileChange]:
+def _pull_files(shelf: Shelf, its: Pull) -> list[FileChange]:
     """Three-dot, as a pull request shows it: from where the branches parted to its head."""
     git = shelf.git
     base, head = git.commit(its.base_sha), git.commit(its.head_sha)

@@ -111,7 +111,7 @@ class Hook(msgspec.Struct, kw_only=True):
     secret: str | None = None
     content_type: str = "form"
     insecure_ssl: str = "0"
-    events: list[str] = ["push"]
+    events: list[str] = msgspec.field(default_factory=lambda: ["push"])
     active: bool = True
 
 
@@ -121,7 +121,7 @@ class Token(msgspec.Struct, kw_only=True):
     id: int
     token: str
     login: str = "sandbox-generator"
-    scopes: list[str] = ["repo", "read:user", "read:org"]
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["repo", "read:user", "read:org"])
     repositories: list[int] | None = None
     state: str = "active"
 

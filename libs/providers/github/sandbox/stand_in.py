@@ -30,7 +30,7 @@ SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes
 class NewToken(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     token: str | None = None
     login: str = shapes.GENERATOR
-    scopes: list[str] = ["repo", "read:user", "read:org"]
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["repo", "read:user", "read:org"])
     repositories: list[str] | None = None
 
 

@@ -1,0 +1,1 @@
+"""The one way to subscribe, the one policy for what fails, and dead letters as rows."""

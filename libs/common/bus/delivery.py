@@ -1,0 +1,171 @@
+"""What one consumer does with one record: decode, call, call again, and park what only a repair can help."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from aiokafka import ConsumerRecord
+from opentelemetry.trace import SpanKind
+
+from libs.common.bus.dead_letters import Parked, park
+from libs.common.bus.pausing import pause
+from libs.common.bus.policy import STANDARD, Backoff, decide, disposition_of, error_code
+from libs.common.database.engine import Database
+from libs.common.errors import Disposition, UnreadableMessage
+from libs.common.events.cloudevents import Attributes, decode
+from libs.common.events.event import Event
+from libs.common.telemetry.logging import get_logger
+from libs.common.telemetry.metrics import counter
+from libs.common.telemetry.tracing import span, use_traceparent
+from libs.common.testing.crashpoints import crashpoint
+
+log = get_logger(__name__)
+
+Record = ConsumerRecord[bytes, bytes]
+E = TypeVar("E", bound=Event)
+Handler = Callable[[E, Any], Awaitable[None]]
+
+_outcomes = counter("consumed_total", "Messages by what became of them", ["consumer", "topic", "outcome"])
+
+
+class Closing(Exception):  # noqa: N818 - no failure: the partition leaves us, its message comes again elsewhere
+    """The record was not finished; its offset must not be committed."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One topic of a consumer."""
+
+    event: type[Event]
+    handler: Handler[Any]
+    decoder: msgspec.json.Decoder[Any]
+
+
+class Message(msgspec.Struct, frozen=True):
+    event: Event
+    attributes: Attributes
+    handler: Handler[Any]
+
+
+def read(record: Record, routes: Mapping[str, Route]) -> Message:
+    """Raises UnreadableMessage, which never quotes the bytes."""
+    attributes = decode(record.headers)
+    if attributes.type != record.topic:
+        raise UnreadableMessage("ce_type is not the topic's")
+    if not record.value:
+        raise UnreadableMessage("the body is empty")
+    route = routes[record.topic]
+    try:
+        return Message(route.decoder.decode(record.value), attributes, route.handler)
+    except msgspec.ValidationError as error:
+        raise UnreadableMessage(f"the body does not fit {route.event.__name__}{_field(error)}") from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise UnreadableMessage("the body is not JSON") from error
+
+
+class Delivery:
+    """Brings records to an end, one at a time for each partition, and answers only then."""
+
+    def __init__(
+        self, consumer: str, routes: Mapping[str, Route], deps: Any, db: Database, backoff: Backoff = STANDARD
+    ) -> None:
+        self._consumer = consumer
+        self._routes = routes
+        self._deps = deps
+        self._db = db
+        self._backoff = backoff
+
+    async def finish(self, record: Record, log_id: str, closing: asyncio.Event) -> None:
+        """Returns when the record is handled, known as harmless, or parked. Raises Closing if told to stop before."""
+        crashpoint("consume.received")
+        try:
+            message = read(record, self._routes)
+        except UnreadableMessage as error:
+            about = Parked(
+                consumer=self._consumer, log_id=log_id, event_id="", workspace_id="", error=error, attempts=0
+            )
+            await self._park(record, about, closing)
+            return
+        with use_traceparent(message.attributes.traceparent), _span(self._consumer, record, message):
+            await self._call(record, message, log_id, closing)
+        crashpoint("consume.handled")
+
+    async def _call(self, record: Record, message: Message, log_id: str, closing: asyncio.Event) -> None:
+        failures: Counter[Disposition] = Counter()
+        while True:
+            try:
+                await message.handler(message.event, self._deps)
+            except Exception as error:  # the kernel's one policy: every failure of a handler is decided in one place
+                failures[disposition_of(error)] += 1
+                decision = decide(error, failures[disposition_of(error)], self._backoff)
+                self._tell(record, message, error, decision.disposition)
+                if decision.disposition is Disposition.ACK:
+                    break
+                if decision.disposition is Disposition.PARK:
+                    about = self._about(message, log_id, error, failures.total())
+                    await self._park(record, about, closing)
+                    return
+                if await pause(decision.after, closing):
+                    raise Closing from error
+            else:
+                break
+        _outcomes.labels(self._consumer, record.topic, "ack" if failures.total() else "handled").inc()
+
+    async def _park(self, record: Record, about: Parked, closing: asyncio.Event) -> None:
+        """Tried for ever: a message that is neither handled nor parked must hold its partition, or it is lost."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                letter = await park(self._db, record, about)
+            except Exception as error:  # whatever keeps a row from being written, passing the message would lose it
+                log.error("park_failed", consumer=self._consumer, topic=record.topic, attempt=attempt, exc_info=error)
+                if await pause(self._backoff.after(attempt), closing):
+                    raise Closing from error
+            else:
+                break
+        _outcomes.labels(self._consumer, record.topic, "parked").inc()
+        log.error(
+            "message_parked", consumer=self._consumer, topic=record.topic, partition=record.partition,
+            offset=record.offset, dead_letter_id=letter, code=error_code(about.error), attempts=about.attempts,
+        )  # fmt: skip
+
+    def _about(self, message: Message, log_id: str, error: BaseException, attempts: int) -> Parked:
+        return Parked(
+            consumer=self._consumer,
+            log_id=log_id,
+            event_id=message.attributes.id,
+            workspace_id=message.event.workspace_id,
+            error=error,
+            attempts=attempts,
+        )
+
+    def _tell(self, record: Record, message: Message, error: Exception, disposition: Disposition) -> None:
+        tell = log.info if disposition is Disposition.ACK else log.warning
+        known = {"consumer": self._consumer, "topic": record.topic, "event_id": message.attributes.id}
+        tell("handler_failed", **known, disposition=disposition.value, exc_info=error)
+
+
+def _span(consumer: str, record: Record, message: Message) -> Any:
+    return span(
+        f"consume {record.topic}",
+        kind=SpanKind.CONSUMER,
+        **{
+            "messaging.system": "kafka",
+            "messaging.destination.name": record.topic,
+            "messaging.destination.partition.id": str(record.partition),
+            "messaging.kafka.offset": record.offset,
+            "messaging.message.id": message.attributes.id,
+            "messaging.consumer.group.name": consumer,
+            "workspace_id": message.event.workspace_id,
+        },
+    )
+
+
+def _field(error: msgspec.ValidationError) -> str:
+    """The place that msgspec names (`$.version`), of which keys of a free-form object could be anyone's text."""
+    place = str(error).rpartition("`$.")[2].rstrip("`")
+    return f" at {place}" if place and place.replace(".", "").replace("_", "").isalpha() and len(place) < 80 else ""

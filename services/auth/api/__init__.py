@@ -1,0 +1,19 @@
+"""The HTTP edge of auth: parse, one use case, answer."""
+
+from __future__ import annotations
+
+from services.auth.api.integrations import IntegrationController, connect, list_integrations
+from services.auth.api.internal import lend_access_token
+from services.auth.api.workspaces import delete_workspace, list_providers, put_workspace
+
+HANDLERS = (
+    put_workspace,
+    delete_workspace,
+    list_providers,
+    connect,
+    list_integrations,
+    IntegrationController,
+    lend_access_token,
+)
+
+__all__ = ["HANDLERS"]

@@ -1,0 +1,156 @@
+"""Integrations over HTTP: connect, list, read, configure, disconnect, and ask whether the grant is alive."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, Response, delete, get, patch, post
+from litestar.params import Parameter
+
+from libs.common.database.transaction import Transaction
+from libs.common.errors import InvalidInput, NotFound
+from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.security.principals import Principal
+from services.auth.api.wire import ChangeBody, CheckWire, ConnectBody, IntegrationWire, ReconnectBody, integration_wire
+from services.auth.deps import Deps
+from services.auth.domain.input import check_workspace_id
+from services.auth.domain.integration import Seen
+from services.auth.idempotency import Finish, answer_once
+from services.auth.use_cases import configure, disconnect, grants, read
+from services.auth.use_cases.connect import ConnectAsked, connect_integration
+
+READ = "integrations:read"
+WRITE = "integrations:write"
+MOST_ON_A_PAGE = 200
+
+Limit = Annotated[int, Parameter(ge=1, le=MOST_ON_A_PAGE)]
+IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", required=False)]
+
+
+@post("/v1/workspaces/{workspace:str}/integrations", tags=["integrations"], status_code=201)
+async def connect(
+    workspace: str, data: ConnectBody, deps: Deps, principal: Principal, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Connects by token or by a site's address; the provider is asked first. One integration of a type per workspace."""
+    principal.require(WRITE)
+    principal.require_workspace(check_workspace_id(workspace))
+    asked, actor = _asked(data), principal.subject
+
+    async def work(finish: Finish) -> bytes:
+        async def remember(tx: Transaction, seen: Seen) -> None:
+            await finish(tx, _encoded(seen))
+
+        return _encoded(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor, remember=remember))
+
+    if idempotency_key is None:
+        answer = _encoded(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor))
+    else:
+        request = b"connect " + msgspec.json.encode(data)
+        answer = await answer_once(deps=deps, workspace=workspace, key=idempotency_key, request=request, work=work)
+    return Response(answer, status_code=201, media_type="application/json")
+
+
+@get("/v1/workspaces/{workspace:str}/integrations", tags=["integrations"])
+async def list_integrations(
+    workspace: str,
+    deps: Deps,
+    principal: Principal,
+    status: Literal["active", "inactive", "error"] | None = None,
+    cursor: str | None = None,
+    limit: Limit = 50,
+) -> Page[IntegrationWire]:
+    """Oldest first; disconnected ones are not listed."""
+    principal.require(READ)
+    principal.require_workspace(check_workspace_id(workspace))
+    after = decode_cursor(cursor, str) if cursor else ""
+    found = await read.list_integrations(deps=deps, workspace=workspace, status=status, after=after, limit=limit)
+    following = encode_cursor(found[limit - 1].integration.id) if len(found) > limit else None
+    return Page(items=[integration_wire(seen) for seen in found[:limit]], next_cursor=following)
+
+
+class IntegrationController(Controller):
+    path = "/v1/integrations/{integration:str}"
+    tags = ["integrations"]  # noqa: RUF012 - Litestar's own way to say it
+
+    @get()
+    async def read(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+        """Also a disconnected one, whose status is inactive."""
+        principal.require(READ)
+        workspace = await _workspace_of(integration, deps, principal)
+        return integration_wire(await read.read_integration(deps=deps, workspace=workspace, integration_id=integration))
+
+    @patch()
+    async def change(self, integration: str, data: ChangeBody, deps: Deps, principal: Principal) -> IntegrationWire:
+        """What is left out stays; hooks and the next poll follow at once."""
+        target = await _target(integration, deps, principal)
+        asked = msgspec.convert(msgspec.structs.asdict(data), configure.ChangesAsked)
+        return integration_wire(await configure.configure_integration(asked, **target))
+
+    @delete(status_code=204)
+    async def disconnect(self, integration: str, deps: Deps, principal: Principal) -> None:
+        """Hooks are removed and what was synced goes; the type may be connected again at once."""
+        await disconnect.disconnect_integration(**await _target(integration, deps, principal))
+
+    @post("/check", status_code=200)
+    async def check(self, integration: str, deps: Deps, principal: Principal) -> CheckWire:
+        """Asks the provider whether the grant is alive."""
+        verdict = await grants.check_integration(**await _target(integration, deps, principal))
+        return CheckWire(result=verdict.result, code=verdict.code, detail=verdict.detail or None)
+
+    @post("/pause", status_code=200)
+    async def pause(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+        """Stops syncing and hooks; everything synced stays."""
+        return integration_wire(await configure.pause_integration(**await _target(integration, deps, principal)))
+
+    @post("/resume", status_code=200)
+    async def resume(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+        """Goes on after a pause."""
+        return integration_wire(await configure.resume_integration(**await _target(integration, deps, principal)))
+
+    @post("/reconnect", status_code=200)
+    async def reconnect(
+        self, integration: str, data: ReconnectBody, deps: Deps, principal: Principal
+    ) -> IntegrationWire:
+        """A new token of the same account; another account is 409."""
+        target = await _target(integration, deps, principal)
+        return integration_wire(await grants.reconnect_integration(data.token or "", **target))
+
+
+async def _workspace_of(integration: str, deps: Deps, principal: Principal) -> str:
+    workspace = await deps.db.locate("integration", integration)
+    if workspace is None:
+        raise NotFound
+    principal.require_workspace(workspace)
+    return workspace
+
+
+async def _target(integration: str, deps: Deps, principal: Principal) -> dict[str, Any]:
+    principal.require(WRITE)
+    workspace = await _workspace_of(integration, deps, principal)
+    return {"deps": deps, "workspace": workspace, "integration_id": integration, "actor": principal.subject}
+
+
+def _asked(data: ConnectBody) -> ConnectAsked:
+    provider = data.provider or data.type
+    if not provider:
+        raise InvalidInput("say which provider to connect", pointer="/provider")
+    if data.provider and data.type and data.provider != data.type:
+        raise InvalidInput("provider and type are the same thing; send one", pointer="/type")
+    return ConnectAsked(
+        provider=provider,
+        token=data.token or "",
+        url=data.url or "",
+        name=data.name,
+        features=None if data.features is None else tuple(data.features),
+        config=data.config,
+        metadata=data.metadata,
+        monitor_changes=data.monitor_changes,
+        polling_enabled=data.polling_enabled,
+        polling_interval=data.polling_interval,
+        resources=tuple(data.resources),
+    )
+
+
+def _encoded(seen: Seen) -> bytes:
+    return msgspec.json.encode(integration_wire(seen))

@@ -1,0 +1,239 @@
+"""Bodies in and out: camelCase, typed, and never a secret on the way out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from libs.common.events import IntegrationStatus
+from libs.common.http.wire import Wire
+from libs.common.provider.manifest import Manifest
+from services.auth.domain.integration import Seen, StatusReason
+from services.auth.providers import ConnectWay
+
+
+class WorkspaceWire(Wire, frozen=True):
+    id: str
+    created_at: datetime
+
+
+class FeatureWire(Wire, frozen=True):
+    """`enabled` is what a connect that names no features switches on."""
+
+    id: str
+    name: str
+    description: str
+    enabled: bool
+
+
+class ConnectWayWire(Wire, frozen=True):
+    """`missing` names the variables that an operator has to set before this way works."""
+
+    kind: Literal["oauth", "token", "url"]
+    configured: bool
+    missing: list[str]
+
+
+class ProviderWire(Wire, frozen=True):
+    """`configured` = at least one way to connect works; `missing` = what the other ways lack."""
+
+    id: str
+    name: str
+    description: str
+    icon: str
+    status: Literal["available", "planned"]
+    features: list[FeatureWire]
+    connect: list[ConnectWayWire]
+    configured: bool
+    missing: list[str]
+    resource_name: str
+    polling_interval: int
+
+
+class ProvidersWire(Wire, frozen=True):
+    items: list[ProviderWire]
+
+
+class ConnectBody(Wire, frozen=True):
+    """`provider` and `type` are the same thing; send one. A token, or the address of a site."""
+
+    provider: str | None = None
+    type: str | None = None
+    token: str | None = None
+    url: str | None = None
+    name: str | None = None
+    features: list[str] | None = None
+    config: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    monitor_changes: bool = False
+    polling_enabled: bool = False
+    polling_interval: int | None = None
+    resources: list[str] = []
+
+    def __repr__(self) -> str:
+        return "ConnectBody()"
+
+
+class ChangeBody(Wire, frozen=True):
+    """What is left out stays; `config` and `metadata` are replaced whole."""
+
+    name: str | UnsetType = UNSET
+    features: list[str] | UnsetType = UNSET
+    config: dict[str, Any] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    monitor_changes: bool | UnsetType = UNSET
+    polling_enabled: bool | UnsetType = UNSET
+    polling_interval: int | UnsetType = UNSET
+
+
+class ReconnectBody(Wire, frozen=True):
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return "ReconnectBody()"
+
+
+class AccountWire(Wire, frozen=True):
+    """The provider's own facts, read only."""
+
+    id: str
+    name: str
+    tenant_id: str
+    scopes: list[str]
+
+
+class WebhookWire(Wire, frozen=True):
+    state: str
+    subscriptions: int
+    last_delivery_at: datetime | None
+    expires_at: datetime | None
+    detail: str
+
+
+class FeedbackWire(Wire, frozen=True):
+    helpful: int
+    unhelpful: int
+    outdated: int
+    incorrect: int
+
+
+class IntegrationWire(Wire, frozen=True):
+    """The integration that a client sees. Polling interval in minutes; `errorCount` = failures in a row."""
+
+    id: str
+    name: str
+    type: str
+    workspace_id: str
+    status: IntegrationStatus
+    status_reason: StatusReason | None
+    features: list[str]
+    config: dict[str, Any]
+    metadata: dict[str, Any]
+    account: AccountWire
+    monitor_changes: bool
+    webhook: WebhookWire
+    polling_enabled: bool
+    polling_interval: int
+    last_polled_at: datetime | None
+    next_poll_at: datetime | None
+    change_count: int
+    last_error: str | None
+    last_error_code: str | None
+    error_count: int
+    feedback: FeedbackWire
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class CheckWire(Wire, frozen=True):
+    """`indeterminate`: the provider could not say; the status stays as it was."""
+
+    result: Literal["passed", "failed", "indeterminate"]
+    code: str | None
+    detail: str | None
+
+
+def integration_wire(seen: Seen) -> IntegrationWire:
+    one, observed = seen.integration, seen.observed
+    return IntegrationWire(
+        id=one.id,
+        name=one.name,
+        type=one.provider,
+        workspace_id=one.workspace_id,
+        status=one.status,
+        status_reason=one.reason,
+        features=list(one.features),
+        config=one.config,
+        metadata=one.metadata,
+        account=_account(seen),
+        monitor_changes=one.monitor_changes,
+        webhook=_webhook(seen),
+        polling_enabled=one.polling_enabled,
+        polling_interval=one.polling_interval,
+        last_polled_at=observed.last_polled_at,
+        next_poll_at=observed.next_poll_at,
+        change_count=observed.change_count,
+        last_error=observed.last_error,
+        last_error_code=observed.last_error_code,
+        error_count=observed.error_count,
+        feedback=_feedback(seen),
+        version=one.version,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+    )
+
+
+def _account(seen: Seen) -> AccountWire:
+    account = seen.integration.account
+    return AccountWire(
+        id=account.account_id, name=account.account_name, tenant_id=account.tenant_id, scopes=list(account.scopes)
+    )
+
+
+def _webhook(seen: Seen) -> WebhookWire:
+    observed = seen.observed
+    return WebhookWire(
+        state=observed.hooks_state,
+        subscriptions=observed.subscriptions,
+        last_delivery_at=observed.last_delivery_at,
+        expires_at=observed.hooks_expire_at,
+        detail=observed.hooks_detail,
+    )
+
+
+def _feedback(seen: Seen) -> FeedbackWire:
+    observed = seen.observed
+    return FeedbackWire(
+        helpful=observed.helpful,
+        unhelpful=observed.unhelpful,
+        outdated=observed.outdated,
+        incorrect=observed.incorrect,
+    )
+
+
+def provider_wire(manifest: Manifest, ways: list[ConnectWay], public_url: str) -> ProviderWire:
+    """A planned provider has nothing to configure yet."""
+    planned = manifest.status == "planned"
+    connect = [
+        ConnectWayWire(kind=way.kind, configured=not way.missing and not planned, missing=list(way.missing))
+        for way in ways
+    ]
+    return ProviderWire(
+        id=manifest.id,
+        name=manifest.name,
+        description=manifest.description,
+        icon=public_url.rstrip("/") + manifest.icon if manifest.icon.startswith("/") else manifest.icon,
+        status=manifest.status,
+        features=[
+            FeatureWire(id=one.id, name=one.name, description=one.description, enabled=one.enabled)
+            for one in manifest.features
+        ],
+        connect=connect,
+        configured=any(way.configured for way in connect),
+        missing=[name for way in connect for name in way.missing],
+        resource_name=manifest.resource_name,
+        polling_interval=manifest.polling_interval_minutes,
+    )

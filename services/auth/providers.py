@@ -1,0 +1,115 @@
+"""The providers as auth sees them: what the catalogue tells, and the one question asked of each: whose grant is this."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from libs.common.errors import (
+    GrantFailure,
+    InvalidInput,
+    ProviderContractBroken,
+    ProviderUnavailable,
+    RateLimited,
+    SightFailure,
+)
+from libs.common.http.client import AddressRefused
+from libs.common.provider.auth import Account, AuthFacet
+from libs.common.provider.http import GrantedHttp, Outbound, provider_urls
+from libs.common.provider.manifest import Manifest
+from libs.providers import registry
+from services.auth.domain.refusals import ProviderPlanned, TokenRefused
+
+CHECK_SECONDS = 20.0
+
+
+class ConnectWay(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to connect; `missing` names the variables that an operator has yet to set."""
+
+    kind: Literal["oauth", "token", "url"]
+    missing: tuple[str, ...]
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider is asked with. `url` is the site's own address where a provider is connected by URL."""
+
+    token: str
+    url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Grant(url={self.url!r})"
+
+
+def auth_facet(provider_id: str) -> AuthFacet:
+    return registry.facet(provider_id, "auth")
+
+
+class Providers:
+    """Everything outside comes in here, so that a test can bring a provider of its own."""
+
+    def __init__(
+        self,
+        *,
+        client: Outbound,
+        environ: Mapping[str, str],
+        manifests: Callable[[], Mapping[str, Manifest]] = registry.manifests,
+        find: Callable[[str], Manifest] = registry.manifest,
+        facet: Callable[[str], AuthFacet] = auth_facet,
+    ) -> None:
+        self._client = client
+        self._environ = environ
+        self._manifests = manifests
+        self._find = find
+        self._facet = facet
+
+    def all(self) -> list[Manifest]:
+        return list(self._manifests().values())
+
+    def available(self, name: str) -> Manifest:
+        """Raises NotFound for an unknown provider and ProviderPlanned for one that cannot be connected yet."""
+        manifest = self._find(name)
+        if manifest.status != "available":
+            raise ProviderPlanned(f"{manifest.name} is planned and cannot be connected yet", pointer="/provider")
+        return manifest
+
+    def facet(self, manifest: Manifest) -> AuthFacet:
+        return self._facet(manifest.id)
+
+    def known(self, provider_id: str) -> Manifest:
+        return self._find(provider_id)
+
+    def ways(self, manifest: Manifest) -> list[ConnectWay]:
+        prefix = manifest.id.upper()
+        needed = {"oauth": (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET")}
+        return [
+            ConnectWay(kind=kind, missing=tuple(name for name in needed.get(kind, ()) if not self._environ.get(name)))
+            for kind in manifest.connect
+        ]
+
+    async def whose(self, manifest: Manifest, grant: Grant) -> Account:
+        """Asks the provider. Raises AuthRevoked, ProviderUnavailable, RateLimited, … as the facet does. No transaction is open."""
+        api_url, base_url = (grant.url, grant.url) if grant.url else provider_urls(manifest, self._environ)
+        http = GrantedHttp(self._client, api_url=api_url, base_url=base_url, token=grant.token)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await self._facet(manifest.id).check(http)
+        except TimeoutError:
+            raise ProviderUnavailable(f"{manifest.name} did not answer in {CHECK_SECONDS:g} s; try again") from None
+
+    async def accept(self, manifest: Manifest, grant: Grant) -> Account:
+        """As `whose`, for a grant that the caller has just sent: a refusal is a mistake in the request."""
+        where = "/token" if grant.token else "/url"
+        try:
+            return await self.whose(manifest, grant)
+        except GrantFailure:
+            raise TokenRefused(f"{manifest.name} refuses this token; make a new one and send it", pointer=where) from None
+        except SightFailure as error:
+            raise InvalidInput(f"{manifest.name}: {error.detail}", pointer=where) from None
+        except AddressRefused as error:
+            raise AddressRefused(error.detail, pointer="/url" if grant.url else None) from None
+
+
+INDETERMINATE = (ProviderUnavailable, RateLimited, ProviderContractBroken, SightFailure)

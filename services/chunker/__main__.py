@@ -1,0 +1,10 @@
+"""`python -m services.chunker serve [--only http|consumers|workers] | migrate | openapi`."""
+
+import sys
+
+from libs.common.command import run_command
+from services.chunker.app import build, describe
+from services.chunker.settings import ChunkerSettings
+
+if __name__ == "__main__":
+    sys.exit(run_command("chunker", ChunkerSettings, build, describe))

@@ -1,0 +1,66 @@
+"""Where the chunker is put together; nothing else constructs anything."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from litestar import Litestar
+
+from libs.common.bus.consume import create_consumer_component
+from libs.common.database.engine import Database
+from libs.common.http.app import create_http
+from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.outbox.relay import Relay
+from libs.common.runtime import Loop, Service
+from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.providers import registry
+from services.chunker.api import SearchController
+from services.chunker.consumers import consumers
+from services.chunker.settings import ChunkerSettings
+from services.chunker.use_cases import Deps
+from services.chunker.workers import Indexer
+
+SERVICE = "chunker"
+IDLE_S = 0.5
+
+
+def build(settings: ChunkerSettings) -> Service:
+    db = Database(SERVICE, app_url=settings.database_url, worker_url=settings.worker_database_url)
+    tokens = ServiceTokens(SERVICE, Path(settings.service_signing_keys_dir))
+    outbound = OutboundClient(settings.allowed_private_endpoints)
+    sync = InternalClient(settings.sync_url, tokens, "sync", outbound)
+    wake = asyncio.Event()
+    indexer = Indexer(
+        db=db,
+        sync=sync,
+        facet_of=lambda provider: registry.facet(provider, "chunks"),
+        budget=settings.chunk_tokens,
+        batch=settings.index_batch,
+    )
+    indexers = [Loop(f"indexer-{n}", indexer.step, idle=IDLE_S, wake=wake) for n in range(settings.index_workers)]
+    deps = Deps(db=db, index_wanted=wake.set)
+    return Service(
+        SERVICE,
+        _http(settings, db, tokens),
+        [create_consumer_component(consumers, deps, db, settings), *indexers, Relay(db, SERVICE, settings)],
+        host=settings.http_host,
+        port=settings.http_port,
+        on_close=[sync.aclose, outbound.aclose, db.close],
+    )
+
+
+def describe(settings: ChunkerSettings) -> Litestar:
+    """The routes alone, for the OpenAPI document: nothing is connected."""
+    db = Database(SERVICE, app_url=settings.database_url, worker_url=settings.worker_database_url)
+    return _http(settings, db, None)
+
+
+def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None) -> Litestar:
+    services = [ServiceTokenResolver(tokens, SERVICE)] if tokens else []
+    resolver = ChainResolver([ApiKeyResolver([settings.bootstrap_api_key_sha256]), *services])
+
+    async def ready() -> dict[str, bool]:
+        return {"postgres": await db.ready()}
+
+    return create_http(SERVICE, [SearchController], {"db": db}, settings, resolver, ready)

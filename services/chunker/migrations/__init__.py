@@ -1,0 +1,1 @@
+"""The chunker's schema, step by step."""

@@ -1,0 +1,107 @@
+"""The indexer: claims what is wanted, reads the current truth from its owner, swaps it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from libs.common.database.engine import Database
+from libs.common.errors import PassingFailure, SluiceError
+from libs.common.http.client import InternalClient
+from libs.common.internal import SOURCE_BATCH_PATH, SourceBatch, SourceBatchAsked, SourceItem
+from libs.common.telemetry.logging import get_logger
+from libs.common.telemetry.metrics import counter
+from libs.common.telemetry.tracing import span, use_traceparent
+from libs.common.testing.crashpoints import crashpoint
+from services.chunker import use_cases
+from services.chunker.cutting import FacetOf, cut
+from services.chunker.domain import Cut, Wanted, is_stale, retry_seconds
+from services.chunker.repository import IndexQueue
+
+LEASE_S = 12.0  # a killed indexer delays its batch by this much; a slow one is fenced by the epoch
+_indexed = counter("chunker_sources_total", "Sources handled by the indexer", ["outcome"])
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Indexer:
+    """One step claims a batch; a killed indexer's rows are due again when the lease ends."""
+
+    db: Database
+    sync: InternalClient
+    facet_of: FacetOf
+    budget: int
+    batch: int
+    lease_s: float = LEASE_S
+    _claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def step(self) -> bool:
+        async with self.db.queue() as tx:
+            claimed = await IndexQueue(tx).claim(self.batch, self.lease_s)
+        crashpoint("chunker.claimed")
+        by_workspace: dict[str, list[Wanted]] = defaultdict(list)
+        for wanted in claimed:
+            by_workspace[wanted.workspace_id].append(wanted)
+        for workspace, group in by_workspace.items():
+            await self._index(workspace, group)
+        return bool(claimed)
+
+    async def _index(self, workspace: str, group: Sequence[Wanted]) -> None:
+        """A passing failure of the owner postpones the group; nothing is parked for it."""
+        try:
+            items = await self._read(workspace, group)
+        except PassingFailure as error:
+            log.warning("sources_unavailable", code=error.code)
+            for wanted in group:
+                await use_cases.postpone(self.db, wanted, retry_seconds(wanted.attempts))
+            return
+        for wanted in group:
+            item = items.get(wanted.source_id)
+            if item is not None:  # left out of a full answer: due again when its lease ends
+                await self._index_one(wanted, item)
+
+    async def _read(self, workspace: str, group: Sequence[Wanted]) -> dict[str, SourceItem]:
+        asked = SourceBatchAsked(workspace_id=workspace, ids=tuple(wanted.source_id for wanted in group))
+        answer = await self.sync.post(SOURCE_BATCH_PATH, asked, response_type=SourceBatch)
+        left_out = [wanted for wanted in group if wanted.source_id in answer.left_out]
+        for wanted in left_out:
+            await use_cases.postpone(self.db, wanted, 0)
+        return {item.id: item for item in answer.items}
+
+    async def _index_one(self, wanted: Wanted, item: SourceItem) -> None:
+        with use_traceparent(wanted.traceparent), span("chunker.index", source_id=wanted.source_id):
+            if is_stale(item, wanted):
+                await use_cases.postpone(self.db, wanted, retry_seconds(wanted.attempts))
+            elif item.state != "present":
+                await use_cases.remove_index(self.db, wanted, item)
+                _indexed.labels("removed").inc()
+            else:
+                await self._cut_and_save(wanted, item)
+
+    async def _cut_and_save(self, wanted: Wanted, item: SourceItem) -> None:
+        result = await asyncio.to_thread(_try_cut, item, self.facet_of, self.budget)
+        if isinstance(result, Cut):
+            await use_cases.save_index(self.db, wanted, result)
+            crashpoint("chunker.indexed")
+            _indexed.labels("indexed").inc()
+            return
+        log.error("source_not_cut", code=result.code)
+        await use_cases.report_failure(self.db, wanted, item.version, result.code, result.detail)
+        _indexed.labels("failed").inc()
+
+
+class CutFailed(SluiceError):
+    code = "cut_failed"
+    title = "This text could not be cut into chunks"
+
+
+def _try_cut(item: SourceItem, facet_of: FacetOf, budget: int) -> Cut | SluiceError:
+    """Any failure of a layout or a cutter is this source's alone: it is recorded, and the others go on."""
+    try:
+        return cut(item, facet_of, budget)
+    except SluiceError as error:
+        return error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        return CutFailed(f"{type(error).__name__} while cutting a {item.type}")

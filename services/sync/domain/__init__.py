@@ -1,0 +1,1 @@
+"""Pure rules of the sync engine: no await, no I/O."""

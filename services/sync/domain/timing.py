@@ -1,0 +1,28 @@
+"""When to try again and when to poll: exponential with jitter, so that a thousand failures do not return as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import random
+
+MOST_ATTEMPTS = 8
+LONGEST = timedelta(minutes=60)
+SHORTEST_INTERVAL = 1
+
+
+def backoff(attempt: int, first: timedelta, chance: Callable[[], float] = random) -> timedelta:
+    """1, 2, 4 … 60 minutes for first = 1 minute; each with up to a fifth of jitter. `attempt` counts from 1."""
+    whole = min(first * 2 ** min(attempt - 1, 16), LONGEST)
+    return whole * (1 + chance() / 5)
+
+
+def until_next_poll(minutes: int, chance: Callable[[], float] = random) -> timedelta:
+    """The interval less up to a tenth: integrations connected together drift apart, none waits longer than asked."""
+    whole = timedelta(minutes=max(minutes, SHORTEST_INTERVAL))
+    return whole * (1 - chance() / 10)
+
+
+def first_poll(minutes: int, chance: Callable[[], float] = random) -> timedelta:
+    """Anywhere in the first half of the interval, so that a restart does not wake everyone at once."""
+    return timedelta(minutes=max(minutes, SHORTEST_INTERVAL)) * (0.5 + chance() / 2)

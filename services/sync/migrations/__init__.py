@@ -1,0 +1,1 @@
+"""This schema's history, one file a step."""

@@ -1,0 +1,1 @@
+"""Every SQL statement that sync runs, by what it is about."""

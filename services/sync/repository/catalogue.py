@@ -1,0 +1,98 @@
+"""Reading the copy: pages of sources, whole batches for the indexer, changed files; and what the indexer reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+
+STATUS = """
+UPDATE source SET status = :status, status_detail = :detail
+WHERE id = :id AND version <= :version AND NOT tombstone AND (status, coalesce(status_detail, '')) <> (:status, coalesce(:detail, ''))
+"""
+
+
+async def set_status(tx: Transaction, source_id: str, *, version: int, status: str, detail: str | None) -> None:
+    """Older news than the row changes nothing."""
+    await tx.execute(STATUS, id=source_id, version=version, status=status, detail=detail)
+
+
+async def mark_processing(tx: Transaction, ids: Sequence[str]) -> None:
+    await tx.execute(
+        "UPDATE source SET status = 'processing' WHERE id = ANY(:ids) AND status = 'pending'", ids=list(ids)
+    )
+
+
+BATCH = """
+SELECT s.id, s.tombstone, s.version, s.integration_id, s.resource_id, coalesce(r.name, '') AS resource_name, s.provider,
+  s.type, s.name, s.path, s.url, s.content_type, s.content_hash, s.author, s.provider_updated_at, s.metadata,
+  octet_length(s.content) AS bytes
+FROM source s LEFT JOIN resource r ON r.id = s.resource_id WHERE s.id = ANY(:ids)
+"""
+
+
+async def heads(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
+    """Everything of a batch but the content, with its size."""
+    return {row["id"]: row for row in await tx.fetch_all(BATCH, ids=list(ids))}
+
+
+async def contents(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[int, str, str]]:
+    """(version, content hash, content) by id, of one snapshot."""
+    rows = await tx.fetch_all("SELECT id, version, content_hash, content FROM source WHERE id = ANY(:ids)", ids=list(ids))
+    return {row["id"]: (row["version"], row["content_hash"], row["content"]) for row in rows}
+
+
+COLUMNS = """
+id, workspace_id, integration_id, resource_id, provider, external_key, type, name, path, url, content_type,
+content_hash, version, status, status_detail, metadata, author, provider_updated_at, created_at, updated_at
+"""
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    type: str | None = None
+    integration: str | None = None
+    resource: str | None = None
+    status: str | None = None
+
+
+async def page(tx: Transaction, wanted: Filter, *, after: str, limit: int) -> Sequence[Row]:
+    """In order of id. Tombstones only when their status is asked for."""
+    return await tx.fetch_all(
+        f"SELECT {COLUMNS} FROM source WHERE workspace_id = :workspace AND id > :after"  # noqa: S608 - constants
+        " AND (CAST(:type AS text) IS NULL OR type = :type)"
+        " AND (CAST(:integration AS text) IS NULL OR integration_id = :integration)"
+        " AND (CAST(:resource AS text) IS NULL OR resource_id = :resource)"
+        " AND (CASE WHEN CAST(:status AS text) IS NULL THEN NOT tombstone ELSE status = :status END)"
+        " ORDER BY id LIMIT :limit",
+        workspace=tx.workspace,
+        after=after,
+        limit=limit,
+        type=wanted.type,
+        integration=wanted.integration,
+        resource=wanted.resource,
+        status=wanted.status,
+    )
+
+
+async def one(tx: Transaction, source_id: str) -> Row | None:
+    return await tx.fetch_one(f"SELECT {COLUMNS}, content FROM source WHERE id = :id", id=source_id)  # noqa: S608
+
+
+async def changed_files(tx: Transaction, *, source_id: str | None, path: str | None, after: Any, limit: int) -> Any:
+    """Of one source, or of one path across the workspace; `after` is (source id, position)."""
+    return await tx.fetch_all(
+        "SELECT source_id, position, path, previous_path, status, additions, deletions, blob_id, patch"
+        " FROM changed_file WHERE (CAST(:source AS text) IS NULL OR source_id = :source)"
+        " AND (CAST(:path AS text) IS NULL OR (workspace_id = :workspace AND path = :path))"
+        " AND (source_id, position) > (:after_source, CAST(:after_position AS integer))"
+        " ORDER BY source_id, position LIMIT :limit",
+        source=source_id,
+        path=path,
+        workspace=tx.workspace,
+        after_source=after[0],
+        after_position=after[1],
+        limit=limit,
+    )

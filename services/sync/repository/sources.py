@@ -1,0 +1,285 @@
+"""The copy itself: read by hash, written in bulk. The hot path goes through the driver (unnest, no ORM in between)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from libs.common.database.transaction import Transaction
+from libs.common.events.source import SourceType
+from libs.common.provider.sync import ChangedFile, Observed
+from services.sync.domain.content import storable, storable_json
+from services.sync.domain.plan import Known, Move
+
+EPOCH_MS = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
+
+
+class Write(msgspec.Struct, frozen=True, kw_only=True):
+    """One source row to write. `bump` gives it a new version and makes it pending again."""
+
+    id: str
+    key: str
+    observed: Observed
+    content: str
+    body: str | None
+    content_hash: str
+    seen_hash: bytes
+    bump: bool
+
+
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
+    """New content of a source whose parts changed while the object itself was not observed."""
+
+    id: str
+    content: str
+    body: str | None
+    content_hash: str
+
+
+class Aside(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+
+
+class Tombstoned(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+    type: SourceType
+    version: int
+    url: str
+    path: str | None
+
+
+KNOWN = """
+SELECT id, external_key, type, name, path, url, content_hash, seen_hash, version, tombstone,
+       provider_updated_at, seen_at
+FROM source WHERE resource_id = $1 AND external_key = ANY($2::text[])
+"""
+
+
+async def known(tx: Transaction, resource_id: str, keys: Sequence[str]) -> dict[str, Known]:
+    rows = await (await tx.driver()).fetch(KNOWN, resource_id, list(keys)) if keys else []
+    return {row[1]: Known(*row) for row in rows}
+
+
+async def revisions(tx: Transaction, resource_id: str, keys: Sequence[str]) -> dict[str, str]:
+    """Of live sources only: a tombstoned one must be fetched again."""
+    rows = await (await tx.driver()).fetch(
+        "SELECT external_key, revision FROM source"
+        " WHERE resource_id = $1 AND external_key = ANY($2::text[]) AND NOT tombstone",
+        resource_id,
+        list(keys),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def move(tx: Transaction, resource_id: str, moves: Sequence[Move]) -> None:
+    """One statement, so that keys may be swapped."""
+    driver = await tx.driver()
+    ids, old, new = [one.id for one in moves], [one.old_key for one in moves], [one.key for one in moves]
+    await driver.execute(
+        "UPDATE source s SET external_key = m.key FROM unnest($1::text[], $2::text[]) AS m(id, key) WHERE s.id = m.id",
+        ids,
+        new,
+    )
+    await driver.execute(
+        "UPDATE source_part p SET source_key = m.key FROM unnest($2::text[], $3::text[]) AS m(old, key)"
+        " WHERE p.resource_id = $1 AND p.source_key = m.old",
+        resource_id,
+        old,
+        new,
+    )
+
+
+async def step_aside(tx: Transaction, rows: Sequence[Aside]) -> None:
+    """Frees the keys of tombstones that a rename needs."""
+    if rows:
+        await (await tx.driver()).execute(
+            "UPDATE source s SET external_key = u.key FROM unnest($1::text[], $2::text[]) AS u(id, key)"
+            " WHERE s.id = u.id",
+            [one.id for one in rows],
+            [one.key for one in rows],
+        )
+
+
+INSERT = f"""
+INSERT INTO source (id, workspace_id, integration_id, resource_id, provider, external_key, type, name, path, url,
+  content, body, content_type, content_hash, seen_hash, revision, metadata, author, provider_updated_at, version)
+SELECT u.id, $1, $2, $3, $4, u.key, u.type, u.name, u.path, u.url, u.content, u.body, u.content_type, u.content_hash,
+  u.seen_hash, u.revision, u.metadata::jsonb, u.author, u.updated_at, {EPOCH_MS}
+FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+  $13::text[], $14::text[], $15::bytea[], $16::text[], $17::text[], $18::text[], $19::timestamptz[])
+  AS u(id, key, type, name, path, url, content, body, content_type, content_hash, seen_hash, revision, metadata,
+       author, updated_at)
+RETURNING id, version
+"""  # noqa: S608 - only the constant above
+
+UPDATE = f"""
+UPDATE source s SET type = u.type, name = u.name, path = u.path, url = u.url, content = u.content, body = u.body,
+  content_type = u.content_type, content_hash = u.content_hash, seen_hash = u.seen_hash, revision = u.revision,
+  metadata = u.metadata::jsonb, author = u.author, provider_updated_at = u.updated_at, seen_at = now(),
+  version = CASE WHEN u.bump THEN greatest(s.version + 1, {EPOCH_MS}) ELSE s.version END,
+  status = CASE WHEN u.bump THEN 'pending' ELSE s.status END,
+  status_detail = CASE WHEN u.bump THEN NULL ELSE s.status_detail END,
+  updated_at = CASE WHEN u.bump THEN now() ELSE s.updated_at END,
+  tombstone = false, proof = NULL
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+  $10::text[], $11::bytea[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::boolean[])
+  AS u(id, key, type, name, path, url, content, body, content_type, content_hash, seen_hash, revision, metadata,
+       author, updated_at, bump)
+WHERE s.id = u.id RETURNING s.id, s.version
+"""  # noqa: S608 - only the constant above
+
+
+async def insert(
+    tx: Transaction, writes: Sequence[Write], *, integration_id: str, resource_id: str, provider: str
+) -> dict[str, int]:
+    """Answers the version of each id."""
+    if not writes:
+        return {}
+    driver = await tx.driver()
+    rows = await driver.fetch(INSERT, tx.workspace, integration_id, resource_id, provider, *_columns(writes))
+    return {row[0]: row[1] for row in rows}
+
+
+async def update(tx: Transaction, writes: Sequence[Write]) -> dict[str, int]:
+    if not writes:
+        return {}
+    rows = await (await tx.driver()).fetch(UPDATE, *_columns(writes), [one.bump for one in writes])
+    return {row[0]: row[1] for row in rows}
+
+
+def _columns(writes: Sequence[Write]) -> list[list[Any]]:
+    seen = [one.observed for one in writes]
+    return [
+        [one.id for one in writes],
+        [one.key for one in writes],
+        [item.type for item in seen],
+        [storable(item.name) for item in seen],
+        [None if item.path is None else storable(item.path) for item in seen],
+        [storable(item.url) for item in seen],
+        [one.content for one in writes],
+        [one.body for one in writes],
+        [item.content_type for item in seen],
+        [one.content_hash for one in writes],
+        [one.seen_hash for one in writes],
+        [item.revision for item in seen],
+        [storable_json(item.metadata) for item in seen],
+        [storable(item.author) for item in seen],
+        [item.updated_at for item in seen],
+    ]
+
+
+REWRITE = f"""
+UPDATE source s SET content = u.content, body = u.body, content_hash = u.content_hash, status = 'pending',
+  status_detail = NULL, updated_at = now(), seen_at = now(), version = greatest(s.version + 1, {EPOCH_MS})
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(id, content, body, content_hash)
+WHERE s.id = u.id AND s.content_hash <> u.content_hash
+RETURNING s.id, s.version, s.type, s.url, s.content_hash
+"""  # noqa: S608 - only the constant above
+
+
+async def rewrite(tx: Transaction, rows: Sequence[Rewrite]) -> Sequence[Any]:
+    """Rows of (id, version, type, url, content_hash) that really changed."""
+    if not rows:
+        return []
+    columns = zip(*((one.id, one.content, one.body, one.content_hash) for one in rows), strict=True)
+    found: Sequence[Any] = await (await tx.driver()).fetch(REWRITE, *(list(column) for column in columns))
+    return found
+
+
+async def bodies(tx: Transaction, resource_id: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Live sources by key: (id, the content without its parts)."""
+    rows = await (await tx.driver()).fetch(
+        "SELECT external_key, id, coalesce(body, content) FROM source"
+        " WHERE resource_id = $1 AND external_key = ANY($2::text[]) AND NOT tombstone",
+        resource_id,
+        list(keys),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+TOMBSTONE = f"""
+UPDATE source s SET tombstone = true, status = 'deleted', status_detail = NULL, proof = u.proof, content = '',
+  body = NULL, content_hash = '', revision = '', external_key = u.key, seen_at = now(), updated_at = now(),
+  version = greatest(s.version + 1, {EPOCH_MS})
+FROM unnest($1::text[], $2::text[], $3::text[]) AS u(id, key, proof)
+WHERE s.id = u.id AND NOT s.tombstone
+RETURNING s.id, s.external_key, s.type, s.version, s.url, s.path
+"""  # noqa: S608 - only the constant above
+
+
+async def tombstone(tx: Transaction, rows: Sequence[tuple[str, str, str]]) -> list[Tombstoned]:
+    """`rows` are (id, key to keep, proof); parts and changed files of the source go with it."""
+    if not rows:
+        return []
+    driver = await tx.driver()
+    found = await driver.fetch(TOMBSTONE, *(list(column) for column in zip(*rows, strict=True)))
+    gone = [Tombstoned(*row) for row in found]
+    await driver.execute("DELETE FROM changed_file WHERE source_id = ANY($1::text[])", [one.id for one in gone])
+    await driver.execute(
+        "DELETE FROM source_part p USING source s, unnest($1::text[]) AS u(id)"
+        " WHERE s.id = u.id AND p.resource_id = s.resource_id AND p.source_key = s.external_key",
+        [one.id for one in gone],
+    )
+    return gone
+
+
+async def unseen(tx: Transaction, resource_id: str, stream: str, scope: str) -> list[tuple[str, str]]:
+    """Live sources of a certified scope that its listing did not meet: (id, key)."""
+    rows = await (await tx.driver()).fetch(
+        "SELECT s.id, s.external_key FROM source s WHERE s.resource_id = $1 AND NOT s.tombstone"
+        " AND starts_with(s.external_key, $3) AND NOT EXISTS (SELECT FROM listing_seen l"
+        " WHERE l.resource_id = $1 AND l.stream = $2 AND l.key = s.external_key)",
+        resource_id,
+        stream,
+        scope,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def some_live(
+    tx: Transaction, *, integration_id: str, resource_id: str, types: Sequence[str] | None, most: int
+) -> list[tuple[str, str]]:
+    """The next sources that a cleanup has to tombstone: (id, key)."""
+    rows = await tx.fetch_all(
+        "SELECT id, external_key FROM source WHERE integration_id = :integration_id AND NOT tombstone"
+        " AND (:resource_id = '' OR resource_id = :resource_id)"
+        " AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[]))) ORDER BY id LIMIT :most",
+        integration_id=integration_id,
+        resource_id=resource_id,
+        types=types,
+        most=most,
+    )
+    return [(row["id"], row["external_key"]) for row in rows]
+
+
+async def replace_changed_files(
+    tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]
+) -> None:
+    """By source id: an empty sequence clears."""
+    if not files:
+        return
+    driver = await tx.driver()
+    await driver.execute("DELETE FROM changed_file WHERE source_id = ANY($1::text[])", list(files))
+    rows = [(source, at, file) for source, listed in files.items() for at, file in enumerate(listed)]
+    await driver.execute(
+        "INSERT INTO changed_file (workspace_id, resource_id, source_id, position, path, previous_path, status,"
+        " additions, deletions, blob_id, previous_blob_id, patch) SELECT $1, $2, u.* FROM unnest($3::text[],"
+        " $4::integer[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::integer[], $10::text[], $11::text[],"
+        " $12::text[]) AS u",
+        tx.workspace,
+        resource_id,
+        [source for source, _, _ in rows],
+        [at for _, at, _ in rows],
+        [storable(file.path) for _, _, file in rows],
+        [file.previous_path for _, _, file in rows],
+        [file.status for _, _, file in rows],
+        [file.additions for _, _, file in rows],
+        [file.deletions for _, _, file in rows],
+        [file.blob_id for _, _, file in rows],
+        [file.previous_blob_id for _, _, file in rows],
+        [None if file.patch is None else storable(file.patch) for _, _, file in rows],
+    )

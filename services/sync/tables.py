@@ -1,0 +1,28 @@
+"""The tables of this schema by who may see them; their SQL is in migrations/versions.
+
+- resource, resource_stream: what is synced, and where each stream of it resumes (one cursor a stream).
+- work, dirty_object, discovery, cleanup, poll_schedule, observed_state: small hot tables that workers claim from.
+- run, run_resource: the report over the resources of one request.
+- source, source_part, changed_file: the copy; tombstones stay, emptied, until the workspace is erased.
+- listing_seen lives only during a full listing; validator holds the ETags of committed pages; quarantined_item what
+  did not fit the provider's contract.
+"""
+
+from __future__ import annotations
+
+TENANT_TABLES = (
+    "known_workspace",
+    "known_integration",
+    "resource",
+    "resource_stream",
+    "listing_seen",
+    "validator",
+    "quarantined_item",
+    "source",
+    "source_part",
+    "changed_file",
+    "run",
+    "run_resource",
+)
+QUEUE_TABLES = ("observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule")
+LOCATABLE = ("known_integration", "resource", "source", "run")

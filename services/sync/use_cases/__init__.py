@@ -1,0 +1,1 @@
+"""The verbs of sync: each opens its transaction and emits its events."""

@@ -1,0 +1,1 @@
+"""Alembic's room: the version table lives inside this service's schema."""

@@ -1,0 +1,17 @@
+"""What webhooks reads from the environment beyond the common settings."""
+
+from __future__ import annotations
+
+from libs.common.errors import ConfigurationError
+from libs.common.settings import CommonSettings
+
+
+class WebhooksSettings(CommonSettings, frozen=True, kw_only=True):
+    """`previous_secret_minutes`: how long the old secret of an endpoint is still accepted after a rotation."""
+
+    previous_secret_minutes: int = 60
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.previous_secret_minutes <= 1440:
+            raise ConfigurationError("PREVIOUS_SECRET_MINUTES must lie between 0 and 1440")

@@ -1,0 +1,23 @@
+"""Webhooks' Postgres schema, told as lists: what belongs to a workspace, what workers claim, what is found by id.
+
+known_workspace  a workspace that has, or had, an integration here
+integration      projection of auth's desired state by version, and the version of the hook state we report
+resource         projection of sync's selection by version
+endpoint         one inbound URL an integration: its unguessable id is the URL's last part; secrets sealed
+delivery         every verified delivery with its raw bytes, each once by the provider's id and by its body
+subscription     what hook is wanted of a resource, and what stands at the provider
+"""
+
+from __future__ import annotations
+
+TENANT_TABLES: tuple[str, ...] = (
+    "known_workspace",
+    "integration",
+    "resource",
+    "endpoint",
+    "delivery",
+    "subscription",
+)
+# Deliveries of many workspaces share one commit, so the worker role writes them.
+QUEUE_TABLES: tuple[str, ...] = ("delivery",)
+LOCATABLE: tuple[str, ...] = ("integration", "endpoint", "delivery")

@@ -1,0 +1,164 @@
+"""Brings one hook at the provider to what is wanted; runs as a job, is right however often it runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from libs.common.database.transaction import Row
+from libs.common.errors import AuthExpired, GrantFailure, NotFound, SightFailure, SluiceError
+from libs.common.internal import AccessToken
+from libs.common.provider.client import ProviderHttp
+from libs.common.provider.sync import Resource
+from libs.common.provider.webhooks import Subscription
+from libs.common.security.secrets import Secret
+from libs.common.telemetry.logging import get_logger
+from libs.common.telemetry.metrics import counter
+from libs.common.testing.crashpoints import crashpoint
+from libs.providers import registry
+from services.webhooks import repository
+from services.webhooks.deps import Deps
+from services.webhooks.domain import HookState, hook_url
+from services.webhooks.endpoints import open_secret
+from services.webhooks.use_cases.report import announce, settle_later
+
+log = get_logger(__name__)
+_settled = counter("webhook_hooks_settled_total", "Hooks brought to what is wanted", ["provider", "outcome"])
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription as read before the provider is asked; no transaction is open while it is."""
+
+    row: Row
+    secret: Secret
+
+    @property
+    def to_register(self) -> bool:
+        return bool(self.row["wanted"]) and (
+            self.row["hook_id"] is None or self.row["secret_version"] != self.row["current_version"]
+        )
+
+    @property
+    def to_remove(self) -> bool:
+        return not self.row["wanted"] and self.row["hook_id"] is not None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands at the provider after the call."""
+
+    hook_id: str | None
+    secret_version: int | None
+    state: HookState
+    expires_at: datetime | None = None
+
+
+async def settle_hook(*, deps: Deps, workspace: str, subscription_id: str) -> None:
+    """A failure of the provider is written down as the hook's state and raised, so that the job comes again."""
+    work = await _read(deps, workspace, subscription_id)
+    if work is None:
+        return
+    try:
+        standing = await _ask_provider(deps, work)
+    except SluiceError as error:
+        await _note_failure(deps, work, error)
+        _settled.labels(work.row["provider"], error.code).inc()
+        raise
+    crashpoint("webhooks.hook_settled")
+    await _note(deps, work, standing)
+    _settled.labels(work.row["provider"], standing.state).inc()
+
+
+async def _read(deps: Deps, workspace: str, subscription_id: str) -> Work | None:
+    async with deps.db.transaction(workspace) as tx:
+        row = await repository.subscription_work(tx, subscription_id)
+        if row is None:
+            return None
+        return Work(row=row, secret=await open_secret(tx, deps.vault, row, "current_version", "secret_sealed"))
+
+
+async def _ask_provider(deps: Deps, work: Work) -> Standing:
+    row = work.row
+    if work.to_register:
+        made = await _register(deps, work)
+        return Standing(
+            hook_id=made.external_id,
+            secret_version=row["current_version"],
+            state="active",
+            expires_at=made.expires_at,
+        )
+    if work.to_remove:
+        await _remove(deps, work)
+    if not row["wanted"]:
+        return Standing(hook_id=None, secret_version=None, state="removed")
+    return Standing(
+        hook_id=row["hook_id"], secret_version=row["secret_version"], state="active", expires_at=row["expires_at"]
+    )
+
+
+async def _register(deps: Deps, work: Work) -> Subscription:
+    """A token that the provider refuses is reported to auth's broker, which may have a newer one: asked once."""
+    facet = registry.facet(work.row["provider"], "webhooks")
+    url = hook_url(deps.settings.public_url, work.row["provider"], work.row["endpoint_id"])
+    token = await _token(deps, work)
+    try:
+        return await facet.register(_http(deps, work, token), _resource(work.row), url, work.secret)
+    except AuthExpired:
+        newer = await _token(deps, work, refused_version=token.version)
+        return await facet.register(_http(deps, work, newer), _resource(work.row), url, work.secret)
+
+
+async def _remove(deps: Deps, work: Work) -> None:
+    """Without a grant or sight of the resource nothing can be removed, and nobody else ever will: that is the end."""
+    facet = registry.facet(work.row["provider"], "webhooks")
+    try:
+        token = await _token(deps, work)
+        await facet.unregister(_http(deps, work, token), _resource(work.row), work.row["hook_id"])
+    except (GrantFailure, SightFailure, NotFound) as error:
+        log.warning("hook_left_behind", subscription_id=work.row["id"], code=error.code)
+
+
+async def _token(deps: Deps, work: Work, refused_version: int | None = None) -> AccessToken:
+    row = work.row
+    return await deps.tokens.lend(
+        row["workspace_id"],
+        row["integration_id"],
+        teardown=not row["connected"],
+        refused_version=refused_version,
+    )
+
+
+def _http(deps: Deps, work: Work, token: AccessToken) -> ProviderHttp:
+    return deps.granted(registry.manifest(work.row["provider"]), token)
+
+
+def _resource(row: Row) -> Resource:
+    return Resource(kind=row["kind"], external_id=row["external_id"], name=row["name"], url=row["url"])
+
+
+async def _note(deps: Deps, work: Work, standing: Standing) -> None:
+    """What stands is a fact even when the wish has changed meanwhile: then the job is due again."""
+    workspace, subscription_id = work.row["workspace_id"], work.row["id"]
+    async with deps.db.transaction(workspace) as tx:
+        integration = await repository.lock_integration(tx, work.row["integration_id"])
+        row = await repository.settle(
+            tx,
+            subscription_id,
+            hook_id=standing.hook_id,
+            secret_version=standing.secret_version,
+            state=standing.state,
+            expires_at=standing.expires_at,
+        )
+        if integration is None or row is None:
+            return
+        if row["wanted"] != (standing.hook_id is not None):
+            await settle_later(tx, workspace, subscription_id, f"{row['generation']}:again")
+        await announce(tx, integration)
+
+
+async def _note_failure(deps: Deps, work: Work, error: SluiceError) -> None:
+    async with deps.db.transaction(work.row["workspace_id"]) as tx:
+        integration = await repository.lock_integration(tx, work.row["integration_id"])
+        await repository.fail(tx, work.row["id"], code=error.code, detail=error.detail)
+        if integration is not None:
+            await announce(tx, integration)

@@ -1,0 +1,75 @@
+"""Writes down which hook is wanted of a resource, and tells auth what the integration's hooks amount to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+from libs.common.events import WebhookSubscriptionChanged
+from libs.common.ids import new_id
+from libs.common.jobs.queue import run_later
+from libs.providers import registry
+from services.webhooks import repository
+from services.webhooks.domain import Desired, Report, next_state, report, wants_hook
+
+SETTLE_HOOK = "settle_hook"
+
+
+def desired_of(integration: Row) -> Desired:
+    scheme = registry.manifest(integration["provider"]).webhook
+    registration: Literal["api", "manual", "app", "none"] = "none" if scheme is None else scheme.registration
+    return Desired(
+        connected=integration["connected"],
+        monitor_changes=integration["monitor_changes"],
+        registration=registration,
+    )
+
+
+async def wish_for(tx: Transaction, integration: Row, resource: Row) -> None:
+    """A changed wish becomes a row and a job of the same transaction; an unchanged one changes nothing."""
+    wanted = wants_hook(desired_of(integration), selected=resource["selected"])
+    if wanted == bool(resource["wanted"]):
+        return
+    row = await repository.wish(
+        tx,
+        subscription_id=resource["subscription_id"] or new_id(),
+        workspace=integration["workspace_id"],
+        integration_id=integration["id"],
+        resource_id=resource["id"],
+        wanted=wanted,
+        state=next_state(wanted=wanted, hook_id=resource["hook_id"]),
+    )
+    await settle_later(tx, integration["workspace_id"], row["id"], f"{row['generation']}")
+
+
+async def settle_later(tx: Transaction, workspace: str, subscription_id: str, occasion: str) -> None:
+    """`occasion` makes the job one of its own: a job that already runs may have read the older wish."""
+    await run_later(
+        tx,
+        SETTLE_HOOK,
+        workspace_id=workspace,
+        dedupe_key=f"{subscription_id}:{occasion}",
+        payload={"workspace_id": workspace, "subscription_id": subscription_id},
+    )
+
+
+async def announce(tx: Transaction, integration: Row) -> None:
+    """Emits the state of the hooks in absolute values if it is not what was told last. The row is locked."""
+    found = report(desired_of(integration), await repository.hooks_of(tx, integration["id"]))
+    if found == msgspec.json.decode(integration["reported"], type=Report):
+        return
+    version = await repository.note_report(tx, integration["id"], found)
+    await tx.emit(
+        WebhookSubscriptionChanged(
+            workspace_id=integration["workspace_id"],
+            integration_id=integration["id"],
+            version=version,
+            state=found.state,
+            subscriptions=found.subscriptions,
+            last_delivery_at=await repository.last_delivery_at(tx, integration["id"]),
+            expires_at=found.expires_at,
+            detail=found.detail,
+        )
+    )

@@ -105,7 +105,9 @@ class Providers:
         try:
             return await self.whose(manifest, grant)
         except GrantFailure:
-            raise TokenRefused(f"{manifest.name} refuses this token; make a new one and send it", pointer=where) from None
+            raise TokenRefused(
+                f"{manifest.name} refuses this token; make a new one and send it", pointer=where
+            ) from None
         except SightFailure as error:
             raise InvalidInput(f"{manifest.name}: {error.detail}", pointer=where) from None
         except AddressRefused as error:

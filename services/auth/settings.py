@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+
 import msgspec
 
 from libs.common.errors import ConfigurationError
@@ -21,18 +23,19 @@ class AuthSettings(CommonSettings, frozen=True, kw_only=True):
         if not 1 <= self.idempotency_hours <= 168:
             raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
 
+    def kek(self) -> bytes:
+        return b64decode(self.sluice_kek)
 
-def document_settings() -> AuthSettings:
+
+def document_settings(**given: object) -> AuthSettings:
     """Settings that open nothing: enough to build the HTTP application and print its OpenAPI document."""
     nowhere = "postgresql://none:none@127.0.0.1:1/none"
-    return msgspec.convert(
-        {
-            "database_url": nowhere,
-            "worker_database_url": nowhere,
-            "kafka_bootstrap_servers": "127.0.0.1:1",
-            "redis_url": "redis://127.0.0.1:1",
-            "sluice_kek": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-            "service_signing_keys_dir": "/nonexistent",
-        },
-        AuthSettings,
-    )
+    values: dict[str, object] = {
+        "database_url": nowhere,
+        "worker_database_url": nowhere,
+        "kafka_bootstrap_servers": "127.0.0.1:1",
+        "redis_url": "redis://127.0.0.1:1",
+        "sluice_kek": b64encode(bytes(range(32))).decode(),
+        "service_signing_keys_dir": "/nonexistent",
+    }
+    return msgspec.convert({**values, **given}, AuthSettings)

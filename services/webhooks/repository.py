@@ -51,7 +51,7 @@ async def know_workspace(tx: Transaction, workspace: str) -> None:
 async def put_integration(
     tx: Transaction, *, integration_id: str, workspace: str, provider: str, version: int, state: DesiredState | None
 ) -> bool:
-    """Writes only if newer; `state` None is a disconnect, after which only a newer connect revives it."""
+    """Writes only if newer; `state` None is a disconnect. While it is paused nothing is monitored."""
     written = await tx.execute(
         """
         INSERT INTO integration (id, workspace_id, provider, version, connected, monitor_changes)
@@ -65,7 +65,7 @@ async def put_integration(
         provider=provider,
         version=version,
         connected=state is not None,
-        monitor=state is not None and state.monitor_changes,
+        monitor=state is not None and state.monitor_changes and state.status != "inactive",
     )
     return written > 0
 
@@ -273,16 +273,15 @@ async def mark_replayed(tx: Transaction, delivery_id: str) -> Row | None:
 async def wish(
     tx: Transaction, *, subscription_id: str, workspace: str, integration_id: str, resource_id: str, wanted: bool,
     state: HookState,
-) -> Row:  # fmt: skip
-    """A new generation of what is wanted; answers the row's own id and generation."""
-    row = await tx.fetch_one(
+) -> str:  # fmt: skip
+    """What is wanted from now on; answers the row's own id."""
+    found = await tx.fetch_value(
         """
         INSERT INTO subscription (id, workspace_id, integration_id, resource_id, wanted, state)
         VALUES (:id, :workspace, :integration, :resource, :wanted, :state)
         ON CONFLICT (workspace_id, resource_id) DO UPDATE
-          SET wanted = excluded.wanted, state = excluded.state, generation = subscription.generation + 1,
-              code = '', detail = '', updated_at = now()
-        RETURNING id, generation
+          SET wanted = excluded.wanted, state = excluded.state, code = '', detail = '', updated_at = now()
+        RETURNING id
         """,
         id=subscription_id,
         workspace=workspace,
@@ -291,7 +290,7 @@ async def wish(
         wanted=wanted,
         state=state,
     )
-    return _found(row)
+    return str(found)
 
 
 async def subscription_work(tx: Transaction, subscription_id: str) -> Row | None:
@@ -313,16 +312,16 @@ async def subscription_work(tx: Transaction, subscription_id: str) -> Row | None
 
 async def settle(
     tx: Transaction, subscription_id: str, *, hook_id: str | None, secret_version: int | None, state: HookState,
-    expires_at: datetime | None = None,
-) -> Row | None:  # fmt: skip
-    """What now stands at the provider. Answers what is wanted by now; None when the row is gone."""
-    return await tx.fetch_one(
+    expires_at: datetime | None,
+) -> None:  # fmt: skip
+    """What now stands at the provider; a wish that changed meanwhile keeps its own state."""
+    await tx.execute(
         """
         UPDATE subscription
-           SET hook_id = :hook_id, secret_version = :secret_version, state = :state, expires_at = :expires_at,
-               code = '', detail = '', updated_at = now()
+           SET hook_id = :hook_id, secret_version = :secret_version, expires_at = :expires_at, code = '', detail = '',
+               state = CASE WHEN wanted = (CAST(:hook_id AS text) IS NOT NULL) THEN :state ELSE state END,
+               updated_at = now()
          WHERE id = :id
-     RETURNING wanted, generation
         """,
         id=subscription_id,
         hook_id=hook_id,
@@ -387,9 +386,3 @@ async def erase(tx: Transaction, workspace: str) -> None:
     await tx.execute(
         "DELETE FROM outbox WHERE workspace_id = :workspace AND published_at IS NOT NULL", workspace=workspace
     )
-
-
-def _found(row: Row | None) -> Row:
-    if row is None:
-        raise LookupError("an upsert answered no row")
-    return row

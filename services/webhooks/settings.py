@@ -13,5 +13,7 @@ class WebhooksSettings(CommonSettings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.auth_url:
+            raise ConfigurationError("AUTH_URL is not set: hooks are made with tokens that auth lends")
         if not 0 <= self.previous_secret_minutes <= 1440:
             raise ConfigurationError("PREVIOUS_SECRET_MINUTES must lie between 0 and 1440")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from libs.common.bus.metadata import BrokerView, Log
 from libs.common.errors import ConfigurationError
@@ -46,7 +46,7 @@ TIMINGS = {"embedded": Timing(1500, 300), "kafka": Timing(6000, 500)}
 
 
 def consumer_options(settings: BusSettings, timing: Timing | None = None) -> dict[str, Any]:
-    """For FastStream's subscriber. A replica with a name of its own (group_instance_id) may restart without a rebalance."""
+    """For FastStream's subscriber. A replica that has a name (group_instance_id) restarts without a rebalance."""
     chosen = timing or _timing(settings)
     instance = getattr(settings, "kafka_group_instance_id", "")
     return {
@@ -145,5 +145,5 @@ def _new(topic: Topic, replicas: int) -> NewTopic:
 
 def _accept(error: type[Exception], name: str, harmless: type[KafkaError]) -> None:
     """Another process does the same at the same time: what it did before us is no failure."""
-    if issubclass(error, KafkaError) and error.errno and not issubclass(error, harmless):
+    if error is not NoError and not issubclass(error, harmless):
         raise error(name)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
@@ -19,15 +19,15 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from libs.common.bus.broker import BusSettings, Timing, consumer_options, ensure_topics
 from libs.common.bus.dead_letters import replay_asked
-from libs.common.bus.delivery import Delivery, E, Handler, Record, Route, read
+from libs.common.bus.delivery import Delivery, E, Handler, Route, read
 from libs.common.bus.lanes import Lanes
 from libs.common.bus.metadata import BrokerView
 from libs.common.bus.pausing import pause
 from libs.common.bus.policy import STANDARD, Backoff, disposition_of
+from libs.common.bus.record import Record
 from libs.common.database.engine import Database
 from libs.common.errors import DependencyDown, Disposition, UnreadableMessage
 from libs.common.events.catalog import BY_NAME, topic_of
-from libs.common.events.event import Event
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import gauge
 from libs.common.telemetry.tracing import use_traceparent
@@ -173,10 +173,10 @@ class ConsumerComponent:
         )
         lanes.consumer = lambda: subscriber.consumer
 
-        @subscriber
         async def receive(message: Annotated[Any, Context("message")]) -> None:
             lanes.receive(message.raw_message)
 
+        subscriber(receive)
         return broker
 
     async def _watch(self, stop: asyncio.Event, lanes: Lanes, log_ids: Mapping[str, str]) -> None:
@@ -228,6 +228,3 @@ async def _keep_bytes(record: Record) -> KafkaAckableMessage:
 
 async def _keep_body(message: KafkaAckableMessage) -> bytes:
     return bytes(message.body)
-
-
-__all__ = ["ConsumerComponent", "Consumers", "Event", "create_consumer_component"]

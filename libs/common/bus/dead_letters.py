@@ -1,4 +1,4 @@
-"""Messages that only a repair can help: rows of the consumer's own schema, never a topic, listed and replayed by SQL."""
+"""What only a repair can help: rows of the consumer's own schema, never a topic, listed and replayed by SQL."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiokafka import ConsumerRecord
 
 from libs.common.bus.policy import error_code, error_text
+from libs.common.bus.record import Record
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 # One row an event and consumer, however often a broker delivers it: the last failure is the one that counts.
 PARK = """
-INSERT INTO dead_letter (id, workspace_id, consumer, topic, kafka_partition, kafka_offset, cluster_id, key, headers, body,
-                         error_code, error, attempts)
+INSERT INTO dead_letter (id, workspace_id, consumer, topic, kafka_partition, kafka_offset, cluster_id, key, headers,
+                         body, error_code, error, attempts)
 VALUES (:id, :workspace_id, :consumer, :topic, :partition, :offset, :cluster_id, :key, CAST(:headers AS jsonb), :body,
         :error_code, :error, :attempts)
 ON CONFLICT (id) DO UPDATE SET kafka_partition = excluded.kafka_partition, kafka_offset = excluded.kafka_offset,
   cluster_id = excluded.cluster_id, error_code = excluded.error_code, error = excluded.error,
   attempts = excluded.attempts, parked_at = excluded.parked_at, replayed_at = NULL
 """
-COLUMNS = """id, workspace_id, consumer, topic, kafka_partition, kafka_offset, cluster_id, key, headers, body, error_code,
-error, attempts, parked_at, replayed_at"""
+COLUMNS = """id, workspace_id, consumer, topic, kafka_partition, kafka_offset, cluster_id, key, headers, body,
+error_code, error, attempts, parked_at, replayed_at"""
 LIST = f"SELECT {COLUMNS} FROM dead_letter WHERE replayed_at IS NULL ORDER BY parked_at, id LIMIT :limit"  # noqa: S608
 FIND = f"SELECT {COLUMNS} FROM dead_letter WHERE id = ANY(CAST(:ids AS text[])) ORDER BY parked_at, id"  # noqa: S608
 ASK = """
@@ -83,7 +83,7 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
-async def park(db: Database, record: ConsumerRecord[bytes, bytes], about: Parked) -> str:
+async def park(db: Database, record: Record, about: Parked) -> str:
     """Answers the id of the row. A second parking of the same event changes that row."""
     letter_id = _identity(record, about)
     async with db.queue() as tx:
@@ -128,7 +128,8 @@ async def replay(db: Database, ids: Sequence[str], consumers: Consumers, deps: o
     """One call of the handler for each, by the path of a fresh message; a letter that fails again stays a letter."""
     async with db.queue() as tx:
         letters = [_letter(row) for row in await tx.fetch_all(FIND, ids=list(ids))]
-    done, failed = [], []
+    done: list[str] = []
+    failed: list[str] = []
     for letter in letters:
         error = await consumers.try_once(as_record(letter), deps)
         async with db.queue() as tx:
@@ -140,23 +141,24 @@ async def replay(db: Database, ids: Sequence[str], consumers: Consumers, deps: o
     return Replayed(tuple(done), tuple(failed))
 
 
-def as_record(letter: DeadLetter) -> ConsumerRecord[bytes, bytes]:
-    return ConsumerRecord(
-        topic=letter.topic,
-        partition=letter.partition,
-        offset=letter.offset,
-        timestamp=int(letter.parked_at.timestamp() * 1000),
-        timestamp_type=0,
-        key=letter.key,
-        value=letter.body,
-        checksum=None,
-        serialized_key_size=len(letter.key or b""),
-        serialized_value_size=len(letter.body or b""),
-        headers=letter.headers,
-    )
+class ReplayedRecord(msgspec.Struct, frozen=True):
+    """A letter as the record it was."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
 
 
-def _identity(record: ConsumerRecord[bytes, bytes], about: Parked) -> str:
+def as_record(letter: DeadLetter) -> ReplayedRecord:
+    at = int(letter.parked_at.timestamp() * 1000)
+    return ReplayedRecord(letter.topic, letter.partition, letter.offset, at, letter.key, letter.body, letter.headers)
+
+
+def _identity(record: Record, about: Parked) -> str:
     """By event id if there is one, so that a fact published twice is one letter; else by place, time and bytes."""
     parts: Iterable[object] = (
         (about.event_id, record.value)

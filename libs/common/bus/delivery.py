@@ -5,35 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
-from aiokafka import ConsumerRecord
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from libs.common.bus.dead_letters import Parked, park
 from libs.common.bus.pausing import pause
 from libs.common.bus.policy import STANDARD, Backoff, decide, disposition_of, error_code
+from libs.common.bus.record import Record
 from libs.common.database.engine import Database
 from libs.common.errors import Disposition, UnreadableMessage
 from libs.common.events.cloudevents import Attributes, decode
 from libs.common.events.event import Event
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
-from libs.common.telemetry.tracing import span, use_traceparent
+from libs.common.telemetry.tracing import Value, span, use_traceparent
 from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
-Record = ConsumerRecord[bytes, bytes]
 E = TypeVar("E", bound=Event)
 Handler = Callable[[E, Any], Awaitable[None]]
 
 _outcomes = counter("consumed_total", "Messages by what became of them", ["consumer", "topic", "outcome"])
 
 
-class Closing(Exception):  # noqa: N818 - no failure: the partition leaves us, its message comes again elsewhere
-    """The record was not finished; its offset must not be committed."""
+class Closing(Exception):
+    """No failure: the partition leaves us before the record is finished, so its offset must not be committed."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -149,20 +149,17 @@ class Delivery:
         tell("handler_failed", **known, disposition=disposition.value, exc_info=error)
 
 
-def _span(consumer: str, record: Record, message: Message) -> Any:
-    return span(
-        f"consume {record.topic}",
-        kind=SpanKind.CONSUMER,
-        **{
-            "messaging.system": "kafka",
-            "messaging.destination.name": record.topic,
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
-            "messaging.message.id": message.attributes.id,
-            "messaging.consumer.group.name": consumer,
-            "workspace_id": message.event.workspace_id,
-        },
-    )
+def _span(consumer: str, record: Record, message: Message) -> AbstractContextManager[Span]:
+    about: dict[str, Value | None] = {
+        "messaging.system": "kafka",
+        "messaging.destination.name": record.topic,
+        "messaging.destination.partition.id": str(record.partition),
+        "messaging.kafka.offset": record.offset,
+        "messaging.message.id": message.attributes.id,
+        "messaging.consumer.group.name": consumer,
+        "workspace_id": message.event.workspace_id,
+    }
+    return span(f"consume {record.topic}", SpanKind.CONSUMER, **about)
 
 
 def _field(error: msgspec.ValidationError) -> str:

@@ -15,8 +15,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from libs.common.bus.delivery import Closing, Delivery, Record
+from libs.common.bus.delivery import Closing, Delivery
 from libs.common.bus.pausing import pause
+from libs.common.bus.record import Record
 from libs.common.telemetry.logging import get_logger
 from libs.common.testing.crashpoints import crashpoint
 
@@ -154,9 +155,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             self._lanes[one] = Lane(one, self._log_ids[one.topic], consumer, self._delivery)
         consumer.resume(*partitions)
 
-    async def _forget_offsets_of_lost_logs(
-        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
-    ) -> None:
+    async def _forget_offsets_of_lost_logs(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         while not self._closed.is_set():
             try:
                 committed = await self._committed(partitions)

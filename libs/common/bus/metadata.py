@@ -37,7 +37,7 @@ class Log(msgspec.Struct, frozen=True):
     partitions: int
 
 
-class _Uuid(AbstractType[UUID]):
+class _Uuid(AbstractType[UUID]):  # type: ignore[misc] # aiokafka carries no types, here and below
     @classmethod
     def encode(cls, value: UUID) -> bytes:
         return value.bytes
@@ -69,7 +69,7 @@ _TOPIC = (
 )
 
 
-class _Metadata12(Response):
+class _Metadata12(Response):  # type: ignore[misc]
     API_KEY = 3
     API_VERSION = 12
     SCHEMA = Schema(
@@ -85,7 +85,7 @@ class _Metadata12(Response):
     )
 
 
-class _AskMetadata12(RequestStruct):
+class _AskMetadata12(RequestStruct):  # type: ignore[misc]
     FLEXIBLE_VERSION = True
     API_KEY = 3
     API_VERSION = 12
@@ -98,7 +98,7 @@ class _AskMetadata12(RequestStruct):
     )
 
 
-class _AskMetadata(Request[_AskMetadata12]):
+class _AskMetadata(Request[_AskMetadata12]):  # type: ignore[misc]
     API_KEY = 3
 
     def __init__(self, topics: Collection[str]) -> None:

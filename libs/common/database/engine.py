@@ -22,13 +22,17 @@ LIMITS = {
     "transaction_timeout": "60s",  # a forgotten transaction would hold back vacuum and the feed (RELIABILITY L06)
     "idle_in_transaction_session_timeout": "15s",
 }
+# What the driver and the pool raise while the server is away, starting or shutting down.
+AWAY = (OperationalError, InterfaceError, PoolTimeout, asyncpg.PostgresConnectionError, ConnectionError)
 _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
 class Database:
     """Opens transactions; none is ever held across a call to a provider."""
 
-    def __init__(self, service: str, *, app_url: str, worker_url: str, app_pool: int = 10, worker_pool: int = 6) -> None:
+    def __init__(
+        self, service: str, *, app_url: str, worker_url: str, app_pool: int = 10, worker_pool: int = 6
+    ) -> None:
         self.service = service
         self.outbox_written = asyncio.Event()
         self._app = _engine(service, app_url, app_pool)
@@ -52,7 +56,7 @@ class Database:
         if not _IDENTIFIER.fullmatch(table):
             raise ValueError(f"not a table name: {table}")
         async with self.queue() as tx:
-            found = await tx.fetch_value(f"SELECT locate_{table}(:row_id)", row_id=row_id)  # noqa: S608 - checked above
+            found = await tx.fetch_value(f"SELECT locate_{table}(:row_id)", row_id=row_id)
         return None if found is None else str(found)
 
     async def ready(self) -> bool:
@@ -72,7 +76,7 @@ class Database:
             async with engine.begin() as connection:
                 tx = Transaction(connection, workspace=workspace, service=self.service)
                 yield tx
-        except (OperationalError, InterfaceError, PoolTimeout, asyncpg.PostgresConnectionError, ConnectionError) as error:
+        except AWAY as error:
             raise DependencyDown("Postgres is away") from error
         except DBAPIError as error:
             if error.connection_invalidated:

@@ -40,7 +40,7 @@ CREATE TABLE relay (
 )
 """
 
-# How far the relay knows each log: a topic with another id, or an end that is not beyond `last_offset`, lost its memory.
+# How far the relay knows each log: one with another id, or an end that is not beyond `last_offset`, lost its memory.
 RELAY_LOG = """
 CREATE TABLE relay_log (
   topic           text    NOT NULL,

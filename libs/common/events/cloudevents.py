@@ -18,7 +18,7 @@ Headers = Iterable[tuple[str, bytes]]
 
 
 class Attributes(msgspec.Struct, frozen=True, kw_only=True):
-    """`type` is the topic, `source` the owner's `/sluice/<service>`, `subject` the aggregate, `time` with its offset."""
+    """`type` is the topic, `source` the owner's `/sluice/<service>`, `subject` the aggregate; `time` has an offset."""
 
     id: str
     source: str

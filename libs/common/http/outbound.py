@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -26,6 +28,7 @@ T = TypeVar("T")
 
 LARGEST_BODY = 32 * 1024 * 1024
 MOST_REDIRECTS = 5
+CONNECT_SECONDS = 10.0
 ATTEMPTS = 3
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 AGAIN = frozenset({502, 503, 504})
@@ -94,7 +97,8 @@ class OutboundClient:
             transport=transport,
             trust_env=False,
             follow_redirects=False,
-            headers={"accept-encoding": ACCEPTED},
+            headers={"accept-encoding": ACCEPTED, "user-agent": user_agent},
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one grant's cookies never follow another's
         )
 
@@ -189,10 +193,7 @@ class OutboundClient:
 
     async def _hop(self, call: _Call, largest: int) -> Response:
         started = time.monotonic()
-        request = self._client.build_request(
-            call.method, call.url, headers=call.headers, content=call.content, timeout=None
-        )
-        request.headers.setdefault("user-agent", self._user_agent)
+        request = self._client.build_request(call.method, call.url, headers=call.headers, content=call.content)
         try:
             async with _closing(await self._client.send(request, stream=True)) as answer:
                 body = await read_body(answer.aiter_raw(), answer.headers.get("content-encoding", ""), largest)
@@ -243,12 +244,18 @@ class _Call:
         return _Call("GET", url, headers, None)
 
 
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    """Reading the authorities takes some 20 ms, and every client trusts the same ones."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class _GuardedTransport(httpx.AsyncHTTPTransport):
     """httpx has no public way to give its pool a network backend; the pool is httpcore's public class."""
 
     def __init__(self, backend: GuardedBackend, limits: httpx.Limits) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_trust(),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

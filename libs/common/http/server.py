@@ -46,8 +46,10 @@ async def serve(
     finally:
         stopping.cancel()
         server.should_exit = True
-        await running
-        listener.close()
+        try:
+            await running
+        finally:
+            listener.close()
 
 
 def _config(app: Litestar) -> uvicorn.Config:

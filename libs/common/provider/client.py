@@ -45,10 +45,13 @@ class ProviderHttp(Protocol):
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        conditional: bool = False,
+        conditional: str = "",
         authorized: bool = True,
     ) -> HttpAnswer:
-        """`url` is absolute, or a path under `api_url`. `conditional` sends the validator kept for this URL and keeps the new one.
+        """`url` is absolute, or a path under `api_url`.
+
+        `conditional` names the reader that sends the validator it kept for this URL, and keeps the new one: two
+        readers of one URL hold different things, so a 304 for one proves nothing to the other.
 
         Raises ProviderUnavailable when no answer came. Authorization goes to the api_url's host only.
         """

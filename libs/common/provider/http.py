@@ -72,11 +72,11 @@ class GrantedHttp:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        conditional: bool = False,
+        conditional: str = "",
         authorized: bool = True,
     ) -> HttpAnswer:
         target = self._absolute(url, params)
-        key = self._validator_key(target)
+        key = self._validator_key(conditional, target)
         sent = dict(headers or {})
         if authorized and self._token and self._is_ours(target):
             sent["authorization"] = f"Bearer {self._token}"
@@ -105,6 +105,6 @@ class GrantedHttp:
         """The token is sent to the API's own origin only, wherever a link may point."""
         return urlsplit(urljoin(url, "/"))[:2] == urlsplit(urljoin(self.api_url, "/"))[:2]
 
-    def _validator_key(self, url: str) -> str:
+    def _validator_key(self, reader: str, url: str) -> str:
         """Bound to the token as well: what two grants may see differs (RFC 9110 section 12.5.5, Vary)."""
-        return sha256(f"{self._token}\n{url}".encode()).hexdigest()[:32]
+        return sha256(f"{self._token}\n{reader}\n{url}".encode()).hexdigest()[:32]

@@ -61,7 +61,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     label: str = "commented"
 
 
-class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
+class Observed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="observed"):
     """A whole object as it is now. `key` is stable in the resource: `issue:12`, `file:src/a.py`.
 
     `revision` is whatever tells that the object changed (etag, sha, updated_at). `parts` None = not read this time;
@@ -85,7 +85,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True, tag="observed"):
     updated_at: datetime | None = None
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True, tag="listed"):
+class Listed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="listed"):
     """Seen in a listing: fetched only when `revision` is not the stored one. `facts` go back into `fetch`."""
 
     key: str
@@ -95,21 +95,21 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, tag="listed"):
     facts: dict[str, Any] = {}
 
 
-class PartSeen(msgspec.Struct, frozen=True, kw_only=True, tag="part"):
+class PartSeen(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="part"):
     """A part met in a listing of its own; its source may come later."""
 
     parent_key: str
     part: Part
 
 
-class Removed(msgspec.Struct, frozen=True, kw_only=True, tag="removed"):
+class Removed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="removed"):
     """Gone, and `proof` says how we know (a diff between two trees, a tombstone of the provider)."""
 
     key: str
     proof: str
 
 
-class Quarantined(msgspec.Struct, frozen=True, kw_only=True, tag="quarantined"):
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="quarantined"):
     """An item that does not fit the provider's contract: kept as a row, retried by key; the page goes on."""
 
     key: str

@@ -120,13 +120,14 @@ class ServiceTokens:
 
 
 class ServiceTokenResolver:
-    """A CallerResolver over ServiceTokens: this service is the audience."""
+    """A CallerResolver over ServiceTokens; the audience is this service itself unless another is named."""
 
-    def __init__(self, tokens: ServiceTokens) -> None:
+    def __init__(self, tokens: ServiceTokens, audience: str | None = None) -> None:
         self._tokens = tokens
+        self._audience = audience or tokens.service
 
     def resolve(self, authorization: str | None) -> Principal:
-        return self._tokens.verify(bearer(authorization), self._tokens.service)
+        return self._tokens.verify(bearer(authorization), self._audience)
 
 
 def _read_issuer(token: str) -> str:

@@ -33,12 +33,22 @@ async def get(
     *,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] = HEADERS,
-    conditional: bool = False,
+    conditional: str = "",
 ) -> HttpAnswer:
     """A 200 or, when conditional, a 304. Every other answer is one of the errors of `check_status`."""
     answer = await http.request("GET", url, params=params, headers=headers, conditional=conditional)
     note_budget(http, answer)
     check_status(answer)
+    return answer
+
+
+async def get_unless_known(
+    http: ProviderHttp, url: str, *, reader: str, known: bool, params: Mapping[str, str] | None = None
+) -> HttpAnswer:
+    """A 304 only where the caller still holds what the validator stood for; else the object itself."""
+    answer = await get(http, url, params=params, conditional=reader)
+    if answer.not_modified and not known:
+        return await get(http, url, params=params)
     return answer
 
 

@@ -23,7 +23,7 @@ from libs.common.provider.sync import (
     SyncContext,
 )
 from libs.common.provider.text_kinds import decode_text
-from libs.providers.github.client import HEADERS, decode, get
+from libs.providers.github.client import HEADERS, decode, get, get_unless_known
 from libs.providers.github.objects import resource_of
 from libs.providers.github.parents import lost_sight_of_parent
 from libs.providers.github.payloads import Branch, Comparison, FileChange, Repository, Tree, TreeEntry
@@ -65,7 +65,7 @@ async def pull(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
 async def _aim(ctx: SyncContext, resource: Resource, at: Position) -> Position:
     """Takes the head before anything is listed. Another branch than before means the trees must be compared whole."""
     branch = str(resource.facts["default_branch"])
-    head = await _head(ctx, resource, branch, conditional=bool(at.head) and not ctx.full)
+    head = await _head(ctx, resource, branch, known=bool(at.head) and not ctx.full)
     same_branch = branch == at.branch
     target = head if head is not None else at.head
     by = "compare" if at.head and same_branch and target and not ctx.full else "tree"
@@ -113,22 +113,20 @@ async def _repository(ctx: SyncContext) -> Resource:
     """Always the provider's own present view: the default branch may have changed since it was discovered."""
     known = _resource(ctx)
     async with lost_sight_of_parent():
-        answer = await get(ctx.http, f"/repositories/{known.external_id}", conditional=True)
+        answer = await get(ctx.http, f"/repositories/{known.external_id}", conditional="code")
     return known if answer.not_modified else resource_of(decode(answer, Repository))
 
 
-async def _head(ctx: SyncContext, resource: Resource, branch: str, *, conditional: bool) -> str | None:
+async def _head(ctx: SyncContext, resource: Resource, branch: str, *, known: bool) -> str | None:
     """The branch's commit, None when it has not moved since we held it whole, "" for an empty repository."""
     url = f"/repositories/{resource.external_id}/branches/{quote(branch, safe='')}"
-    answer = await ctx.http.request("GET", url, headers=HEADERS, conditional=conditional)
-    if answer.status == 404 and await _is_empty(ctx, resource, branch):
-        return ""
-    if answer.not_modified:
-        return None
-    if answer.status != 200:
-        async with lost_sight_of_parent():
-            answer = await get(ctx.http, url)
-    return decode(answer, Branch).commit.sha
+    try:
+        answer = await get_unless_known(ctx.http, url, reader="code", known=known)
+    except ResourceGone as error:
+        if await _is_empty(ctx, resource, branch):
+            return ""
+        raise LostSight("GitHub does not show the default branch") from error
+    return None if answer.not_modified else decode(answer, Branch).commit.sha
 
 
 async def _is_empty(ctx: SyncContext, resource: Resource, branch: str) -> bool:

@@ -27,7 +27,7 @@ from libs.common.provider.sync import (
     Quarantined,
     SyncContext,
 )
-from libs.providers.github.client import get, next_link
+from libs.providers.github.client import get, get_unless_known, next_link
 from libs.providers.github.objects import comment_part, issue_source, parent_key
 from libs.providers.github.parents import lost_sight_of_parent
 from libs.providers.github.payloads import Comment, Issue
@@ -98,10 +98,7 @@ async def _ask(ctx: SyncContext, path: str, params: dict[str, str], at: Position
         if since:
             query["since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         url = f"/repositories/{ctx.resource.external_id}{path}"
-        answer = await get(ctx.http, url, params=query, conditional=bool(at.since))
-        if answer.not_modified and not at.single:
-            return await get(ctx.http, url, params=query)
-        return answer
+        return await get_unless_known(ctx.http, url, reader=path, known=at.single, params=query)
 
 
 def _advance(at: Position, items: list[Item], newest: datetime | None, follow: str | None) -> Position:

@@ -21,7 +21,7 @@ from libs.common.provider.sync import (
     SyncFacet,
 )
 from libs.providers.github import code, conversations
-from libs.providers.github.client import decode, get, next_link
+from libs.providers.github.client import decode, get, get_unless_known, next_link
 from libs.providers.github.objects import (
     comment_part,
     issue_source,
@@ -80,7 +80,7 @@ class GithubSync:
 
 async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
     async with lost_sight_of_parent():
-        answer = await get(ctx.http, f"{_root(ctx)}", conditional=bool(cursor))
+        answer = await get_unless_known(ctx.http, _root(ctx), reader="repository", known=bool(cursor))
     if answer.not_modified:
         yield Page(items=(), cursor=cursor or {}, last=True)
         return

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from libs.common.database.transaction import Transaction
 from libs.common.errors import InvalidInput, NotFound
@@ -24,13 +25,17 @@ READ = "integrations:read"
 WRITE = "integrations:write"
 MOST_ON_A_PAGE = 200
 
-Limit = Annotated[int, Parameter(ge=1, le=MOST_ON_A_PAGE)]
-IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key", required=False)]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_ON_A_PAGE)]
+IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
 @post("/v1/workspaces/{workspace:str}/integrations", tags=["integrations"], status_code=201)
 async def connect(
-    workspace: str, data: ConnectBody, deps: Deps, principal: Principal, idempotency_key: IdempotencyKey = None
+    workspace: FromPath[str],
+    data: JSONBody[ConnectBody],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Connects by token or by a site's address; the provider is asked first. One integration of a type per workspace."""
     principal.require(WRITE)
@@ -41,7 +46,9 @@ async def connect(
         async def remember(tx: Transaction, seen: Seen) -> None:
             await finish(tx, _encoded(seen))
 
-        return _encoded(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor, remember=remember))
+        return _encoded(
+            await connect_integration(asked, deps=deps, workspace=workspace, actor=actor, remember=remember)
+        )
 
     if idempotency_key is None:
         answer = _encoded(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor))
@@ -53,11 +60,11 @@ async def connect(
 
 @get("/v1/workspaces/{workspace:str}/integrations", tags=["integrations"])
 async def list_integrations(
-    workspace: str,
-    deps: Deps,
-    principal: Principal,
-    status: Literal["active", "inactive", "error"] | None = None,
-    cursor: str | None = None,
+    workspace: FromPath[str],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    status: FromQuery[Literal["active", "inactive", "error"] | None] = None,
+    cursor: FromQuery[str | None] = None,
     limit: Limit = 50,
 ) -> Page[IntegrationWire]:
     """Oldest first; disconnected ones are not listed."""
@@ -74,43 +81,63 @@ class IntegrationController(Controller):
     tags = ["integrations"]  # noqa: RUF012 - Litestar's own way to say it
 
     @get()
-    async def read(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+    async def read(
+        self, integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    ) -> IntegrationWire:
         """Also a disconnected one, whose status is inactive."""
         principal.require(READ)
         workspace = await _workspace_of(integration, deps, principal)
         return integration_wire(await read.read_integration(deps=deps, workspace=workspace, integration_id=integration))
 
     @patch()
-    async def change(self, integration: str, data: ChangeBody, deps: Deps, principal: Principal) -> IntegrationWire:
+    async def change(
+        self,
+        integration: FromPath[str],
+        data: JSONBody[ChangeBody],
+        deps: NamedDependency[Deps],
+        principal: NamedDependency[Principal],
+    ) -> IntegrationWire:
         """What is left out stays; hooks and the next poll follow at once."""
         target = await _target(integration, deps, principal)
         asked = msgspec.convert(msgspec.structs.asdict(data), configure.ChangesAsked)
         return integration_wire(await configure.configure_integration(asked, **target))
 
     @delete(status_code=204)
-    async def disconnect(self, integration: str, deps: Deps, principal: Principal) -> None:
+    async def disconnect(
+        self, integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    ) -> None:
         """Hooks are removed and what was synced goes; the type may be connected again at once."""
         await disconnect.disconnect_integration(**await _target(integration, deps, principal))
 
     @post("/check", status_code=200)
-    async def check(self, integration: str, deps: Deps, principal: Principal) -> CheckWire:
+    async def check(
+        self, integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    ) -> CheckWire:
         """Asks the provider whether the grant is alive."""
         verdict = await grants.check_integration(**await _target(integration, deps, principal))
         return CheckWire(result=verdict.result, code=verdict.code, detail=verdict.detail or None)
 
     @post("/pause", status_code=200)
-    async def pause(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+    async def pause(
+        self, integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    ) -> IntegrationWire:
         """Stops syncing and hooks; everything synced stays."""
         return integration_wire(await configure.pause_integration(**await _target(integration, deps, principal)))
 
     @post("/resume", status_code=200)
-    async def resume(self, integration: str, deps: Deps, principal: Principal) -> IntegrationWire:
+    async def resume(
+        self, integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    ) -> IntegrationWire:
         """Goes on after a pause."""
         return integration_wire(await configure.resume_integration(**await _target(integration, deps, principal)))
 
     @post("/reconnect", status_code=200)
     async def reconnect(
-        self, integration: str, data: ReconnectBody, deps: Deps, principal: Principal
+        self,
+        integration: FromPath[str],
+        data: JSONBody[ReconnectBody],
+        deps: NamedDependency[Deps],
+        principal: NamedDependency[Principal],
     ) -> IntegrationWire:
         """A new token of the same account; another account is 409."""
         target = await _target(integration, deps, principal)

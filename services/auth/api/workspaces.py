@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from litestar import Response, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from libs.common.security.principals import Principal
 from services.auth.api.wire import ProvidersWire, WorkspaceWire, provider_wire
@@ -15,7 +17,9 @@ READ = "integrations:read"
 
 
 @put("/v1/workspaces/{workspace:str}", tags=["workspaces"], status_code=200)
-async def put_workspace(workspace: str, deps: Deps, principal: Principal) -> Response[WorkspaceWire]:
+async def put_workspace(
+    workspace: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+) -> Response[WorkspaceWire]:
     """Creates the workspace under the application's own id; a repeat changes nothing. 201 when it is new."""
     principal.require(MANAGE)
     principal.require_workspace(check_workspace_id(workspace))
@@ -24,7 +28,9 @@ async def put_workspace(workspace: str, deps: Deps, principal: Principal) -> Res
 
 
 @delete("/v1/workspaces/{workspace:str}", tags=["workspaces"], status_code=204)
-async def delete_workspace(workspace: str, deps: Deps, principal: Principal) -> None:
+async def delete_workspace(
+    workspace: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+) -> None:
     """Erases everything of it, in every service; the id can never be used again."""
     principal.require(MANAGE)
     principal.require_workspace(check_workspace_id(workspace))
@@ -32,7 +38,7 @@ async def delete_workspace(workspace: str, deps: Deps, principal: Principal) -> 
 
 
 @get("/v1/providers", tags=["providers"])
-async def list_providers(deps: Deps, principal: Principal) -> ProvidersWire:
+async def list_providers(deps: NamedDependency[Deps], principal: NamedDependency[Principal]) -> ProvidersWire:
     """Every provider with its features and what an operator has yet to configure."""
     principal.require(READ)
     found = deps.providers.all()

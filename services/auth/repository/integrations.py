@@ -22,7 +22,6 @@ OBSERVATION_COLUMNS = ", ".join(f"o.{name}" for name in Observation.__struct_fie
 SEEN = f"SELECT {INTEGRATION_COLUMNS}, {OBSERVATION_COLUMNS} FROM integration i JOIN observation o ON o.integration_id = i.id"
 
 
-
 async def type_is_taken(tx: Transaction, provider: str) -> bool:
     return bool(
         await tx.fetch_value(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from libs.common.database.transaction import Row, Transaction
 
 
-async def claim_key(tx: Transaction, *, key: str, claim: str, request_hash: str, hours: int, abandoned_seconds: int) -> bool:
+async def claim_key(
+    tx: Transaction, *, key: str, claim: str, request_hash: str, hours: int, abandoned_seconds: int
+) -> bool:
     """False when someone else's row stands. Answers older than `hours` and runs that died are forgotten first."""
     await tx.execute(
         "DELETE FROM idempotency WHERE workspace_id = :workspace AND (created_at < now() - make_interval(hours => :hours)"

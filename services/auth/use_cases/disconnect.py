@@ -27,7 +27,7 @@ async def disconnect_integration(*, deps: Deps, workspace: str, integration_id: 
             raise NotFound
         if found.disconnected_at is None:
             await _disconnect(tx, found, deps=deps, cause="user")
-            await erase_grant_later(tx, deps=deps, integration_id=found.id)
+            await erase_grant_later(tx, deps=deps, workspace=workspace, integration_id=found.id)
             await audit.add_audit(tx, actor=actor, action="integration.disconnected", integration_id=found.id)
 
 

@@ -29,9 +29,7 @@ async def lend_token(
     return _lent(await _read(again, deps=deps, workspace=workspace, integration_id=integration_id, service=service))
 
 
-async def _read(
-    asked: AccessTokenAsked, *, deps: Deps, workspace: str, integration_id: str, service: str
-) -> Held:
+async def _read(asked: AccessTokenAsked, *, deps: Deps, workspace: str, integration_id: str, service: str) -> Held:
     """Each hand-out leaves an audit row in the transaction that reads the secret."""
     async with deps.db.transaction(workspace) as tx:
         integration = await integrations.lock_integration(tx, integration_id)
@@ -60,9 +58,7 @@ def _was_refused(asked: AccessTokenAsked, held: Held) -> bool:
 
 async def _note_lent(tx: Transaction, held: Held, asked: AccessTokenAsked, service: str) -> None:
     detail = {"purpose": asked.purpose, "credential_version": held.version}
-    await audit.add_audit(
-        tx, actor=service, action="token.lent", integration_id=held.integration.id, detail=detail
-    )
+    await audit.add_audit(tx, actor=service, action="token.lent", integration_id=held.integration.id, detail=detail)
 
 
 async def _refuse_foreign(*, deps: Deps, workspace: str, integration_id: str, service: str) -> None:

@@ -39,55 +39,57 @@ def _units(document: Document, budget: int) -> list[Unit]:
 class _Assembly:
     def __init__(self, document: Document, budget: int) -> None:
         self.document, self.text, self.budget = document, document.text, budget
+        self.ascii = document.text.isascii()
         self.units = _units(document, budget)
-        self.ids = ChunkIds(document.source_id)
+        self.contexts: dict[tuple[tuple[str, ...], str], str] = {}
 
     def chunks(self) -> list[Chunk]:
+        ids = ChunkIds(self.document.source_id)
         chunks: list[Chunk] = []
         byte = 0
         for units, end, tokens in self._groups():
             text = self.text[units[0].start : end]
-            size = len(text) if text.isascii() else len(text.encode())
-            chunks.append(self._chunk(units, text, tokens, len(chunks), byte, byte + size))
-            byte += size
+            section = units[0].section
+            if not section.path:
+                section = next((unit.section for unit in units if unit.section.path), section)
+            start, byte = byte, byte + (len(text) if self.ascii else len(text.encode()))
+            path, context = section.path, self._context(section.path, units[0].header)
+            id = ids.next(path, text)
+            chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context))
         return chunks
 
     def _groups(self) -> Iterator[tuple[list[Unit], int, int]]:
-        cuts = pack(self.units, self.text, self.budget)
-        for first, last in zip(cuts, [*cuts[1:], len(self.units)], strict=True):
-            end = self.units[last].start if last < len(self.units) else len(self.text)
-            yield from self._within_budget(self.units[first:last], end)
+        """The units of each chunk, where its text ends, its exact token count."""
+        units = self.units
+        cuts = pack(units, self.text, self.budget)
+        for first, last in zip(cuts, [*cuts[1:], len(units)], strict=True):
+            end = units[last].start if last < len(units) else len(self.text)
+            tokens = 0
+            for unit in units[first:last]:
+                if not unit.exact:
+                    yield from self._recounted(units[first:last], end)
+                    break
+                tokens += unit.tokens
+            else:
+                yield units[first:last], end, tokens
 
-    def _within_budget(self, units: list[Unit], end: int) -> Iterator[tuple[list[Unit], int, int]]:
+    def _recounted(self, units: list[Unit], end: int) -> Iterator[tuple[list[Unit], int, int]]:
         """Where pieces of a line were counted apart, the chunk is counted again and, rarely, halved."""
-        if all(unit.exact for unit in units):
-            yield units, end, sum(unit.tokens for unit in units)
-            return
         tokens = counter()(self.text[units[0].start : end])
         if tokens <= self.budget or len(units) == 1:
             yield units, end, tokens
             return
         half = len(units) // 2
-        yield from self._within_budget(units[:half], units[half].start)
-        yield from self._within_budget(units[half:], end)
-
-    def _chunk(self, units: list[Unit], text: str, tokens: int, ordinal: int, start: int, end: int) -> Chunk:
-        section = next((unit.section for unit in units if unit.section.path), units[0].section)
-        return Chunk(
-            id=self.ids.next(section.path, text),
-            ordinal=ordinal,
-            anchor=section.anchor,
-            heading_path=section.path,
-            text=text,
-            start_byte=start,
-            end_byte=end,
-            tokens=tokens,
-            context=self._context(section.path, units[0].header),
-        )
+        yield from self._recounted(units[:half], units[half].start)
+        yield from self._recounted(units[half:], end)
 
     def _context(self, path: tuple[str, ...], header: str) -> str:
         """Title, path inside the repository, headings: what the text alone does not say, bounded in length."""
-        document = self.document
-        title = document.title.strip()[:_LONGEST_TITLE]
-        place = " > ".join(path)[-_LONGEST_CONTEXT:]
-        return "\n".join(line for line in (title, (document.path or "")[-_LONGEST_CONTEXT:], place, header) if line)
+        known = self.contexts.get((path, header))
+        if known is None:
+            title = self.document.title.strip()[:_LONGEST_TITLE]
+            file = (self.document.path or "")[-_LONGEST_CONTEXT:]
+            place = " > ".join(path)[-_LONGEST_CONTEXT:]
+            known = "\n".join(line for line in (title, file, place, header) if line)
+            self.contexts[path, header] = known
+        return known

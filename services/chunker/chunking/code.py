@@ -13,7 +13,7 @@ from services.chunker.chunking.splitting import line_units, starts_exact
 from services.chunker.chunking.tokens import counter
 
 _DEEPEST = 12  # nested deeper than this, code goes by lines: each level may count its text once more
-_TOO_LONG = 16  # beyond this many bytes a token nothing fits, so the node is opened without being counted
+_LIKELY_LONG = 5  # beyond this many bytes a token a node is opened before it is counted, so that little is counted twice
 _TOP, _STEP, _DEFINED = 11, 3, 2  # ranks: outer before inner, definitions before statements
 
 Scope = tuple[str, ...]
@@ -30,7 +30,7 @@ class _Item(NamedTuple):
 def code_units(text: str, language: str | None, budget: int) -> list[Unit]:
     """Imports stand apart where the file does not fit one chunk."""
     source = text.encode()
-    if len(source) <= budget * _TOO_LONG:
+    if len(source) <= budget * _LIKELY_LONG:
         tokens = counter()(text)
         if tokens <= budget:
             return [Unit(0, tokens, BLOCK, Section())]
@@ -90,17 +90,26 @@ class _Source:
 
     def _read_item(self, item: _Item, scope: Scope, depth: int) -> None:
         defined = self._definition(item, depth)
-        inner = (*scope, scope_name(defined, self.grammar)) if defined else scope
+        inner = (*scope, scope_name(defined, self.grammar, self.source)) if defined else scope
         rank = max(_TOP - _STEP * depth + (_DEFINED if defined else 0), LINE)
-        piece = self._piece(item) if item.end - item.start <= self.budget * _TOO_LONG else ""
-        tokens = counter()(piece) if piece else self.budget + 1
-        if tokens <= self.budget:
-            at = self._character(item.start)
-            self.units.append(Unit(at, tokens, rank, _section(inner), starts_exact(self.text, at)))
-            return
+        if item.end - item.start <= self.budget * _LIKELY_LONG:
+            tokens = counter()(self._piece(item))
+            if tokens <= self.budget:
+                at = self._character(item.start)
+                self.units.append(Unit(at, tokens, rank, _section(inner), starts_exact(self.text, at)))
+                return
         first = len(self.units)
         self._open(item, [defined] if defined else item.nodes, inner, depth)
-        self.units[first].rank = rank
+        self._close(first, rank)
+
+    def _close(self, first: int, rank: int) -> None:
+        """What was opened and fits after all is whole again: the counts of lines add up."""
+        opened = self.units[first:]
+        opened[0].rank = rank
+        tokens = sum(unit.tokens for unit in opened)
+        if tokens <= self.budget and all(unit.exact for unit in opened):
+            opened[0].tokens = tokens
+            del self.units[first + 1 :]
 
     def _definition(self, item: _Item, depth: int) -> Node | None:
         found = (definition_of(node, self.grammar) for node in item.nodes)

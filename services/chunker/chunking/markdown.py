@@ -16,6 +16,7 @@ _COMMENT = re.compile(
 # Characters a token: above the first a list is cut before it is counted, so that nothing is counted twice;
 # above the second nothing can fit.
 _LONG, _TOO_LONG = 4, 16
+_SHORT = 2  # a block of fewer characters than half the tokens of a budget waits for the next
 _LONGEST_HEADER = 300
 # In a conversation the title stands above the comments, and headings inside a comment below its line.
 _TITLE_LEVEL, _COMMENT_LEVEL = 0, 1
@@ -24,84 +25,112 @@ _TITLE_LEVEL, _COMMENT_LEVEL = 0, 1
 class _Reader:
     """Turns the blocks of one text into units.
 
-    `lowered` is added to the level of its headings; `opening` is the level of a heading the text begins with.
+    Headings and blocks too short to stand alone wait for the next block and are counted with it: a heading is never
+    the last line of a chunk, `like this:` stays with its example, and there is less to count.
+    `lowered` is added to the level of headings; `opening` is the level of a heading the text begins with.
     """
 
     def __init__(self, text: str, budget: int, outline: Outline, lowered: int = 0, opening: int = 1) -> None:
         self.text, self.budget, self.outline, self.lowered, self.opening = text, budget, outline, lowered, opening
         self.count = counter()
         self.units: list[Unit] = []
-        self._named = ""
-        self._glue_next = False
+        self.section = self.owner = outline.current  # where blocks stand; where the waiting unit does
+        self.waiting, self.rank = -1, BLOCK  # start of what waits, if anything
+        self.bare = False  # whether only headings wait
+        self.named = ""
 
     def read(self) -> list[Unit]:
-        text, units, budget, count = self.text, self.units, self.budget, self.count
+        text, budget, count = self.text, self.budget, self.count
+        short, long = budget // _SHORT, budget * _LONG
         for block in scan(text):
-            start, end = block.start, block.end
             if block.kind == "heading":
                 self._read_heading(block)
-            elif self._glue_next or text[start] == "<" or end - start > budget * _LONG:
+                continue
+            if self.waiting < 0:
+                self.waiting, self.rank, self.owner = block.start, BLOCK, self.section
+            start, end = self.waiting, block.end
+            if end - start > long or text[block.start] == "<":
                 self._read_block(block)
-            elif (tokens := count(text[start:end])) <= budget:  # most blocks end here
-                self._named = ""
-                units.append(Unit(start, tokens, BLOCK, self.outline.current, starts_exact(text, start)))
+            elif end - start < short:
+                self.bare = False
+            elif (tokens := count(text[start:end])) <= budget:
+                self._add(start, tokens)
             else:
-                units += self._pieces(block, self.outline.current)
-        return units
+                self._read_pieces(block)
+        self._flush(len(text))
+        return self.units
+
+    def _add(self, start: int, tokens: int) -> None:
+        exact = self.text[start] > " " or starts_exact(self.text, start)
+        self.units.append(Unit(start, tokens, self.rank, self.owner, exact))
+        self.waiting, self.bare, self.named = -1, False, ""
 
     def _read_heading(self, block: Block) -> None:
         opens = block.start == 0 and (block.level == 1 or self.opening == _COMMENT_LEVEL)
         level = self.opening if opens and self.lowered else block.level + self.lowered
-        section = self.outline.open(level, block.title, self._named)
-        first = len(self.units)
-        self.units += self._whole_or_pieces(block, section)
-        self.units[first].rank = max(H1 + 1 - level, BLOCK + 1)
-        if self._named:
-            self.units[first - 1].section = section
-        self._glued(first, then=True)
-        self._named = ""
+        self.section = self.outline.open(level, block.title, self.named)
+        rank = max(H1 + 1 - level, BLOCK + 1)
+        if not self.bare:
+            self._flush(block.start)
+            self.waiting, self.rank, self.owner, self.bare = block.start, rank, self.section, True
+        elif self.named:
+            self.rank, self.owner = rank, self.section
+        else:
+            self.rank = max(self.rank, rank)
+        self.named = ""
+        if block.end - self.waiting > self.budget * _LONG:
+            self._flush(block.end)
 
     def _read_block(self, block: Block) -> None:
-        first = len(self.units)
-        self.units += self._whole_or_pieces(block, self.outline.current)
-        may_name = block.kind in ("html", "paragraph") and self.text[block.start] == "<"
-        self._named = named_anchor(self.text[block.start : block.end]) if may_name else ""
-        self._glued(first, then=bool(self._named))
-
-    def _glued(self, second: int, then: bool) -> None:
-        """A heading is never the last line of a chunk if what follows it fits beside it."""
-        glue, self._glue_next = self._glue_next, then
-        if not glue:
+        """What needs a closer look: an anchor before a heading, a block that may not fit."""
+        alone = self.waiting == block.start
+        name = named_anchor(self.text[block.start : block.end]) if alone and block.kind in _MAY_NAME else ""
+        if name:
+            self.named, self.bare = name, True
             return
-        before, after = self.units[second - 1], self.units[second]
-        if after.exact and before.exact and before.tokens + after.tokens <= self.budget:
-            before.tokens += after.tokens
-            before.rank = max(before.rank, after.rank)
-            del self.units[second]
-        elif after.rank <= BLOCK:
-            after.rank = GLUED
-
-    def _whole_or_pieces(self, block: Block, section: Section) -> list[Unit]:
-        start, size = block.start, block.end - block.start
-        container = block.kind in ("list", "quote")
-        if size <= self.budget * (_LONG if container else _TOO_LONG):
-            tokens = self.count(self.text[start : block.end])
+        if block.end - self.waiting <= self.budget * (_LONG if block.kind in _DIVISIBLE else _TOO_LONG):
+            tokens = self.count(self.text[self.waiting : block.end])
             if tokens <= self.budget:
-                return [Unit(start, tokens, BLOCK, section, starts_exact(self.text, start))]
-        return self._pieces(block, section)
+                self._add(self.waiting, tokens)
+                return
+        self._read_pieces(block)
 
-    def _pieces(self, block: Block, section: Section) -> list[Unit]:
-        units = self._cut(block, section)
-        units[0].rank = BLOCK
-        return units
+    def _read_pieces(self, block: Block) -> None:
+        glued = self.bare
+        opening = self._flush(block.start)
+        pieces = self._cut(block)
+        pieces[0].rank = GLUED if glued else BLOCK
+        if opening and pieces[0].exact and opening.tokens + pieces[0].tokens <= self.budget:
+            opening.tokens += pieces.pop(0).tokens
+        self.units += pieces
 
-    def _cut(self, block: Block, section: Section) -> list[Unit]:
-        text, start, end, budget = self.text, block.start, block.end, self.budget
-        if block.kind in ("list", "quote"):
+    def _flush(self, end: int) -> Unit | None:
+        """What waits becomes a unit that ends at `end`; returned if it adds up with what may follow."""
+        start = self.waiting
+        if not 0 <= start < end:
+            self.waiting, self.bare = -1, False
+            return None
+        tokens = self.count(self.text[start:end])
+        if tokens <= self.budget:
+            self._add(start, tokens)
+            return self.units[-1] if self.units[-1].exact else None
+        pieces = line_units(self.text, start, end, self.owner, self.budget)
+        pieces[0].rank = self.rank
+        self.units += pieces
+        self.waiting, self.bare = -1, False
+        return None
+
+    def _cut(self, block: Block) -> list[Unit]:
+        text, start, end, budget, section = self.text, block.start, block.end, self.budget, self.section
+        if block.kind in _DIVISIBLE:
             return container_units(text, start, end, section, budget, block.fences)
-        if block.kind in ("paragraph", "heading"):
+        if block.kind == "paragraph":
             return prose_units(text, start, end, section, budget)
         return line_units(text, start, end, section, budget, _header(text, start) if block.kind == "table" else "")
+
+
+_MAY_NAME = ("html", "paragraph")
+_DIVISIBLE = ("list", "quote")
 
 
 def _header(text: str, start: int) -> str:

@@ -205,8 +205,33 @@ def _rule(text: str, at: int) -> Block | None:
 def _list(text: str, at: int) -> Block | None:
     if not _BULLET.match(text, at):
         return None
+    stop = _plain_list_end(text, at)
+    if stop:
+        return Block("list", at, stop)
     stop, fences = list_end(text, at, _interrupts)
     return Block("list", at, _after_blanks(text, stop), fences=fences)
+
+
+# Lists as most are written: markers at the margin, everything else indented, no fence.
+_PLAIN_BULLETS, _PLAIN_NUMBERS = (
+    re.compile(
+        rf"(?:{marker}[ ](?:[^\W_]|[\[(\"'!&@$:/,.]|\*\*\w|`[^`\n])[^\n]*+\n?(?:{indent}[ ]*+[^\s>][^\n]*+\n?|(?:[ \t]*+\n)++(?={indent}))*+"
+        rf"(?:[ \t]*+\n)*+)++"
+    )
+    for marker, indent in (("[-+*]", "[ ]{2}"), (r"\d[.)]", "[ ]{3}"))
+)
+_MAY_CONTINUE = frozenset(" \t-+*0123456789")
+
+
+def _plain_list_end(text: str, at: int) -> int:
+    """The end of a list that one expression can read, blanks after it included, or 0."""
+    found = (_PLAIN_NUMBERS if text[at].isdigit() else _PLAIN_BULLETS).match(text, at)
+    if not found:
+        return 0
+    stop = found.end()
+    if stop < len(text) and (text[stop] in _MAY_CONTINUE or not text.endswith("\n\n", at, stop)):
+        return 0
+    return stop if text.find("```", at, stop) < 0 and text.find("~~~", at, stop) < 0 else 0
 
 
 def _quote(text: str, at: int) -> Block | None:

@@ -13,14 +13,14 @@ _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\n]*\)|\[[^\[\]\n]*\])")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _EMPHASIS = re.compile(r"\*+|`+|~~|(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_NOT_IN_SLUG = re.compile(r"[^\w\- ]+")
+_NOT_IN_SLUG = re.compile(r"[^\w\-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9 ,.:?'-]*\Z")
 
 
 def plain_heading(raw: str) -> str:
     """A heading as people read it: no markup, one line, at most 120 characters."""
     raw = raw[:_LONGEST_READ]
-    if not _PLAIN.match(raw):
+    if not raw.replace(" ", "").isalnum() and not _PLAIN.match(raw):
         raw = _TAG.sub("", _EXPLICIT_ID.sub("", raw))
         raw = _IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", raw))
         raw = _ESCAPE.sub(r"\1", _EMPHASIS.sub("", raw))
@@ -28,7 +28,8 @@ def plain_heading(raw: str) -> str:
 
 
 def slug(heading: str) -> str:
-    return _NOT_IN_SLUG.sub("", heading.lower()).replace(" ", "-")
+    hyphened = heading.lower().replace(" ", "-")
+    return hyphened if hyphened.replace("-", "").isalnum() else _NOT_IN_SLUG.sub("", hyphened)
 
 
 class Outline:
@@ -47,7 +48,8 @@ class Outline:
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
         heading = plain_heading(raw)
-        section = Section((*self.current.path, heading), self._anchor(heading, raw[:_LONGEST_READ], named))
+        above = self._open[-1][1].path if self._open else ()
+        section = Section((*above, heading), self._anchor(heading, raw[:_LONGEST_READ], named))
         self._open.append((level, section))
         return section
 

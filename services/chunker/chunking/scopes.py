@@ -4,7 +4,7 @@ from tree_sitter import Node
 
 from services.chunker.chunking.grammars import Grammar
 
-_LONGEST = 80
+_LONGEST, _LONGEST_READ = 80, 500
 _DEEPEST = 8
 
 
@@ -20,25 +20,25 @@ def definition_of(node: Node, grammar: Grammar) -> Node | None:
     return None
 
 
-def scope_name(node: Node, grammar: Grammar) -> str:
+def scope_name(node: Node, grammar: Grammar, source: bytes) -> str:
     """Such as `class Foo`, `def bar`, `func Server.Close`, `impl Drop for Foo`; only the word where nothing names it."""
     word = grammar.definitions[node.type]
-    name = _impl_name(node) if node.type == "impl_item" else _name(node)
+    name = _impl_name(node, source) if node.type == "impl_item" else _name(node, source)
     return f"{word} {name}".strip()[:_LONGEST]
 
 
-def _name(node: Node) -> str:
+def _name(node: Node, source: bytes) -> str:
     receiver = node.child_by_field_name("receiver")
-    prefix = f"{_receiver_type(receiver)}." if receiver else ""
+    prefix = f"{_receiver_type(receiver, source)}." if receiver else ""
     for _ in range(_DEEPEST):
         named = node.child_by_field_name("name")
         if named:
-            return prefix + _text(named)
+            return prefix + _text(named, source)
         inner = node.child_by_field_name("declarator") or _declared(node)
         if inner is None:
             return ""
         if "identifier" in inner.type:
-            return prefix + _text(inner)
+            return prefix + _text(inner, source)
         node = inner
     return ""
 
@@ -51,16 +51,16 @@ def _declared(node: Node) -> Node | None:
 _DECLARATORS = frozenset({"variable_declarator", "type_spec", "type_alias"})
 
 
-def _impl_name(node: Node) -> str:
+def _impl_name(node: Node, source: bytes) -> str:
     target, trait = node.child_by_field_name("type"), node.child_by_field_name("trait")
-    parts = [_text(part) for part in (trait, target) if part]
+    parts = [_text(part, source) for part in (trait, target) if part]
     return " for ".join(parts)
 
 
-def _receiver_type(receiver: Node) -> str:
-    words = _text(receiver).strip("()").split()
+def _receiver_type(receiver: Node, source: bytes) -> str:
+    words = _text(receiver, source).strip("()").split()
     return words[-1].lstrip("*").partition("[")[0] if words else ""
 
 
-def _text(node: Node) -> str:
-    return " ".join((node.text or b"").decode(errors="replace").split())
+def _text(node: Node, source: bytes) -> str:
+    return " ".join(source[node.start_byte : node.end_byte][:_LONGEST_READ].decode(errors="replace").split())

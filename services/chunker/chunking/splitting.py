@@ -22,7 +22,7 @@ _SMALLEST_RUN, _LONGEST_RUN = 16, 64
 
 def starts_exact(text: str, start: int) -> bool:
     """Whether the line at `start` holds more than blanks, so that no token reaches back across it."""
-    if not text[start : start + 1].isspace():
+    if text[start : start + 1] > " " and not text[start].isspace():
         return True
     end = text.find("\n", start)
     return not text[start : end if end >= 0 else None].isspace()

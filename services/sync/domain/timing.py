@@ -21,8 +21,3 @@ def until_next_poll(minutes: int, chance: Callable[[], float] = random) -> timed
     """The interval less up to a tenth: integrations connected together drift apart, none waits longer than asked."""
     whole = timedelta(minutes=max(minutes, SHORTEST_INTERVAL))
     return whole * (1 - chance() / 10)
-
-
-def first_poll(minutes: int, chance: Callable[[], float] = random) -> timedelta:
-    """Anywhere in the first half of the interval, so that a restart does not wake everyone at once."""
-    return timedelta(minutes=max(minutes, SHORTEST_INTERVAL)) * (0.5 + chance() / 2)

@@ -37,7 +37,7 @@ async def follow_integration(event: IntegrationEvent, *, deps: Deps) -> None:
         )
         if newer:
             await _settle_endpoint(tx, deps, event)
-            await _wish_all(tx, event.integration_id)
+            await _wish_all(tx, deps, event.integration_id)
 
 
 async def follow_resource(event: ResourceSelected | ResourceDeselected, *, deps: Deps) -> None:
@@ -45,7 +45,7 @@ async def follow_resource(event: ResourceSelected | ResourceDeselected, *, deps:
         if await repository.is_erased(tx, event.workspace_id):
             return
         if await repository.put_resource(tx, event):
-            await _wish_all(tx, event.integration_id)
+            await _wish_all(tx, deps, event.integration_id)
 
 
 async def erase_workspace(event: WorkspaceDeleted, *, deps: Deps) -> None:
@@ -76,12 +76,11 @@ async def _settle_endpoint(tx: Transaction, deps: Deps, event: IntegrationEvent)
     )
 
 
-async def _wish_all(tx: Transaction, integration_id: str) -> None:
+async def _wish_all(tx: Transaction, deps: Deps, integration_id: str) -> None:
     """A resource may be heard of before its integration: then the integration's own event does this."""
     integration = await repository.lock_integration(tx, integration_id)
     if integration is None:
         return
     for resource in await repository.resources_of(tx, integration_id):
-        await wish_for(tx, integration, resource)
+        await wish_for(tx, integration, resource, at=deps.clock.now())
     await announce(tx, integration)
-

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from libs.common.database.transaction import Row
-from libs.common.errors import AuthExpired, GrantFailure, NotFound, SightFailure, SluiceError
+from libs.common.errors import AuthExpired, Disposition, GrantFailure, NotFound, SightFailure, SluiceError
 from libs.common.internal import AccessToken
 from libs.common.provider.client import ProviderHttp
 from libs.common.provider.sync import Resource
@@ -24,6 +24,8 @@ from services.webhooks.endpoints import open_secret
 from services.webhooks.use_cases.report import announce, settle_later
 
 log = get_logger(__name__)
+
+LOOK_AGAIN = timedelta(hours=1)
 _settled = counter("webhook_hooks_settled_total", "Hooks brought to what is wanted", ["provider", "outcome"])
 
 
@@ -137,28 +139,27 @@ def _resource(row: Row) -> Resource:
 
 
 async def _note(deps: Deps, work: Work, standing: Standing) -> None:
-    """What stands is a fact even when the wish has changed meanwhile: then the job is due again."""
-    workspace, subscription_id = work.row["workspace_id"], work.row["id"]
-    async with deps.db.transaction(workspace) as tx:
+    """What stands is a fact even when the wish has changed meanwhile: that let the job run again already."""
+    async with deps.db.transaction(work.row["workspace_id"]) as tx:
         integration = await repository.lock_integration(tx, work.row["integration_id"])
-        row = await repository.settle(
+        await repository.settle(
             tx,
-            subscription_id,
+            work.row["id"],
             hook_id=standing.hook_id,
             secret_version=standing.secret_version,
             state=standing.state,
             expires_at=standing.expires_at,
         )
-        if integration is None or row is None:
-            return
-        if row["wanted"] != (standing.hook_id is not None):
-            await settle_later(tx, workspace, subscription_id, f"{row['generation']}:again")
-        await announce(tx, integration)
+        if integration is not None:
+            await announce(tx, integration)
 
 
 async def _note_failure(deps: Deps, work: Work, error: SluiceError) -> None:
+    """What passes by itself is retried by the job; what a person must mend is looked at again now and then."""
     async with deps.db.transaction(work.row["workspace_id"]) as tx:
         integration = await repository.lock_integration(tx, work.row["integration_id"])
         await repository.fail(tx, work.row["id"], code=error.code, detail=error.detail)
+        if error.disposition is Disposition.ACK:
+            await settle_later(tx, work.row["id"], at=deps.clock.now() + LOOK_AGAIN)
         if integration is not None:
             await announce(tx, integration)

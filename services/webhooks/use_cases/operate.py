@@ -21,6 +21,8 @@ from services.webhooks.domain import hook_url
 from services.webhooks.endpoints import new_secret, open_secret, seal_secret
 from services.webhooks.use_cases.report import settle_later
 
+READ = "integrations:read"
+WRITE = "integrations:write"
 SHORTEST_SECRET = 16
 LONGEST_SECRET = 512
 
@@ -71,7 +73,7 @@ async def give_secret(*, deps: Deps, principal: Principal, integration_id: str, 
 async def list_deliveries(
     *, deps: Deps, principal: Principal, integration_id: str, before: str | None, limit: int
 ) -> Sequence[Row]:
-    workspace = await _workspace_of(deps, principal, "integration", integration_id)
+    workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
         return await repository.deliveries(tx, integration_id, before=before, limit=limit)
 
@@ -90,12 +92,14 @@ async def replay_delivery(*, deps: Deps, principal: Principal, delivery_id: str)
 async def list_subscriptions(
     *, deps: Deps, principal: Principal, integration_id: str, after: str | None, limit: int
 ) -> Sequence[Row]:
-    workspace = await _workspace_of(deps, principal, "integration", integration_id)
+    workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
         return await repository.subscriptions(tx, integration_id, after=after, limit=limit)
 
 
-async def _workspace_of(deps: Deps, principal: Principal, table: str, row_id: str) -> str:
+async def _workspace_of(deps: Deps, principal: Principal, table: str, row_id: str, scope: str = WRITE) -> str:
+    """An endpoint's URL and secret are for those who may configure: reading them needs WRITE as well."""
+    principal.require(scope)
     workspace = await deps.db.locate(table, row_id)
     if workspace is None:
         raise NotFound
@@ -121,7 +125,7 @@ async def _replace(tx: Transaction, deps: Deps, row: Row, secret: Secret) -> Non
         previous_until=deps.clock.now() + timedelta(minutes=deps.settings.previous_secret_minutes),
     )
     for subscription in await repository.standing(tx, integration_id):
-        await settle_later(tx, workspace, subscription["id"], f"secret:{version}")
+        await settle_later(tx, subscription["id"], at=deps.clock.now())
 
 
 def _check_secret(secret: Secret) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from libs.common.database.transaction import Row, Transaction
 from libs.common.events import WebhookSubscriptionChanged
 from libs.common.ids import new_id
-from libs.common.jobs.queue import run_later
+from libs.common.jobs import run_later
 from libs.providers import registry
 from services.webhooks import repository
 from services.webhooks.domain import Desired, Report, next_state, report, wants_hook
@@ -27,12 +28,12 @@ def desired_of(integration: Row) -> Desired:
     )
 
 
-async def wish_for(tx: Transaction, integration: Row, resource: Row) -> None:
-    """A changed wish becomes a row and a job of the same transaction; an unchanged one changes nothing."""
+async def wish_for(tx: Transaction, integration: Row, resource: Row, *, at: datetime) -> None:
+    """A changed wish becomes a row and a job of the same transaction; an unchanged one that failed is tried again."""
     wanted = wants_hook(desired_of(integration), selected=resource["selected"])
-    if wanted == bool(resource["wanted"]):
+    if wanted == bool(resource["wanted"]) and resource["state"] != "failing":
         return
-    row = await repository.wish(
+    subscription_id = await repository.wish(
         tx,
         subscription_id=resource["subscription_id"] or new_id(),
         workspace=integration["workspace_id"],
@@ -41,18 +42,12 @@ async def wish_for(tx: Transaction, integration: Row, resource: Row) -> None:
         wanted=wanted,
         state=next_state(wanted=wanted, hook_id=resource["hook_id"]),
     )
-    await settle_later(tx, integration["workspace_id"], row["id"], f"{row['generation']}")
+    await settle_later(tx, subscription_id, at=at)
 
 
-async def settle_later(tx: Transaction, workspace: str, subscription_id: str, occasion: str) -> None:
-    """`occasion` makes the job one of its own: a job that already runs may have read the older wish."""
-    await run_later(
-        tx,
-        SETTLE_HOOK,
-        workspace_id=workspace,
-        dedupe_key=f"{subscription_id}:{occasion}",
-        payload={"workspace_id": workspace, "subscription_id": subscription_id},
-    )
+async def settle_later(tx: Transaction, subscription_id: str, *, at: datetime) -> None:
+    """One job a subscription: a wish that changes while it runs lets it run again."""
+    await run_later(tx, SETTLE_HOOK, subscription_id, {"subscription_id": subscription_id}, at)
 
 
 async def announce(tx: Transaction, integration: Row) -> None:

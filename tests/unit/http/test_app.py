@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any
@@ -55,7 +56,7 @@ ERRORS: dict[str, Exception] = {
     "provider_contract_broken": ProviderContractBroken(),
     "dependency_down": DependencyDown(),
     "signature_invalid": SignatureInvalid(),
-    "rate_limited": RateLimited(until=datetime.now(UTC) + timedelta(seconds=40)),
+    "rate_limited": RateLimited(until=datetime.now(UTC) + timedelta(seconds=3600)),
     "internal": SluiceError(),
     "bug": RuntimeError(CANARY),
 }
@@ -64,7 +65,7 @@ ERRORS: dict[str, Exception] = {
 class Item(Wire):
     title: str
     max_count: Annotated[int, msgspec.Meta(ge=1)] = 1
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
 
 
 class ServiceResolver:
@@ -102,9 +103,15 @@ async def pages(
     return {"limit": limit, "at": at}
 
 
+@dataclass(frozen=True)
+class Deps:
+    place: str
+    opened: object
+
+
 @get("/v1/me")
-async def me(principal: NamedDependency[Principal], place: NamedDependency[str]) -> dict[str, str]:
-    return {"subject": principal.subject, "place": place}
+async def me(principal: NamedDependency[Principal], deps: NamedDependency[Deps]) -> dict[str, str]:
+    return {"subject": principal.subject, "place": deps.place}
 
 
 @get("/v1/open", opt={"anonymous": True})
@@ -118,7 +125,9 @@ async def inside(principal: NamedDependency[Principal]) -> dict[str, str | None]
 
 
 @get("/v1/headers/{name:str}")
-async def identity(name: FromPath[str], request: Request[Any, Any, Any], principal: NamedDependency[Principal]) -> dict[str, str]:
+async def identity(
+    name: FromPath[str], request: Request[Any, Any, Any], principal: NamedDependency[Principal]
+) -> dict[str, str]:
     return {"subject": principal.subject}
 
 
@@ -133,7 +142,7 @@ async def ready() -> dict[str, bool]:
 async def client() -> AsyncIterator[AsyncTestClient[Any]]:
     resolver = ChainResolver([ApiKeyResolver({sha256(KEY.encode()).hexdigest()}), ServiceResolver()])
     handlers = [raises, make_item, raw, pages, me, anyone, inside, identity]
-    app = create_http("demo", handlers, {"place": "here"}, SETTINGS, resolver, ready, max_body=10_000)
+    app = create_http("demo", handlers, {"deps": Deps("here", object())}, SETTINGS, resolver, ready, max_body=10_000)
     async with AsyncTestClient(app, raise_server_exceptions=False) as made:
         yield made
 
@@ -179,7 +188,7 @@ async def test_invalid_input_names_the_field(client: Any) -> None:
 async def test_rate_limit_says_when_to_come_back(client: Any) -> None:
     response = await client.get("/v1/raise/rate_limited", headers=BEARER)
     assert_problem(response, 429, "rate_limited")
-    assert 35 <= int(response.headers["retry-after"]) <= 40
+    assert 3000 <= int(response.headers["retry-after"]) <= 3600
 
 
 async def test_bug_answers_500_without_its_text(client: Any) -> None:
@@ -252,7 +261,8 @@ async def test_query_fault_is_422_with_pointer(client: Any, query: str, code: st
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY} ", KEY, "Bearer \xe9"]
+    "authorization",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {KEY}", f"Bearer {KEY} ", KEY, "Bearer \xe9"],
 )
 async def test_unknown_caller_is_401(client: Any, authorization: str | None) -> None:
     headers = {} if authorization is None else {"authorization": authorization.encode("latin-1")}
@@ -271,7 +281,9 @@ async def test_known_caller_reaches_the_handler(client: Any) -> None:
     assert body["place"] == "here"
 
 
-@pytest.mark.parametrize("name", ["x-forwarded-user", "x-user", "x-auth-request-user", "x_forwarded_user", "remote-user"])
+@pytest.mark.parametrize(
+    "name", ["x-forwarded-user", "x-user", "x-auth-request-user", "x_forwarded_user", "remote-user"]
+)
 async def test_identity_headers_are_never_read(client: Any, name: str) -> None:
     response = await client.get("/v1/headers/x", headers={name: "admin"})
     assert_problem(response, 401, "unauthenticated")
@@ -295,7 +307,13 @@ async def test_service_token_opens_no_public_route(client: Any) -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("a-sane-request-id", True), ("short", False), ("x" * 129, False), ("with space in it", False), ("a\x1b[31mred", False)],
+    [
+        ("a-sane-request-id", True),
+        ("short", False),
+        ("x" * 129, False),
+        ("with space in it", False),
+        ("a\x1b[31mred", False),
+    ],
 )
 async def test_request_id_is_kept_only_if_sane(client: Any, given: str, kept: bool) -> None:
     answered = (await client.get("/v1/open", headers={"x-request-id": given})).headers["x-request-id"]

@@ -18,7 +18,7 @@ class Inner(Wire):
 
 class Outer(Wire):
     inner_list: list[Inner]
-    by_name: dict[str, int] = {}
+    by_name: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 @pytest.mark.parametrize("depth", [1_000, 10_000, 100_000, 1_000_000])
@@ -28,7 +28,9 @@ def test_deep_json_is_malformed_and_not_a_crash(depth: int, opening: bytes) -> N
         decode_body(opening * depth, Any)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"NaN", b"Infinity", b"\xef\xbb\xbf1", b'"\\udc00"', b'{"a":1,}', b"'a'"])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"NaN", b"Infinity", b"\xef\xbb\xbf1", b'"\\udc00"', b'{"a":1,}', b"'a'"]
+)
 def test_what_is_not_json_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedPayload):
         decode_body(body, Any)
@@ -82,7 +84,9 @@ def test_cursor_survives_the_round_trip(position: object) -> None:
     assert decode_cursor(encode_cursor(position), Any) == position
 
 
-@pytest.mark.parametrize("text", ["", "!!", "é", "AAAA", "eyJ", encode_cursor("text"), "A" * 5_000, encode_cursor([1, 2])])
+@pytest.mark.parametrize(
+    "text", ["", "!!", "é", "AAAA", "eyJ", encode_cursor("text"), "A" * 5_000, encode_cursor([1, 2])]
+)
 def test_foreign_cursor_is_refused_with_its_pointer(text: str) -> None:
     with pytest.raises(InvalidCursor) as caught:
         decode_cursor(text, int)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import libs.providers
 from libs.sandbox import app
 
 
 def test_every_provider_folder_with_a_sandbox_is_found() -> None:
-    providers = Path(app.libs.providers.__path__[0])
+    providers = Path(libs.providers.__path__[0])
     expected = {f.name for f in providers.iterdir() if (f / "sandbox.py").exists() or (f / "sandbox").is_dir()}
     expected = {name for name in expected if (providers / name / "__init__.py").exists()}
     assert "github" in expected

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.common.testing.eventually import eventually
 from libs.sandbox.app import Sandbox
 from libs.sandbox.contract import Answer, Control, Place, Request, as_json
 from libs.sandbox.deliveries import Deliveries, loopback_of
@@ -77,7 +78,10 @@ async def test_request_is_logged_with_query_status_size_and_etag(client: httpx.A
 async def test_log_asked_since_a_number_gives_only_what_is_newer(client: httpx.AsyncClient) -> None:
     for path in ("a", "b", "c"):
         await client.get(f"/parrot/{path}")
-    assert [e["path"] for e in (await control(client, "GET", "requests?since=1"))["items"]] == ["/parrot/b", "/parrot/c"]
+    assert [e["path"] for e in (await control(client, "GET", "requests?since=1"))["items"]] == [
+        "/parrot/b",
+        "/parrot/c",
+    ]
     assert [e["seq"] for e in (await control(client, "GET", "requests?match=c$"))["items"]] == [3]
 
 
@@ -120,8 +124,11 @@ async def test_reset_reaches_neither_client_nor_stand_in(client: httpx.AsyncClie
 async def test_hanging_request_goes_on_when_faults_are_removed(client: httpx.AsyncClient) -> None:
     await control(client, "POST", "faults", kind="hang", times=0)
     waiting = asyncio.ensure_future(client.get("/parrot/things"))
-    while not (await control(client, "GET", "faults"))["items"][0]["fired"]:
-        await asyncio.sleep(0)
+
+    async def fired() -> bool:
+        return bool((await control(client, "GET", "faults"))["items"][0]["fired"])
+
+    await eventually(fired)
     assert not waiting.done()
     assert await control(client, "DELETE", "faults") == {"removed": 1}
     with pytest.raises(ConnectionResetError):

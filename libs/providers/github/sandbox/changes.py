@@ -103,7 +103,7 @@ class Changes:
         head = shelf.git.write(parents=[base_sha], files=files, renames={}, message=it.title, when=_now())
         shelf.git.point(f"heads/{branch}", head)
         pull = Pull(id=self.world.next_id(), head_ref=branch, head_sha=head, base_ref=base, base_sha=base_sha)
-        issue = self._born(shelf, it.title, it.body, it.labels, pull)
+        issue = self._born(shelf, it.title, it.body, it.labels, pull=pull)
         self._pull_event(shelf, issue, "opened")
         return {"number": issue.number, "id": issue.id, "headSha": head}
 
@@ -126,7 +126,7 @@ class Changes:
 
     def open_issue(self, it: OpenIssue) -> dict[str, Any]:
         shelf = shelf_named(self.world, it.repository)
-        issue = self._born(shelf, it.title, it.body, it.labels, None)
+        issue = self._born(shelf, it.title, it.body, it.labels)
         self._issue_event(shelf, issue, "opened")
         return {"number": issue.number, "id": issue.id}
 
@@ -223,7 +223,7 @@ class Changes:
         """The issue and its comments move to another repository under a new id and number."""
         shelf, issue = self._find(it.repository, it.number)
         there = shelf_named(self.world, it.to)
-        moved = self._born(there, issue.title, issue.body, issue.labels, None, like=issue)
+        moved = self._born(there, issue.title, issue.body, issue.labels, like=issue)
         comments = [c for c in shelf.comments.values() if c.number == issue.number]
         self.world.drop(*comments)
         for comment in comments:
@@ -314,7 +314,14 @@ class Changes:
         return shelf, shelf.comments[identity]
 
     def _born(
-        self, shelf: Shelf, title: str, body: str, labels: list[str], pull: Pull | None, like: Issue | None = None
+        self,
+        shelf: Shelf,
+        title: str,
+        body: str,
+        labels: list[str],
+        *,
+        pull: Pull | None = None,
+        like: Issue | None = None,
     ) -> Issue:
         now = _now()
         issue = Issue(

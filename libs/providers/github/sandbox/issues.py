@@ -102,9 +102,7 @@ def _in_state(call: Call, rows: list[Issue]) -> list[Issue]:
     return rows if state == "all" else [it for it in rows if it.state == state]
 
 
-def _sorted(
-    call: Call, kind: str, by: str, direction: str, rows: Callable[[], list[T]]
-) -> Rows[T]:
+def _sorted(call: Call, kind: str, by: str, direction: str, rows: Callable[[], list[T]]) -> Rows[T]:
     """Sorted once per change and question: paging through many asks the same over and over."""
     asked = {k: v for k, v in call.query.items() if k not in ("page", "per_page", "after", "before")}
     key = (kind, tuple(sorted(asked.items())))

@@ -1,15 +1,14 @@
-"""The memory of the played GitHub: everything in dictionaries, written through to one SQLite file."""
+"""The memory of the played GitHub: everything in dictionaries, written through to a journal on disk."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from libs.providers.github.sandbox.gitstore import GitStore
+from libs.providers.github.sandbox.journal import GONE, Journal
 from libs.providers.github.sandbox.records import (
     Comment,
     Hook,
@@ -89,10 +88,7 @@ class Shelf:
 class World:
     def __init__(self, state: Path) -> None:
         self.state = state
-        self._db = sqlite3.connect(state / "world.sqlite", isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS kept (kind TEXT, id INT, body BLOB, PRIMARY KEY (kind, id))")
+        self._journal = Journal(state / "world.jsonl")
         self.shelves: dict[int, Shelf] = {}
         self.tokens: dict[str, Token] = {}
         self.switches = Switches()
@@ -107,16 +103,16 @@ class World:
         """Places the records and writes them down, all or none."""
         for record in records:
             self._place(record)
-        self._write([(NAMES[type(r)], r.id, msgspec.msgpack.encode(r)) for r in records])
+        self._journal.write([(NAMES[type(r)], r.id, _raw(r)) for r in records])
 
     def drop(self, *records: Comment | ReviewComment | Hook) -> None:
         for record in records:
             self.shelves[record.repo].take(record)
-            self._db.execute("DELETE FROM kept WHERE kind = ? AND id = ?", (NAMES[type(record)], record.id))
+        self._journal.write([(NAMES[type(record)], record.id, GONE) for record in records])
 
     def turn(self, switches: Switches) -> None:
         self.switches = switches
-        self._write([("switches", 0, msgspec.msgpack.encode(switches))])
+        self._journal.write([("switches", 0, _raw(switches))])
         for shelf in self.shelves.values():
             shelf.forget_all()
 
@@ -138,26 +134,12 @@ class World:
     def git_path(self, repo_id: int) -> Path:
         return self.state / "git" / f"{repo_id}.git"
 
-    @contextmanager
-    def whole(self) -> Iterator[None]:
+    def whole(self) -> AbstractContextManager[None]:
         """One transaction around many writes: a world half made by a kill is not there at the next start."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return self._journal.whole()
 
     def close(self) -> None:
-        self._db.close()
-
-    def _write(self, rows: Iterable[tuple[str, int, bytes]]) -> None:
-        if self._db.in_transaction:
-            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
-            return
-        with self.whole():
-            self._db.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
+        self._journal.close()
 
     def _place(self, record: Kept) -> None:
         match record:
@@ -175,12 +157,17 @@ class World:
 
     def _load(self) -> None:
         # Repositories first, then issues: the rest is placed on them.
-        order = "SELECT kind, id, body FROM kept ORDER BY kind <> 'repo', kind <> 'issue', kind, id"
-        for kind, identity, body in self._db.execute(order).fetchall():
+        order = {"repo": 0, "issue": 1}
+        for (kind, identity), body in sorted(self._journal.held.items(), key=lambda kept: order.get(kept[0][0], 2)):
             if kind == "switches":
-                self.switches = msgspec.msgpack.decode(body, type=Switches)
+                self.switches = msgspec.json.decode(body, type=Switches)
                 continue
-            record = msgspec.msgpack.decode(body, type=KINDS[kind])
+            record = msgspec.json.decode(body, type=KINDS[kind])
             self._place(record)
             pull = record.pull.id if isinstance(record, Issue) and record.pull else 0
             self._last_id = max(self._last_id, identity, pull)
+        self._journal.held.clear()
+
+
+def _raw(record: Kept | Switches) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(record))

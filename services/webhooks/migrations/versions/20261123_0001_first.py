@@ -99,7 +99,6 @@ CREATE TABLE subscription (
   integration_id   text        NOT NULL,
   resource_id      text        NOT NULL,
   wanted           boolean     NOT NULL,
-  generation       bigint      NOT NULL DEFAULT 1,
   state            text        NOT NULL CHECK (state IN ('registering', 'active', 'removing', 'removed', 'failing')),
   hook_id          text,
   secret_version   bigint,

@@ -1,0 +1,165 @@
+"""The front door as the command line, the demo and the tests ask it: one key, JSON, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+
+from libs.common.http.problems import Problem
+from libs.local.endpoints import Endpoints, read_endpoints
+from libs.local.state import State
+
+Json = dict[str, Any]
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+
+
+class Told(Exception):
+    """A failure in words for a person: what is wrong and, as `hint`, what to do next."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.text, self.hint = text, hint
+
+
+class Refused(Told):
+    """The service answered with a problem; `status` and `code` are for programs."""
+
+    def __init__(self, status: int, problem: Problem) -> None:
+        super().__init__(problem.detail or problem.title, HINTS.get(problem.code, ""))
+        self.status, self.code, self.problem = status, problem.code, problem
+
+
+HINTS = {
+    "unauthenticated": "The key in .sluice/keys/api-key is not this installation's: `make down`, then `make up`.",
+    "auth_revoked": "Make a new token at the provider and connect again.",
+    "auth_expired": "Make a new token at the provider and connect again.",
+    "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
+    "conflict": "`sluice integrations` lists what is connected.",
+    "invalid_cursor": "Leave the cursor out to start at the first page.",
+}
+
+
+def endpoints_of(root: Path) -> Endpoints:
+    """Raises Told when nothing runs there."""
+    found = read_endpoints(State(root.resolve() / ".sluice"))
+    if found is None:
+        raise Told("Sluice is not running.", "Start it with `make up` (or `SANDBOX=1 make up` for the stand-ins).")
+    return found
+
+
+class Gateway:
+    """Asks one installation; every answer is decoded JSON, every failure is Told."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._client = httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=TIMEOUT)
+        self.url = url
+
+    @classmethod
+    def of(cls, root: Path) -> Gateway:
+        found = endpoints_of(root)
+        return cls(found.gateway, Path(found.key_file).read_text().strip())
+
+    def __enter__(self) -> Gateway:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
+        return self.ask("GET", path, params=params)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        return self.ask("POST", path, body=body)
+
+    def put(self, path: str, body: Mapping[str, Any] | None = None) -> Json:
+        return self.ask("PUT", path, body=body)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Json:
+        return self.ask("PATCH", path, body=body)
+
+    def delete(self, path: str) -> Json:
+        return self.ask("DELETE", path)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """An empty answer is an empty object."""
+        try:
+            answer = self._client.request(method, path, params=dict(params or {}), json=body)
+        except httpx.HTTPError as error:
+            raise Told(
+                f"{self.url} does not answer ({type(error).__name__}).", "`sluice status` tells what runs."
+            ) from error
+        if answer.status_code >= 400:
+            raise Refused(answer.status_code, _problem(answer))
+        return _object(answer) if answer.content else {}
+
+    def pages(self, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Json]:
+        """Every item of a list, page after page."""
+        asked: dict[str, str | int] = dict(params or {})
+        while True:
+            page = self.get(path, asked)
+            yield from page["items"]
+            if not page.get("nextCursor"):
+                return
+            asked["cursor"] = page["nextCursor"]
+
+
+class Control:
+    """The control routes of one stand-in: what a test or the demo does at the provider's side."""
+
+    def __init__(self, url: str, provider: str = "github") -> None:
+        self._client = httpx.Client(base_url=f"{url}/_control/{provider}/", timeout=TIMEOUT)
+
+    def change(self, op: str, **what: Any) -> Json:
+        return self._ask("POST", "change", json={"op": op, **what})
+
+    def truth(self, repository: str = "sluice/sluice") -> Json:
+        return self._ask("GET", "truth", params={"repository": repository})
+
+    def requests(self, since: int = 0, match: str = "") -> Json:
+        return self._ask("GET", "requests", params={"since": since, "match": match})
+
+    def last_request(self) -> int:
+        return int(self._ask("GET", "requests", params={"items": "0"})["last"])
+
+    def ask(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Json:
+        return self._ask(method, route, json=body)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, method: str, route: str, **how: Any) -> Json:
+        try:
+            answer = self._client.request(method, route, **how)
+        except httpx.HTTPError as error:
+            raise Told("The sandbox does not answer.", "`sluice status` tells what runs.") from error
+        found = _object(answer)
+        if answer.status_code >= 400:
+            raise Told(f"The sandbox refused {route}: {found.get('error', answer.status_code)}")
+        return found
+
+
+def _object(answer: httpx.Response) -> Json:
+    try:
+        return msgspec.json.decode(answer.content, type=Json)
+    except msgspec.DecodeError as error:
+        raise Told(f"{answer.request.url.path} answered {answer.status_code} with something that is no JSON.") from error
+
+
+def _problem(answer: httpx.Response) -> Problem:
+    try:
+        return msgspec.json.decode(answer.content, type=Problem)
+    except msgspec.DecodeError:
+        title = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"
+        return Problem(type="about:blank", title=title, status=answer.status_code)

@@ -1,0 +1,70 @@
+"""The composition root of auth: the only place that constructs things."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from litestar import Litestar
+
+from libs.common.bus.consume import create_consumer_component
+from libs.common.clock import Clock, SystemClock
+from libs.common.database.engine import Database
+from libs.common.http.app import create_http
+from libs.common.http.client import OutboundClient
+from libs.common.outbox.relay import Relay
+from libs.common.runtime import Service
+from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.vault import Vault
+from services.auth.api import HANDLERS
+from services.auth.consumers import consumers
+from services.auth.deps import Deps
+from services.auth.providers import Providers
+from services.auth.settings import AuthSettings
+from services.auth.workers import create_job_worker
+
+NAME = "auth"
+
+
+def build(
+    settings: AuthSettings,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+    providers: Providers | None = None,
+) -> Service:
+    """`providers` and `clock` are a test's to bring. Nothing is opened before the service runs."""
+    client = OutboundClient(settings.allowed_private_endpoints)
+    deps = create_deps(settings, clock or SystemClock(), providers or Providers(client=client, environ=environ))
+    components = [
+        create_consumer_component(consumers, deps, deps.db, settings),
+        create_job_worker(deps),
+        Relay(deps.db, NAME, settings),
+    ]
+    return Service(
+        NAME,
+        create_app(deps),
+        components,
+        host=settings.http_host,
+        port=settings.http_port,
+        on_close=[client.aclose, deps.db.close],
+    )
+
+
+def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
+    db = Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url)
+    return Deps(settings=settings, db=db, clock=clock, vault=Vault(settings.kek()), providers=providers)
+
+
+def create_app(deps: Deps) -> Litestar:
+    async def ready() -> dict[str, bool]:
+        return {"postgres": await deps.db.ready()}
+
+    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, _callers(deps.settings), ready)
+
+
+def _callers(settings: AuthSettings) -> ChainResolver:
+    keys = ApiKeyResolver([settings.bootstrap_api_key_sha256])
+    tokens = ServiceTokens(NAME, Path(settings.service_signing_keys_dir))
+    return ChainResolver([ServiceTokenResolver(tokens), keys])

@@ -1,0 +1,61 @@
+"""Erasing a workspace: every row of it in every table of this schema, in steps that each end soon."""
+
+from __future__ import annotations
+
+from libs.common.database.transaction import Transaction
+
+HOT = ("work", "dirty_object", "discovery", "poll_schedule", "observed_state", "known_integration", "known_workspace")
+COLD = (
+    "listing_seen", "validator", "quarantined_item", "changed_file", "source_part", "source", "resource_stream",
+    "resource", "run_resource", "run", "dead_letter", "job", "data_key",
+)  # fmt: skip
+STEP = 2000
+
+
+async def mark_erased(tx: Transaction) -> None:
+    sql = "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING"
+    await tx.execute(sql, workspace=tx.workspace)
+
+
+async def erase_hot(tx: Transaction) -> None:
+    """What makes anyone work on it; owners in the middle of a page lose their lease by this."""
+    for table in HOT:
+        await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=tx.workspace)  # noqa: S608
+
+
+async def erase_some(tx: Transaction) -> bool:
+    """One step; False when nothing is left. Outbox rows go when they are published: the tombstone of the workspace
+    is what the others heard already."""
+    for table in COLD:
+        if await _delete_some(tx, table, ""):
+            return True
+    return bool(await _delete_some(tx, "outbox", " AND published_at IS NOT NULL"))
+
+
+async def _delete_some(tx: Transaction, table: str, also: str) -> int:
+    return await tx.execute(
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"  # noqa: S608 - constants
+        f" WHERE workspace_id = :workspace{also} LIMIT {STEP}))",
+        workspace=tx.workspace,
+    )
+
+
+async def unpublished(tx: Transaction) -> bool:
+    sql = "SELECT EXISTS (SELECT FROM outbox WHERE workspace_id = :workspace AND published_at IS NULL)"
+    return bool(await tx.fetch_value(sql, workspace=tx.workspace))
+
+
+async def remove_integration(tx: Transaction, integration_id: str) -> None:
+    """Its sources are tombstones by now: they stay, without any word of the user's."""
+    for table in ("resource_stream", "listing_seen", "validator", "quarantined_item", "source_part", "changed_file"):
+        await tx.execute(
+            f"DELETE FROM {table} t USING resource r WHERE r.id = t.resource_id AND r.integration_id = :id",  # noqa: S608
+            id=integration_id,
+        )
+    await tx.execute("DELETE FROM resource WHERE integration_id = :id", id=integration_id)
+    await tx.execute("DELETE FROM observed_state WHERE integration_id = :id", id=integration_id)
+    await tx.execute(
+        "UPDATE source SET name = '', path = NULL, url = '', metadata = '{}', author = '', seen_hash = '',"
+        " external_key = 'gone:' || id WHERE integration_id = :id",
+        id=integration_id,
+    )

@@ -1,0 +1,230 @@
+"""What sync knows of integrations: auth's desired state by version, and the state that it observes itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+from libs.common.events.integration import DesiredState
+from services.sync.domain.content import storable_json
+
+EPOCH_MS = "CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint)"
+
+
+class Integration(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    workspace_id: str
+    provider: str
+    version: int
+    name: str
+    status: str
+    config: dict[str, Any]
+    features: tuple[str, ...]
+    monitor_changes: bool
+    polling_enabled: bool
+    polling_interval: int
+    disconnected: bool
+
+    @property
+    def works(self) -> bool:
+        return self.status == "active" and not self.disconnected
+
+
+COLUMNS = (
+    "id, workspace_id, provider, version, name, status, config, features, monitor_changes, polling_enabled,"
+    " polling_interval, disconnected"
+)
+
+
+async def find(tx: Transaction, integration_id: str, *, lock: bool = False) -> Integration | None:
+    sql = f"SELECT {COLUMNS} FROM known_integration WHERE id = :id{' FOR UPDATE' if lock else ''}"  # noqa: S608
+    row = await tx.fetch_one(sql, id=integration_id)
+    return _integration(row) if row else None
+
+
+def _integration(row: Row) -> Integration:
+    return msgspec.convert({**row, "config": msgspec.json.decode(row["config"])}, Integration)
+
+
+async def of_workspace(tx: Transaction) -> list[Integration]:
+    rows = await tx.fetch_all(f"SELECT {COLUMNS} FROM known_integration WHERE NOT disconnected ORDER BY id")  # noqa: S608
+    return [_integration(row) for row in rows]
+
+
+async def is_erased(tx: Transaction) -> bool:
+    sql = "SELECT EXISTS (SELECT FROM erased_workspace WHERE workspace_id = :workspace)"
+    return bool(await tx.fetch_value(sql, workspace=tx.workspace))
+
+
+async def knows_workspace(tx: Transaction) -> bool:
+    sql = "SELECT EXISTS (SELECT FROM known_workspace WHERE workspace_id = :workspace)"
+    return bool(await tx.fetch_value(sql, workspace=tx.workspace)) and not await is_erased(tx)
+
+
+async def remember_workspace(tx: Transaction) -> None:
+    sql = "INSERT INTO known_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING"
+    await tx.execute(sql, workspace=tx.workspace)
+
+
+WRITE = """
+INSERT INTO known_integration (id, workspace_id, provider, version, name, status, config, features, monitor_changes,
+  polling_enabled, polling_interval)
+VALUES (:id, :workspace, :provider, :version, :name, :status, CAST(:config AS jsonb), :features, :monitor, :polling,
+  :interval)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name, status = excluded.status,
+  config = excluded.config, features = excluded.features, monitor_changes = excluded.monitor_changes,
+  polling_enabled = excluded.polling_enabled, polling_interval = excluded.polling_interval
+WHERE known_integration.version < excluded.version AND NOT known_integration.disconnected
+"""
+
+
+async def write(
+    tx: Transaction, *, integration_id: str, provider: str, version: int, state: DesiredState
+) -> bool:
+    """False when what is there is as new."""
+    return await tx.execute(
+        WRITE,
+        id=integration_id,
+        workspace=tx.workspace,
+        provider=provider,
+        version=version,
+        name=state.name,
+        status=state.status,
+        config=storable_json(state.config),
+        features=list(state.features),
+        monitor=state.monitor_changes,
+        polling=state.polling_enabled,
+        interval=state.polling_interval,
+    ) > 0  # fmt: skip
+
+
+async def write_account(tx: Transaction, integration_id: str, *, account: str, name: str, tenant: str) -> None:
+    await tx.execute(
+        "UPDATE known_integration SET account_id = :account, account_name = :name, tenant_id = :tenant WHERE id = :id",
+        id=integration_id,
+        account=account,
+        name=name,
+        tenant=tenant,
+    )
+
+
+async def stop(tx: Transaction, integration_id: str, *, version: int) -> bool:
+    """The grant is lost; False when a newer word is there."""
+    sql = "UPDATE known_integration SET status = 'error', version = :v WHERE id = :id AND version < :v AND NOT disconnected"
+    return await tx.execute(sql, id=integration_id, v=version) > 0
+
+
+DISCONNECT = """
+INSERT INTO known_integration (id, workspace_id, provider, version, status, disconnected)
+VALUES (:id, :workspace, :provider, :version, 'inactive', true)
+ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = 'inactive', disconnected = true,
+  config = '{}', polling_enabled = false, account_name = '', name = ''
+WHERE NOT known_integration.disconnected
+"""
+
+
+async def disconnect(tx: Transaction, *, integration_id: str, provider: str, version: int) -> bool:
+    """A tombstone, also of one that was never heard of: a late `connected` must not bring it to life."""
+    found = await tx.execute(DISCONNECT, id=integration_id, workspace=tx.workspace, provider=provider, version=version)
+    return found > 0
+
+
+async def write_hooks(tx: Transaction, integration_id: str, *, state: str, version: int, last: datetime | None) -> None:
+    await tx.execute(
+        "UPDATE known_integration SET hook_state = :state, hook_version = :version, last_delivery_at = :last"
+        " WHERE id = :id AND hook_version < :version",
+        id=integration_id,
+        state=state,
+        version=version,
+        last=last,
+    )
+
+
+# Polling
+
+
+async def schedule_poll(tx: Transaction, integration_id: str, *, minutes: int, after: timedelta) -> None:
+    """Null when off is the absence of the row."""
+    await tx.execute(
+        "INSERT INTO poll_schedule (integration_id, workspace_id, next_poll_at, minutes)"
+        " VALUES (:id, :workspace, now() + CAST(:after AS interval), :minutes) ON CONFLICT (integration_id) DO UPDATE"
+        " SET next_poll_at = excluded.next_poll_at, minutes = excluded.minutes",
+        id=integration_id,
+        workspace=tx.workspace,
+        after=after,
+        minutes=minutes,
+    )
+
+
+async def scheduled_minutes(tx: Transaction, integration_id: str) -> int | None:
+    found: int | None = await tx.fetch_value("SELECT minutes FROM poll_schedule WHERE integration_id = :id", id=integration_id)
+    return found
+
+
+async def unschedule_poll(tx: Transaction, integration_id: str) -> None:
+    await tx.execute("DELETE FROM poll_schedule WHERE integration_id = :id", id=integration_id)
+
+
+# Observed state: absolute values with a version; the reporter tells what is newer than it last told.
+
+TOUCH = f"""
+INSERT INTO observed_state AS o (integration_id, workspace_id, version, change_count, last_polled_at)
+VALUES (:id, :workspace, {EPOCH_MS}, :changes, CASE WHEN :polled THEN now() END)
+ON CONFLICT (integration_id) DO UPDATE SET version = greatest(o.version + 1, excluded.version),
+  change_count = o.change_count + excluded.change_count,
+  last_polled_at = coalesce(excluded.last_polled_at, o.last_polled_at)
+"""  # noqa: S608 - only the constant above
+
+
+async def touch(tx: Transaction, integration_id: str, *, changes: int = 0, polled: bool = False) -> None:
+    await tx.execute(TOUCH, id=integration_id, workspace=tx.workspace, changes=changes, polled=polled)
+
+
+async def note_failure(tx: Transaction, integration_id: str, *, failures: int, code: str, detail: str) -> None:
+    """`failures` in a row: of the resource that failed most often."""
+    await touch(tx, integration_id)
+    await tx.execute(
+        "UPDATE observed_state SET error_count = greatest(error_count, :failures), last_error = :detail,"
+        " last_error_code = :code WHERE integration_id = :id",
+        id=integration_id,
+        failures=failures,
+        code=code,
+        detail=detail,
+    )
+
+
+async def note_success(tx: Transaction, integration_id: str) -> None:
+    """Clears the last error unless another resource of the integration still fails."""
+    await tx.execute(
+        "UPDATE observed_state o SET error_count = f.most,"
+        " last_error = CASE WHEN f.most > 0 THEN o.last_error END,"
+        " last_error_code = CASE WHEN f.most > 0 THEN o.last_error_code END"
+        " FROM (SELECT coalesce(max(error_count), 0) AS most FROM resource WHERE integration_id = :id AND selected) f"
+        " WHERE o.integration_id = :id",
+        id=integration_id,
+    )
+
+
+async def unreported(tx: Transaction, *, most: int) -> list[tuple[str, str]]:
+    """(integration, workspace), by the worker role."""
+    rows = await tx.fetch_all(
+        "SELECT integration_id, workspace_id FROM observed_state WHERE reported_version < version LIMIT :most", most=most
+    )
+    return [(row["integration_id"], row["workspace_id"]) for row in rows]
+
+
+async def take_unreported(tx: Transaction, integration_id: str) -> Row | None:
+    """Marks it as told; None when someone else has told it."""
+    return await tx.fetch_one(
+        "UPDATE observed_state o SET reported_version = version WHERE integration_id = :id AND reported_version < version"
+        " RETURNING version, last_polled_at, change_count, error_count, last_error, last_error_code,"
+        " (SELECT next_poll_at FROM poll_schedule p WHERE p.integration_id = o.integration_id) AS next_poll_at",
+        id=integration_id,
+    )
+
+
+async def observed(tx: Transaction, integration_id: str) -> Row | None:
+    return await tx.fetch_one("SELECT * FROM observed_state WHERE integration_id = :id", id=integration_id)

@@ -1,0 +1,273 @@
+"""Resources and their streams: what is selected, where each stream resumes, what the last listing saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+from libs.common.provider.sync import Cursor, Resource
+from services.sync.domain.content import storable, storable_json
+
+EPOCH_MS = "CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint)"
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    workspace_id: str
+    integration_id: str
+    provider: str
+    external_id: str
+    kind: str
+    name: str
+    url: str
+    facts: dict[str, Any]
+    selected: bool
+    version: int
+    state: str
+    error_count: int
+
+    def as_resource(self) -> Resource:
+        return Resource(kind=self.kind, external_id=self.external_id, name=self.name, url=self.url, facts=self.facts)
+
+
+COLUMNS = (
+    "id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, selected, version, state, error_count"
+)
+
+SELECT = f"""
+INSERT INTO resource (id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, version)
+VALUES (:id, :workspace, :integration, :provider, :external, :kind, :name, :url, CAST(:facts AS jsonb), {EPOCH_MS})
+ON CONFLICT (workspace_id, integration_id, external_id) DO UPDATE SET selected = true, kind = excluded.kind,
+  name = excluded.name, url = excluded.url, facts = excluded.facts, state = 'idle', error = NULL, error_code = NULL,
+  error_count = 0, version = greatest(resource.version + 1, excluded.version)
+WHERE NOT resource.selected
+RETURNING {COLUMNS}
+"""  # noqa: S608 - only the constants above
+
+
+async def select(
+    tx: Transaction, *, new_id: str, integration_id: str, provider: str, resource: Resource
+) -> Stored | None:
+    """None when it is selected already."""
+    row = await tx.fetch_one(
+        SELECT,
+        id=new_id,
+        workspace=tx.workspace,
+        integration=integration_id,
+        provider=provider,
+        external=resource.external_id,
+        kind=resource.kind,
+        name=storable(resource.name),
+        url=storable(resource.url),
+        facts=storable_json(resource.facts),
+    )
+    return _stored(row) if row else None
+
+
+async def deselect(tx: Transaction, resource_id: str) -> Stored | None:
+    """None when it was not selected. Its cursors go: selected again, it starts from the beginning."""
+    row = await tx.fetch_one(
+        f"UPDATE resource SET selected = false, state = 'idle', error = NULL, error_code = NULL, error_count = 0,"  # noqa: S608
+        f" version = greatest(version + 1, {EPOCH_MS}) WHERE id = :id AND selected RETURNING {COLUMNS}",
+        id=resource_id,
+    )
+    if row is None:
+        return None
+    for table in ("resource_stream", "listing_seen", "validator", "quarantined_item"):
+        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)  # noqa: S608 - constants
+    return _stored(row)
+
+
+def _stored(row: Row) -> Stored:
+    return msgspec.convert({**row, "facts": msgspec.json.decode(row["facts"])}, Stored)
+
+
+async def find(tx: Transaction, resource_id: str) -> Stored | None:
+    row = await tx.fetch_one(f"SELECT {COLUMNS} FROM resource WHERE id = :id", id=resource_id)  # noqa: S608 - constant
+    return _stored(row) if row else None
+
+
+async def lock_selected(tx: Transaction, resource_id: str) -> bool:
+    """One writer a resource at a time; False when it was deselected or erased meanwhile."""
+    sql = "SELECT selected FROM resource WHERE id = :id FOR NO KEY UPDATE"
+    return bool(await tx.fetch_value(sql, id=resource_id))
+
+
+async def selected_ids(tx: Transaction, integration_id: str) -> list[str]:
+    """Healthy ones first, in a stable order."""
+    rows = await tx.fetch_all(
+        "SELECT id FROM resource WHERE integration_id = :id AND selected ORDER BY error_count > 0, created_at, id",
+        id=integration_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def of_integration(tx: Transaction, integration_id: str) -> Sequence[Row]:
+    return await tx.fetch_all(
+        "SELECT id, external_id, kind, name, url, selected, state, error, error_code, last_polled_at, last_complete_at"
+        " FROM resource WHERE integration_id = :id AND selected ORDER BY name, id",
+        id=integration_id,
+    )
+
+
+async def by_external(tx: Transaction, integration_id: str, external_ids: Sequence[str]) -> dict[str, str]:
+    """Selected resources: external id → id."""
+    rows = await tx.fetch_all(
+        "SELECT external_id, id FROM resource WHERE integration_id = :id AND selected AND external_id = ANY(:ids)",
+        id=integration_id,
+        ids=list(external_ids),
+    )
+    return {row["external_id"]: row["id"] for row in rows}
+
+
+async def relabel(tx: Transaction, resource_id: str, resource: Resource) -> None:
+    await tx.execute(
+        "UPDATE resource SET name = :name, url = :url, facts = CAST(:facts AS jsonb) WHERE id = :id"
+        " AND (name, url, facts) IS DISTINCT FROM (:name, :url, CAST(:facts AS jsonb))",
+        id=resource_id,
+        name=storable(resource.name),
+        url=storable(resource.url),
+        facts=storable_json(resource.facts),
+    )
+
+
+async def set_state(tx: Transaction, resource_id: str, state: str) -> None:
+    sql = "UPDATE resource SET state = :state WHERE id = :id AND state <> :state"
+    await tx.execute(sql, id=resource_id, state=state)
+
+
+async def note_failure(tx: Transaction, resource_id: str, *, code: str, detail: str, state: str, count: bool) -> int:
+    """Answers the failures in a row."""
+    found = await tx.fetch_value(
+        "UPDATE resource SET state = :state, error_code = :code, error = :detail,"
+        " error_count = error_count + CAST(:count AS integer) WHERE id = :id RETURNING error_count",
+        id=resource_id,
+        state=state,
+        code=code,
+        detail=detail,
+        count=int(count),
+    )
+    return int(found or 0)
+
+
+async def note_success(tx: Transaction, resource_id: str, *, complete: bool) -> None:
+    await tx.execute(
+        "UPDATE resource SET state = 'idle', error = NULL, error_code = NULL, error_count = 0, last_polled_at = now(),"
+        " last_complete_at = CASE WHEN :complete THEN now() ELSE last_complete_at END WHERE id = :id",
+        id=resource_id,
+        complete=complete,
+    )
+
+
+# Streams
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    stream: str
+    cursor: Cursor | None
+    listing: str | None
+    finished_ticket: str
+
+
+async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
+    rows = await tx.fetch_all(
+        "SELECT stream, cursor, listing, finished_ticket FROM resource_stream WHERE resource_id = :id", id=resource_id
+    )
+    return {row["stream"]: msgspec.convert({**row, "cursor": _decoded(row["cursor"])}, Stream) for row in rows}
+
+
+def _decoded(cursor: str | None) -> Any:
+    return None if cursor is None else msgspec.json.decode(cursor)
+
+
+SAVE_CURSOR = """
+INSERT INTO resource_stream (resource_id, stream, workspace_id, cursor, cursor_version, listing, started_ticket,
+  finished_ticket, last_page_at)
+VALUES (:id, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket, CASE WHEN :last THEN :ticket ELSE '' END,
+  now())
+ON CONFLICT (resource_id, stream) DO UPDATE SET cursor = excluded.cursor, listing = excluded.listing,
+  cursor_version = resource_stream.cursor_version + 1, started_ticket = excluded.started_ticket,
+  finished_ticket = excluded.finished_ticket, last_page_at = now()
+"""
+
+
+async def save_cursor(
+    tx: Transaction, resource_id: str, stream: str, *, cursor: Cursor, listing: str | None, ticket: str, last: bool
+) -> None:
+    await tx.execute(
+        SAVE_CURSOR,
+        id=resource_id,
+        stream=stream,
+        workspace=tx.workspace,
+        cursor=msgspec.json.encode(cursor).decode(),
+        listing=listing,
+        ticket=ticket,
+        last=last,
+    )
+
+
+async def restart_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:
+    """From the start, and unconditionally: a 304 would answer for types that were never stored."""
+    await tx.execute(
+        "UPDATE resource_stream s SET cursor = NULL, listing = NULL, started_ticket = '', finished_ticket = '',"
+        " cursor_version = cursor_version + 1 FROM resource r"
+        " WHERE r.id = s.resource_id AND r.integration_id = :id AND s.stream = ANY(:names)",
+        id=integration_id,
+        names=list(names),
+    )
+    await tx.execute(
+        "DELETE FROM validator v USING resource r WHERE r.id = v.resource_id AND r.integration_id = :id", id=integration_id
+    )
+
+
+async def drop_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:
+    for table in ("resource_stream", "listing_seen"):
+        await tx.execute(
+            f"DELETE FROM {table} s USING resource r WHERE r.id = s.resource_id AND r.integration_id = :id"  # noqa: S608
+            " AND s.stream = ANY(:names)",
+            id=integration_id,
+            names=list(names),
+        )
+
+
+# A full listing
+
+
+async def forget_listing(tx: Transaction, resource_id: str, stream: str) -> None:
+    await tx.execute("DELETE FROM listing_seen WHERE resource_id = :id AND stream = :stream", id=resource_id, stream=stream)
+
+
+async def note_seen(tx: Transaction, resource_id: str, stream: str, keys: Sequence[str]) -> None:
+    if keys:
+        await (await tx.driver()).execute(
+            "INSERT INTO listing_seen (resource_id, stream, key, workspace_id)"
+            " SELECT $1, $2, u.key, $3 FROM unnest($4::text[]) AS u(key) ON CONFLICT DO NOTHING",
+            resource_id,
+            stream,
+            tx.workspace,
+            list(keys),
+        )
+
+
+# Validators
+
+
+async def validators(tx: Transaction, resource_id: str) -> dict[str, str]:
+    rows = await tx.fetch_all("SELECT url_key, etag FROM validator WHERE resource_id = :id", id=resource_id)
+    return {row["url_key"]: row["etag"] for row in rows}
+
+
+async def save_validators(tx: Transaction, resource_id: str, learned: Mapping[str, str]) -> None:
+    if learned:
+        await (await tx.driver()).execute(
+            "INSERT INTO validator AS v (resource_id, url_key, workspace_id, etag)"
+            " SELECT $1, u.key, $2, u.etag FROM unnest($3::text[], $4::text[]) AS u(key, etag)"
+            " ON CONFLICT (resource_id, url_key) DO UPDATE SET etag = excluded.etag WHERE v.etag <> excluded.etag",
+            resource_id,
+            tx.workspace,
+            list(learned),
+            list(learned.values()),
+        )

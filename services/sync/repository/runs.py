@@ -1,0 +1,199 @@
+"""Runs: the durable report over the resources of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+from libs.common.events.source import Cause
+
+ACTIVE = "('queued', 'running')"
+UNFINISHED = "('queued', 'running', 'parked')"
+COUNTS = (
+    "fetched", "created", "updated", "deleted", "unchanged", "quarantined", "requests", "not_modified", "bytes", "pages",
+)  # fmt: skip
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """What one page added."""
+
+    fetched: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+    requests: int = 0
+    not_modified: int = 0
+    bytes: int = 0
+    pages: int = 0
+
+
+async def open_run(tx: Transaction, *, run_id: str, integration_id: str, cause: Cause) -> tuple[str, bool]:
+    """The integration's active run and whether it is this new one; two at once cannot be (a unique index says so)."""
+    made = await tx.execute(
+        f"INSERT INTO run (id, workspace_id, integration_id, cause) VALUES (:id, :workspace, :integration, :cause)"  # noqa: S608
+        f" ON CONFLICT (integration_id) WHERE state IN {ACTIVE} DO NOTHING",
+        id=run_id,
+        workspace=tx.workspace,
+        integration=integration_id,
+        cause=cause,
+    )
+    if made:
+        return run_id, True
+    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"  # noqa: S608 - constant
+    found = await tx.fetch_value(sql, id=integration_id)
+    if found is None:  # it ended between the two statements
+        return await open_run(tx, run_id=run_id, integration_id=integration_id, cause=cause)
+    return str(found), False
+
+
+async def set_discovering(tx: Transaction, run_id: str, *, discovering: bool) -> None:
+    await tx.execute("UPDATE run SET discovering = :d WHERE id = :id", id=run_id, d=discovering)
+
+
+async def add_resources(tx: Transaction, run_id: str, resource_ids: Sequence[str]) -> None:
+    await tx.execute_many(
+        "INSERT INTO run_resource (run_id, resource_id, workspace_id) VALUES (:run, :resource, :workspace)"
+        " ON CONFLICT (run_id, resource_id) DO UPDATE SET state = 'queued', finished_at = NULL,"
+        " revision = run_resource.revision + 1"
+        " WHERE run_resource.state IN ('succeeded', 'failed', 'cancelled')",
+        [{"run": run_id, "resource": resource, "workspace": tx.workspace} for resource in resource_ids],
+    )
+
+
+async def lock(tx: Transaction, run_id: str) -> Row | None:
+    """Runs are locked before work rows, everywhere."""
+    return await tx.fetch_one(
+        "SELECT id, integration_id, cause, state, discovering, error_code, error FROM run WHERE id = :id FOR UPDATE",
+        id=run_id,
+    )
+
+
+async def start(tx: Transaction, run_id: str) -> bool:
+    """True for the first resource that begins."""
+    sql = "UPDATE run SET state = 'running', started_at = now(), revision = revision + 1 WHERE id = :id AND state = 'queued'"
+    return await tx.execute(sql, id=run_id) > 0
+
+
+async def set_resource(
+    tx: Transaction,
+    run_id: str,
+    resource_id: str,
+    *,
+    state: str,
+    error_code: str | None = None,
+    error: str | None = None,
+    parked_until: datetime | None = None,
+    attempt: bool = False,
+) -> None:
+    await tx.execute(
+        "UPDATE run_resource SET state = :state, error_code = :code, error = :error, parked_until = :until,"
+        " attempts = attempts + CAST(:attempt AS integer), revision = revision + 1,"
+        " started_at = coalesce(started_at, now()),"
+        " finished_at = CASE WHEN :state IN ('succeeded', 'failed', 'cancelled') THEN now() END"
+        f" WHERE run_id = :run AND resource_id = :resource AND state IN {UNFINISHED}",
+        run=run_id,
+        resource=resource_id,
+        state=state,
+        code=error_code,
+        error=error,
+        until=parked_until,
+        attempt=int(attempt),
+    )
+
+
+ADD_PAGE = f"""
+UPDATE run_resource SET {", ".join(f"{name} = {name} + :{name}" for name in COUNTS)}, stream = :stream,
+  estimate = coalesce(:estimate, estimate), revision = revision + 1
+WHERE run_id = :run AND resource_id = :resource
+"""  # noqa: S608 - column names of ours
+
+
+async def add_counts(
+    tx: Transaction, run_id: str, resource_id: str, counts: Counts, *, stream: str, estimate: int | None
+) -> None:
+    await tx.execute(
+        ADD_PAGE, run=run_id, resource=resource_id, stream=stream, estimate=estimate, **msgspec.structs.asdict(counts)
+    )
+
+
+async def unfinished(tx: Transaction, run_id: str) -> int:
+    sql = f"SELECT count(*) FROM run_resource WHERE run_id = :id AND state IN {UNFINISHED}"  # noqa: S608 - constant
+    found: int = await tx.fetch_value(sql, id=run_id)
+    return found
+
+
+async def finish(tx: Transaction, run_id: str, *, state: str, error_code: str | None, error: str | None) -> bool:
+    return await tx.execute(
+        "UPDATE run SET state = :state, finished_at = now(), started_at = coalesce(started_at, now()),"
+        " error_code = :code, error = :error, discovering = false, revision = revision + 1"
+        f" WHERE id = :id AND state IN {ACTIVE}",
+        id=run_id,
+        state=state,
+        code=error_code,
+        error=error,
+    ) > 0  # fmt: skip
+
+
+async def end_resources(
+    tx: Transaction, run_id: str, *, state: str, error_code: str | None = None, error: str | None = None
+) -> None:
+    """Everything of the run that is not finished ends like this."""
+    await tx.execute(
+        "UPDATE run_resource SET state = :state, error_code = :code, error = :error, finished_at = now(),"
+        f" revision = revision + 1 WHERE run_id = :id AND state IN {UNFINISHED}",
+        id=run_id,
+        state=state,
+        code=error_code,
+        error=error,
+    )
+
+
+async def active_of(tx: Transaction, integration_id: str) -> str | None:
+    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"  # noqa: S608 - constant
+    found = await tx.fetch_value(sql, id=integration_id)
+    return None if found is None else str(found)
+
+
+async def drop_work(tx: Transaction, run_id: str) -> None:
+    await tx.execute("DELETE FROM work WHERE run_id = :id", id=run_id)
+    await tx.execute("DELETE FROM discovery WHERE run_id = :id", id=run_id)
+
+
+SUMMED = ", ".join(f"CAST(coalesce(sum(rr.{name}), 0) AS bigint) AS {name}" for name in COUNTS)
+
+REPORT = f"""
+SELECT r.*, {SUMMED}, CAST(r.revision + coalesce(sum(rr.revision), 0) AS bigint) AS progress,
+  count(rr.resource_id) AS resources, count(*) FILTER (WHERE rr.state = 'succeeded') AS succeeded,
+  count(*) FILTER (WHERE rr.state = 'failed') AS failed, count(*) FILTER (WHERE rr.state = 'parked') AS parked,
+  count(*) FILTER (WHERE rr.state = 'running') AS running,
+  CAST(coalesce(sum(greatest(coalesce(rr.estimate, 0), rr.fetched)), 0) AS bigint) AS estimate
+FROM run r LEFT JOIN run_resource rr ON rr.run_id = r.id
+"""  # noqa: S608 - column names of ours
+
+
+async def report(tx: Transaction, run_id: str) -> Row | None:
+    return await tx.fetch_one(REPORT + " WHERE r.id = :id GROUP BY r.id", id=run_id)
+
+
+async def resources_of(tx: Transaction, run_id: str) -> Sequence[Row]:
+    return await tx.fetch_all(
+        "SELECT rr.*, r.name FROM run_resource rr LEFT JOIN resource r ON r.id = rr.resource_id"
+        " WHERE rr.run_id = :id ORDER BY r.name, rr.resource_id",
+        id=run_id,
+    )
+
+
+async def history(tx: Transaction, integration_id: str, *, before: str | None, limit: int) -> Sequence[Row]:
+    """Newest first; ids sort by time."""
+    return await tx.fetch_all(
+        REPORT + " WHERE r.integration_id = :id AND (CAST(:before AS text) IS NULL OR r.id < :before)"
+        " GROUP BY r.id ORDER BY r.id DESC LIMIT :limit",
+        id=integration_id,
+        before=before,
+        limit=limit,
+    )

@@ -1,0 +1,144 @@
+"""What auth tells of an integration becomes rows that say what is wanted; repeats and older words change nothing."""
+
+from __future__ import annotations
+
+from libs.common.database.engine import Database
+from libs.common.database.transaction import Transaction
+from libs.common.events.integration import (
+    DesiredState,
+    IntegrationAuthFailed,
+    IntegrationConnected,
+    IntegrationDisconnected,
+    IntegrationUpdated,
+    WorkspaceDeleted,
+)
+from libs.common.events.webhook import WebhookSubscriptionChanged
+from libs.common.ids import new_id
+from libs.common.provider.manifest import Manifest
+from services.sync.domain.features import compare
+from services.sync.domain.timing import until_next_poll
+from services.sync.repository import erasing, integrations, leases, resources, runs
+from services.sync.repository.integrations import Integration
+from services.sync.use_cases.runs import cancel_run, fail_run, open_discovery, request_run
+
+
+async def connect(event: IntegrationConnected, *, db: Database, manifest: Manifest) -> None:
+    """Wants discovery and one run, whatever the flags. Reconnected, the known resources run again."""
+    async with db.transaction(event.workspace_id) as tx:
+        change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
+        if change is None:
+            return
+        before, now = change
+        await integrations.write_account(
+            tx, now.id, account=event.account_id, name=event.account_name, tenant=event.tenant_id
+        )
+        await _follow(tx, before, now, manifest)
+        if not now.works:
+            return
+        known = await resources.selected_ids(tx, now.id)
+        if known and not event.resources:
+            await request_run(tx, now, cause="manual")
+        else:
+            await open_discovery(tx, now, named=event.resources)
+
+
+async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest) -> None:
+    async with db.transaction(event.workspace_id) as tx:
+        change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
+        if change is not None:
+            await _follow(tx, *change, manifest)
+
+
+async def _take(
+    tx: Transaction, integration_id: str, provider: str, version: int, state: DesiredState
+) -> tuple[Integration | None, Integration] | None:
+    """(before, now), or None for a repeat, an older word, or one about what is gone."""
+    if await integrations.is_erased(tx):
+        return None
+    await integrations.remember_workspace(tx)
+    before = await integrations.find(tx, integration_id, lock=True)
+    if not await integrations.write(
+        tx, integration_id=integration_id, provider=provider, version=version, state=state
+    ):
+        return None
+    now = await integrations.find(tx, integration_id)
+    return None if now is None else (before, now)
+
+
+async def _follow(tx: Transaction, before: Integration | None, now: Integration, manifest: Manifest) -> None:
+    if before is None or before.works != now.works:
+        await leases.pause(tx, now.id, paused=not now.works)
+    await _follow_polling(tx, now)
+    if before is not None and set(before.features) != set(now.features):
+        await _follow_features(tx, before, now, manifest)
+
+
+async def _follow_polling(tx: Transaction, now: Integration) -> None:
+    """nextPollAt follows at once; switched off it is null."""
+    if not (now.polling_enabled and now.works):
+        await integrations.unschedule_poll(tx, now.id)
+    elif await integrations.scheduled_minutes(tx, now.id) != now.polling_interval:
+        after = until_next_poll(now.polling_interval)
+        await integrations.schedule_poll(tx, now.id, minutes=now.polling_interval, after=after)
+    await integrations.touch(tx, now.id)
+
+
+async def _follow_features(tx: Transaction, before: Integration, now: Integration, manifest: Manifest) -> None:
+    """On: those streams alone start over. Off: sources of types that no feature needs any more go."""
+    change = compare(manifest, before.features, now.features)
+    await leases.take_away(tx, now.id)
+    await resources.restart_streams(tx, now.id, change.backfill)
+    await resources.drop_streams(tx, now.id, change.drop_streams)
+    if change.drop_types:
+        await leases.want_cleanup(
+            tx, cleanup_id=new_id(), kind="types", integration_id=now.id, types=change.drop_types
+        )
+    if change.backfill and now.works and await resources.selected_ids(tx, now.id):
+        await request_run(tx, now, cause="manual", streams=change.backfill)
+
+
+async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
+    """At once nothing of it works any more; a worker tombstones its sources in batches."""
+    async with db.transaction(event.workspace_id) as tx:
+        if await integrations.is_erased(tx):
+            return
+        if not await integrations.disconnect(
+            tx, integration_id=event.integration_id, provider=event.provider, version=event.version
+        ):
+            return
+        run_id = await runs.active_of(tx, event.integration_id)
+        if run_id:
+            await cancel_run(tx, run_id)
+        await leases.forget_integration(tx, event.integration_id)
+        await leases.want_cleanup(
+            tx, cleanup_id=f"remove:{event.integration_id}", kind="remove", integration_id=event.integration_id
+        )
+
+
+async def stop(event: IntegrationAuthFailed, *, db: Database) -> None:
+    async with db.transaction(event.workspace_id) as tx:
+        if not await integrations.stop(tx, event.integration_id, version=event.version):
+            return
+        run_id = await runs.active_of(tx, event.integration_id)
+        if run_id:
+            detail = "the provider no longer accepts this connection; reconnect it"
+            await fail_run(tx, run_id, code=event.code, detail=detail)
+            await runs.drop_work(tx, run_id)
+        await leases.pause(tx, event.integration_id, paused=True)
+        await integrations.unschedule_poll(tx, event.integration_id)
+        await integrations.touch(tx, event.integration_id)
+
+
+async def note_hooks(event: WebhookSubscriptionChanged, *, db: Database) -> None:
+    async with db.transaction(event.workspace_id) as tx:
+        await integrations.write_hooks(
+            tx, event.integration_id, state=event.state, version=event.version, last=event.last_delivery_at
+        )
+
+
+async def erase(event: WorkspaceDeleted, *, db: Database) -> None:
+    """From now on late writes are refused; a worker empties the tables."""
+    async with db.transaction(event.workspace_id) as tx:
+        await erasing.mark_erased(tx)
+        await erasing.erase_hot(tx)
+        await leases.want_cleanup(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")

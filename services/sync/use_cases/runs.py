@@ -1,0 +1,145 @@
+"""Requesting, joining, finishing and cancelling runs. Runs are locked before work rows, so that nobody waits in a ring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from libs.common.database.transaction import Row, Transaction
+from libs.common.errors import InvalidState
+from libs.common.events.source import Cause
+from libs.common.events.sync import RunCounts, SyncCompleted, SyncFailed, SyncStarted
+from libs.common.ids import new_id
+from services.sync.repository import leases, resources, runs
+from services.sync.repository.integrations import Integration
+from services.sync.repository.leases import Wanted
+
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+async def request_run(
+    tx: Transaction,
+    integration: Integration,
+    *,
+    cause: Cause,
+    streams: Sequence[str] | None = None,
+    only: Sequence[str] | None = None,
+) -> str:
+    """The run's id; a request during a run joins it, and adds `only` these resources or streams to it if given."""
+    if not integration.works:
+        raise InvalidState("the integration is paused or has lost its grant; resume or reconnect it first")
+    run_id, is_new = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause=cause)
+    wanted = list(only) if only is not None else await resources.selected_ids(tx, integration.id)
+    if is_new or only is not None or streams is not None:
+        await _add(tx, integration, run_id, wanted, cause=cause, streams=streams)
+    await finish_if_done(tx, run_id)
+    return run_id
+
+
+async def open_discovery(tx: Transaction, integration: Integration, *, named: Sequence[str]) -> str:
+    """One run with cause manual whose resources are found by a worker."""
+    run_id, _ = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause="manual")
+    await runs.set_discovering(tx, run_id, discovering=True)
+    await leases.want_discovery(tx, integration_id=integration.id, resources=named, run_id=run_id)
+    return run_id
+
+
+async def add_to_run(tx: Transaction, integration: Integration, run_id: str, resource_ids: Sequence[str]) -> None:
+    await _add(tx, integration, run_id, resource_ids, cause="manual", streams=None)
+
+
+async def _add(
+    tx: Transaction,
+    integration: Integration,
+    run_id: str,
+    resource_ids: Sequence[str],
+    *,
+    cause: Cause,
+    streams: Sequence[str] | None,
+) -> None:
+    await runs.add_resources(tx, run_id, resource_ids)
+    wanted = Wanted(
+        integration_id=integration.id, kind="poll" if cause == "poll" else "backfill", cause=cause, ticket=new_id(),
+        run_id=run_id, streams=None if streams is None else tuple(streams),
+    )  # fmt: skip
+    await leases.enqueue(tx, resource_ids, wanted)
+
+
+async def begin_resource(tx: Transaction, *, run_id: str, resource_id: str, integration_id: str) -> None:
+    run = await runs.lock(tx, run_id)
+    if run is None or run["state"] in FINAL:
+        return
+    await runs.set_resource(tx, run_id, resource_id, state="running")
+    if await runs.start(tx, run_id):
+        await tx.emit(
+            SyncStarted(
+                workspace_id=str(tx.workspace), integration_id=integration_id, run_id=run_id, cause=run["cause"],
+                started_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+
+
+async def finish_if_done(tx: Transaction, run_id: str | None) -> None:
+    """When nothing of the run is left to do, it is told how it ended."""
+    run = await runs.lock(tx, run_id) if run_id else None
+    if run is None or run["state"] in FINAL or run["discovering"] or await runs.unfinished(tx, run["id"]):
+        return
+    report = await runs.report(tx, run["id"])
+    if report is not None:
+        await _finish(tx, report)
+
+
+async def fail_run(tx: Transaction, run_id: str, *, code: str, detail: str) -> None:
+    """The whole run ends: the grant is lost, or its resources cannot be found."""
+    if await runs.lock(tx, run_id) is None:
+        return
+    await runs.end_resources(tx, run_id, state="failed", error_code=code, error=detail)
+    report = await runs.report(tx, run_id)
+    if report is not None and report["state"] not in FINAL:
+        await _finish(tx, {**report, "error_code": code, "error": detail})
+
+
+async def cancel_run(tx: Transaction, run_id: str) -> None:
+    """What is committed stays; a page in flight finds its lease gone."""
+    run = await runs.lock(tx, run_id)
+    if run is None or run["state"] in FINAL:
+        return
+    await runs.drop_work(tx, run_id)
+    await runs.end_resources(tx, run_id, state="cancelled")
+    report = await runs.report(tx, run_id)
+    if report is not None:
+        await _end(tx, report, state="cancelled", code="cancelled", detail="the run was cancelled")
+
+
+async def _finish(tx: Transaction, report: Row) -> None:
+    """One resource out of sight does not fail the others' run; a failure that should not be does."""
+    failures = [row for row in await runs.resources_of(tx, report["id"]) if row["state"] == "failed"]
+    serious = [row for row in failures if row["error_code"] not in {"lost_sight", "resource_gone"}] or (
+        failures if not report["succeeded"] else []
+    )
+    code, detail = report["error_code"], report["error"]
+    if serious and not code:
+        code, detail = serious[0]["error_code"], serious[0]["error"]
+    await _end(tx, report, state="failed" if code else "succeeded", code=code, detail=detail)
+
+
+async def _end(tx: Transaction, report: Row, *, state: str, code: str | None, detail: str | None) -> None:
+    if not await runs.finish(tx, report["id"], state=state, error_code=code, error=detail):
+        return
+    counts = RunCounts(**{field: report[field] for field in RunCounts.__struct_fields__})
+    at = datetime.now(UTC)
+    about = {"workspace_id": str(tx.workspace), "integration_id": report["integration_id"], "run_id": report["id"]}
+    if state == "succeeded":
+        await tx.emit(SyncCompleted(**about, cause=report["cause"], counts=counts, finished_at=at))
+        return
+    failed = SyncFailed(
+        **about, cause=report["cause"], counts=counts, code=code or "failed", detail=detail or "", finished_at=at
+    )
+    await tx.emit(failed)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    state: str
+    revision: int

@@ -1,0 +1,10 @@
+"""`python -m services.webhooks serve [--only http|consumers|workers] | migrate | openapi`."""
+
+import sys
+
+from libs.common.command import run_command
+from services.webhooks.app import NAME, build, describe
+from services.webhooks.settings import WebhooksSettings
+
+if __name__ == "__main__":
+    sys.exit(run_command(NAME, WebhooksSettings, build, describe))

@@ -1,0 +1,118 @@
+"""The composition root of webhooks: everything it uses is made here, once."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+
+from libs.common.bus.consume import create_consumer_component
+from libs.common.clock import Clock, SystemClock
+from libs.common.database.engine import Database
+from libs.common.errors import ConfigurationError
+from libs.common.http.app import create_http
+from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.internal import AccessToken
+from libs.common.jobs import Job, JobWorker
+from libs.common.outbox.relay import Relay
+from libs.common.provider.client import ProviderHttp
+from libs.common.provider.http import GrantedHttp, provider_urls
+from libs.common.provider.manifest import Manifest
+from libs.common.runtime import Service
+from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.vault import Vault
+from services.webhooks.api import HANDLERS
+from services.webhooks.consumers import consumers
+from services.webhooks.deps import AuthBroker, Deps, Granted, Tokens
+from services.webhooks.endpoints import Endpoints
+from services.webhooks.inbox import Inbox
+from services.webhooks.settings import WebhooksSettings
+from services.webhooks.use_cases.hooks import settle_hook
+from services.webhooks.use_cases.report import SETTLE_HOOK
+
+NAME = "webhooks"
+
+
+def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
+    """Nothing is opened before the service runs."""
+    outbound = OutboundClient(settings.allowed_private_endpoints)
+    auth = InternalClient(settings.auth_url, _service_tokens(settings), "auth", outbound)
+    deps = create_deps(settings, tokens=AuthBroker(auth), granted=_granting(outbound, environ))
+    return Service(
+        NAME,
+        create_app(deps),
+        [
+            create_consumer_component(consumers, deps, deps.db, settings),
+            create_job_worker(deps),
+            Relay(deps.db, NAME, settings),
+        ],
+        host=settings.http_host,
+        port=settings.http_port,
+        on_close=[outbound.aclose, auth.aclose, deps.db.close],
+    )
+
+
+def create_deps(settings: WebhooksSettings, *, tokens: Tokens, granted: Granted, clock: Clock | None = None) -> Deps:
+    """What a test brings of its own is given; the rest is as in production."""
+    return Deps(
+        db=Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url),
+        clock=clock or SystemClock(),
+        settings=settings,
+        vault=Vault(b64decode(settings.sluice_kek)),
+        tokens=tokens,
+        granted=granted,
+    )
+
+
+def create_job_worker(deps: Deps) -> JobWorker:
+    async def settle(payload: Mapping[str, Any], job: Job) -> None:
+        await settle_hook(deps=deps, workspace=job.workspace_id, subscription_id=payload["subscription_id"])
+
+    return JobWorker(deps.db, {SETTLE_HOOK: settle})
+
+
+def describe(settings: WebhooksSettings) -> Litestar:
+    """The routes alone, for the OpenAPI document: nothing is connected."""
+    app = build(settings).http
+    if app is None:
+        raise ConfigurationError("webhooks has no HTTP application")
+    return app
+
+
+def create_app(deps: Deps) -> Litestar:
+    async def ready() -> dict[str, bool]:
+        return {"postgres": await deps.db.ready()}
+
+    return create_http(
+        NAME,
+        HANDLERS,
+        {
+            "deps": deps,
+            "endpoints": Endpoints(deps.db, deps.vault, deps.clock),
+            "inbox": Inbox(deps.db),
+        },
+        deps.settings,
+        ChainResolver(
+            [
+                ApiKeyResolver([deps.settings.bootstrap_api_key_sha256]),
+                ServiceTokenResolver(_service_tokens(deps.settings)),
+            ]
+        ),
+        ready,
+    )
+
+
+def _granting(outbound: OutboundClient, environ: Mapping[str, str]) -> Granted:
+    def grant(manifest: Manifest, token: AccessToken) -> ProviderHttp:
+        api_url, base_url = provider_urls(manifest, environ)
+        return GrantedHttp(outbound, api_url=api_url, base_url=base_url, token=token.token)
+
+    return grant
+
+
+def _service_tokens(settings: WebhooksSettings) -> ServiceTokens:
+    return ServiceTokens(NAME, Path(settings.service_signing_keys_dir))

@@ -1,0 +1,94 @@
+"""The real application on a real Postgres, with a provider that lives in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from libs.common.clock import SystemClock
+from libs.common.database.migrate import migrate
+from libs.common.ids import new_id
+from libs.common.security.principals import ServiceTokens, make_service_keys
+from libs.local.postgres import Postgres
+from services.auth.app import create_app, create_deps
+from services.auth.deps import Deps
+from services.auth.settings import AuthSettings, document_settings
+from tests.integration.auth.provider_double import ProviderDouble
+
+API_KEY = "slk_a-key-of-this-test"
+
+
+@pytest.fixture(scope="session")
+def auth_schema(postgres: Postgres) -> Postgres:
+    """Built by the real migration; in a thread, because it runs a loop of its own."""
+    worker = threading.Thread(target=migrate, args=("auth", postgres.dsn("auth_owner")))
+    worker.start()
+    worker.join()
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def settings(auth_schema: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
+    keys = tmp_path_factory.mktemp("signing-keys")
+    make_service_keys(keys, ["auth", "sync", "webhooks"])
+    return document_settings(
+        database_url=auth_schema.dsn("auth_app"),
+        worker_database_url=auth_schema.dsn("auth_worker"),
+        service_signing_keys_dir=str(keys),
+        bootstrap_api_key_sha256=sha256(API_KEY.encode()).hexdigest(),
+    )
+
+
+@pytest.fixture
+def provider() -> ProviderDouble:
+    return ProviderDouble()
+
+
+@pytest.fixture
+async def deps(settings: AuthSettings, provider: ProviderDouble) -> AsyncIterator[Deps]:
+    made = create_deps(settings, SystemClock(), provider.providers())
+    yield made
+    await made.db.close()
+
+
+@pytest.fixture
+async def api(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
+    """An administrator's client."""
+    transport = httpx.ASGITransport(app=create_app(deps))
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def as_service(settings: AuthSettings) -> Callable[[str], dict[str, str]]:
+    """Headers of another service of ours that calls auth."""
+
+    def headers(service: str) -> dict[str, str]:
+        token = ServiceTokens(service, Path(settings.service_signing_keys_dir)).issue("auth")
+        return {"authorization": f"Bearer {token}"}
+
+    return headers
+
+
+@pytest.fixture
+async def workspace(api: httpx.AsyncClient) -> str:
+    name = f"ws-{new_id()}"
+    assert (await api.put(f"/v1/workspaces/{name}")).status_code == 201
+    return name
+
+
+@pytest.fixture
+async def admin(auth_schema: Postgres) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """The cluster's superuser: sees past row-level security, for looking only."""
+    connection = await asyncpg.connect(auth_schema.dsn("postgres"))
+    await connection.execute("SET search_path = auth, public")
+    yield connection
+    await connection.close()

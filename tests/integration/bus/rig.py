@@ -1,0 +1,226 @@
+"""A service's database and bus without the service: what the tests of bus, outbox and jobs stand on."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from libs.common.bus.broker import ensure_topics, producer_options
+from libs.common.bus.metadata import BrokerView
+from libs.common.database.engine import Database
+from libs.common.database.kernel_tables import kernel_tables_v1
+from libs.common.database.policies import queue_table
+from libs.common.events import BY_NAME, DesiredState, IntegrationConnected
+from libs.common.events.cloudevents import Attributes, encode
+from libs.common.ids import new_id
+from libs.common.runtime import Component
+from libs.common.testing.eventually import eventually
+from libs.local.postgres import Postgres
+from libs.local.roles import schema_statements
+
+TOPIC = "integration.connected"
+WORKSPACE = "ws-bus"
+_numbers = itertools.count(1)
+
+# What a consumer's transaction writes: the order of arrival, and how often each event had an effect.
+SEEN = """
+CREATE TABLE seen (
+  place        bigint GENERATED ALWAYS AS IDENTITY,
+  workspace_id text   NOT NULL,
+  key          text   NOT NULL,
+  version      bigint NOT NULL,
+  times        int    NOT NULL DEFAULT 1,
+  PRIMARY KEY (workspace_id, key, version)
+)
+"""
+SEE = """
+INSERT INTO seen (workspace_id, key, version) VALUES (:workspace, :key, :version)
+ON CONFLICT (workspace_id, key, version) DO UPDATE SET times = seen.times + 1
+"""
+
+
+class Bus(msgspec.Struct, frozen=True):
+    kafka_bootstrap_servers: str
+    kafka_flavour: str = "embedded"
+
+
+def bus_of(bootstrap: str) -> Bus:
+    return Bus(bootstrap, os.environ.get("SLUICE_TEST_BROKER", "embedded"))
+
+
+def figure(name: str, value: float, unit: str, against: object) -> None:
+    print(f"figure {name} value={value} unit={unit} against={against}")
+
+
+async def new_database(postgres: Postgres, services: Sequence[str]) -> str:
+    """A database of this test's own, with the kernel's tables in a schema of each service; answers its name."""
+    name = f"bus_{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute(f"CREATE DATABASE {name}")
+    await admin.close()
+    admin = await asyncpg.connect(postgres.dsn("postgres", name))
+    for service in services:
+        for statement in schema_statements(service):
+            await admin.execute(statement)
+    await admin.close()
+    for service in services:
+        owner = await asyncpg.connect(
+            postgres.dsn(f"{service}_owner", name), server_settings={"search_path": f"{service},public"}
+        )
+        for statement in (*kernel_tables_v1(service), SEEN, *queue_table(service, "seen")):
+            await owner.execute(statement)
+        await owner.close()
+    return name
+
+
+def urls(postgres: Postgres, service: str, name: str) -> dict[str, str]:
+    return {"app_url": postgres.dsn(f"{service}_app", name), "worker_url": postgres.dsn(f"{service}_worker", name)}
+
+
+@asynccontextmanager
+async def service_database(postgres: Postgres, service: str, name: str | None = None) -> AsyncIterator[Database]:
+    known = name or await new_database(postgres, [service])
+    db = Database(service, **urls(postgres, service, known))
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+@asynccontextmanager
+async def as_owner(postgres: Postgres, db: Database, name: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(
+        postgres.dsn(f"{db.service}_owner", name), server_settings={"search_path": f"{db.service},public"}
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def running(*components: Component) -> AsyncIterator[None]:
+    """Each runs as the supervisor would run it; a failure of one fails the test."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(component.run(stop), name=component.name) for component in components]
+    try:
+        yield
+    finally:
+        stop.set()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+
+async def fresh_topics(bus: Bus, names: Sequence[str]) -> None:
+    """The topics, empty, as the catalogue says."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus.kafka_bootstrap_servers)
+    view = BrokerView(bus.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        if present := await view.logs(names):
+            await admin.delete_topics(list(present))
+
+        async def gone() -> bool:
+            return not await view.logs(names)
+
+        await eventually(gone)
+    finally:
+        await admin.close()
+        await view.close()
+    await ensure_topics(
+        bus.kafka_bootstrap_servers, [BY_NAME[name] for name in names], embedded=bus.kafka_flavour == "embedded"
+    )
+
+
+def connected(key: str, version: int, workspace: str = WORKSPACE) -> IntegrationConnected:
+    state = DesiredState(
+        name="GitHub", status="active", config={}, features=("issues",), monitor_changes=False,
+        polling_enabled=False, polling_interval=15,
+    )  # fmt: skip
+    return IntegrationConnected(
+        workspace_id=workspace, integration_id=key, provider="github", version=version, state=state, account_id="1"
+    )
+
+
+def headers(topic: str = TOPIC, **changed: bytes) -> list[tuple[str, bytes]]:
+    made = dict(
+        encode(Attributes(id=new_id(), source="/sluice/auth", type=topic, time=datetime.now(UTC), subject="x"))
+    )
+    return list({**made, **changed}.items())
+
+
+@asynccontextmanager
+async def producer_to(bus: Bus) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(**producer_options(bus))
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def committed(bus: Bus, group: str, topic: str = TOPIC) -> dict[int, int]:
+    """Offset by partition, -1 where nothing is committed."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
+        found = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        return {place.partition: offset.offset for place, offset in found.items()}
+    finally:
+        await admin.close()
+
+
+async def everything(bus: Bus, topic: str = TOPIC) -> list[Any]:
+    """Every record that is in the topic now, in order within its partition.
+
+    Read to the high watermark of a fetch: the embedded broker's own answer for the end is not the end.
+    """
+    places = [TopicPartition(topic, partition) for partition in range(BY_NAME[topic].partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bus.kafka_bootstrap_servers, enable_auto_commit=False)
+    consumer.assign(places)
+    await consumer.start()
+    try:
+        await consumer.seek_to_beginning(*places)
+        found: list[Any] = []
+
+        async def at_end() -> bool:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found.extend(records)
+            ends = [consumer.highwater(place) for place in places]
+            return all([end is not None and await consumer.position(place) >= end
+                        for place, end in zip(places, ends, strict=True)])  # fmt: skip
+
+        await eventually(at_end, interval=0)
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def seen(db: Database, workspace: str = WORKSPACE) -> Sequence[Mapping[str, Any]]:
+    async with db.transaction(workspace) as tx:
+        return await tx.fetch_all("SELECT key, version, times FROM seen ORDER BY place")
+
+
+async def see(event: IntegrationConnected, db: Database) -> None:
+    async with db.transaction(event.workspace_id) as tx:
+        await tx.execute(SEE, workspace=event.workspace_id, key=event.integration_id, version=event.version)
+
+
+def disorder(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many rows came after a newer version of their key."""
+    newest: dict[str, int] = {}
+    wrong = 0
+    for row in rows:
+        wrong += row["version"] < newest.get(row["key"], 0)
+        newest[row["key"]] = max(row["version"], newest.get(row["key"], 0))
+    return wrong

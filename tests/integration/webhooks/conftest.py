@@ -1,0 +1,104 @@
+"""Webhooks on a real Postgres behind a real HTTP server; only the provider and auth's broker are doubles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+
+from libs.common.clock import FixedClock
+from libs.common.database.migrate import migrate
+from libs.common.http.server import serve
+from libs.common.security.principals import make_service_keys
+from libs.common.telemetry.logging import get_logger
+from libs.common.telemetry.tracing import configure_tracing
+from libs.local.postgres import Postgres
+from services.webhooks.app import create_app, create_deps
+from services.webhooks.deps import Deps
+from services.webhooks.settings import WebhooksSettings
+from tests.integration.webhooks.doubles import NOW, HooksApi, Lender
+from tests.integration.webhooks.world import API_KEY, World
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Postgres:
+    """In a thread of its own: the migration runs its own event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(migrate, "webhooks", postgres.dsn("webhooks_owner")).result()
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def settings(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> WebhooksSettings:
+    keys = Path(tmp_path_factory.mktemp("keys"))
+    make_service_keys(keys, ["webhooks"])
+    return WebhooksSettings(
+        database_url=migrated.dsn("webhooks_app"),
+        worker_database_url=migrated.dsn("webhooks_worker"),
+        kafka_bootstrap_servers="127.0.0.1:1",
+        redis_url="redis://127.0.0.1:1",
+        public_url="https://hooks.example",
+        sluice_kek="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        service_signing_keys_dir=str(keys),
+        bootstrap_api_key_sha256=sha256(API_KEY.encode()).hexdigest(),
+        auth_url="http://127.0.0.1:1",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tracing() -> None:
+    configure_tracing("webhooks", "")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+def provider() -> HooksApi:
+    return HooksApi()
+
+
+@pytest.fixture
+def lender() -> Lender:
+    return Lender()
+
+
+@pytest.fixture
+async def deps(
+    settings: WebhooksSettings, clock: FixedClock, provider: HooksApi, lender: Lender
+) -> AsyncIterator[Deps]:
+    made = create_deps(settings, tokens=lender, granted=provider.granted, clock=clock)
+    yield made
+    await made.db.close()
+
+
+@pytest.fixture
+async def http(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
+    stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(create_app(deps), "127.0.0.1", 0, get_logger("test"), stop, listening.set_result)
+    )
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", trust_env=False) as client:
+        yield client
+    stop.set()
+    await serving
+
+
+@pytest.fixture
+def admin(migrated: Postgres) -> str:
+    """A DSN that sees every row: for looking from outside, never for serving."""
+    return migrated.dsn("postgres")
+
+
+@pytest.fixture
+async def world(deps: Deps, http: httpx.AsyncClient, admin: str) -> AsyncIterator[World]:
+    made = await World.begin(deps, http, admin)
+    yield made
+    await made.end()

@@ -14,7 +14,7 @@ from libs.common.database.engine import Database
 from libs.common.http.app import create_http
 from libs.common.http.client import OutboundClient
 from libs.common.outbox.relay import Relay
-from libs.common.runtime import Service
+from libs.common.runtime import Component, Service
 from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
 from libs.common.security.vault import Vault
 from services.auth.api import HANDLERS
@@ -37,7 +37,7 @@ def build(
     """`providers` and `clock` are a test's to bring. Nothing is opened before the service runs."""
     client = OutboundClient(settings.allowed_private_endpoints)
     deps = create_deps(settings, clock or SystemClock(), providers or Providers(client=client, environ=environ))
-    components = [
+    components: list[Component] = [
         create_consumer_component(consumers, deps, deps.db, settings),
         create_job_worker(deps),
         Relay(deps.db, NAME, settings),

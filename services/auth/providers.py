@@ -1,4 +1,4 @@
-"""The providers as auth sees them: what the catalogue tells, and the one question asked of each: whose grant is this."""
+"""The providers as auth sees them: what the catalogue tells, and the one question to each: whose grant is this."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Providers:
         ]
 
     async def whose(self, manifest: Manifest, grant: Grant) -> Account:
-        """Asks the provider. Raises AuthRevoked, ProviderUnavailable, RateLimited, … as the facet does. No transaction is open."""
+        """Asks the provider, with no transaction open. Raises what the facet raises: AuthRevoked, ProviderUnavailable, …"""
         api_url, base_url = (grant.url, grant.url) if grant.url else provider_urls(manifest, self._environ)
         http = GrantedHttp(self._client, api_url=api_url, base_url=base_url, token=grant.token)
         try:

@@ -11,7 +11,7 @@ from libs.common.settings import CommonSettings
 
 
 class AuthSettings(CommonSettings, frozen=True, kw_only=True):
-    """`teardown_seconds`: how long a credential stays lendable after a disconnect, for removing hooks at the provider."""
+    """`teardown_seconds`: how long a grant stays lendable after a disconnect, for removing hooks at the provider."""
 
     teardown_seconds: int = 60
     idempotency_hours: int = 24
@@ -22,6 +22,10 @@ class AuthSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("TEARDOWN_SECONDS must lie between 1 and 3600")
         if not 1 <= self.idempotency_hours <= 168:
             raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
+
+    def __repr__(self) -> str:
+        """Settings hold passwords and keys: none of them is shown by printing."""
+        return "AuthSettings()"
 
     def kek(self) -> bytes:
         return b64decode(self.sluice_kek)

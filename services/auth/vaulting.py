@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from libs.common.database.transaction import Transaction
 from libs.common.errors import AuthRevoked
 from services.auth.deps import Deps
 from services.auth.domain.integration import Credential, Integration
+
+if TYPE_CHECKING:
+    from libs.common.security.vault import Tx
 
 PURPOSE = "credential"
 ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a field
@@ -16,7 +21,9 @@ async def seal_token(tx: Transaction, *, deps: Deps, integration_id: str, versio
     if not token:
         return None
     workspace = tx.workspace or ""
-    return await deps.vault.seal(tx, workspace, PURPOSE, integration_id, ACCESS_TOKEN, version, token.encode())
+    return await deps.vault.seal(
+        cast("Tx", tx), workspace, PURPOSE, integration_id, ACCESS_TOKEN, version, token.encode()
+    )
 
 
 async def open_token(tx: Transaction, *, deps: Deps, integration: Integration, credential: Credential) -> str:
@@ -27,6 +34,6 @@ async def open_token(tx: Transaction, *, deps: Deps, integration: Integration, c
         return ""
     workspace, version = integration.workspace_id, credential.version
     opened = await deps.vault.open(
-        tx, workspace, PURPOSE, integration.id, ACCESS_TOKEN, version, credential.access_sealed
+        cast("Tx", tx), workspace, PURPOSE, integration.id, ACCESS_TOKEN, version, credential.access_sealed
     )
     return opened.decode()

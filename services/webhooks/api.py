@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound, PayloadTooLarge
@@ -21,7 +22,11 @@ from services.webhooks.inbox import Inbox
 from services.webhooks.use_cases import operate, receive
 
 LARGEST_BODY = 32_000_000  # no provider's own cap is larger; each manifest says its own
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+GivenDeps = NamedDependency[Deps]
+GivenPrincipal = NamedDependency[Principal]
+GivenEndpoints = NamedDependency[Endpoints]
+GivenInbox = NamedDependency[Inbox]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class Receipt(Wire, omit_defaults=True):
@@ -93,7 +98,12 @@ class SubscriptionView(Wire):
     security=[],
 )
 async def take_delivery(
-    request: Request[Any, Any, Any], provider: str, endpoint_id: str, deps: Deps, endpoints: Endpoints, inbox: Inbox
+    request: Request[Any, Any, Any],
+    provider: FromPath[str],
+    endpoint_id: FromPath[str],
+    deps: GivenDeps,
+    endpoints: GivenEndpoints,
+    inbox: GivenInbox,
 ) -> Response[Receipt]:
     """A provider's delivery, answered after it is stored: 202, or 200 for one that was stored before."""
     door = await receive.find_door(endpoints=endpoints, provider=provider, endpoint_id=endpoint_id)
@@ -105,26 +115,28 @@ async def take_delivery(
 
 
 @post("/v1/hooks/{provider:str}", opt={"anonymous": True}, status_code=202, tags=["hooks"], security=[])
-async def take_app_delivery(provider: str) -> None:
+async def take_app_delivery(provider: FromPath[str]) -> None:
     """One URL for a whole app, where the provider has such a thing."""
     manifest = registry.manifest(provider)
     raise NotFound(f"{manifest.id} posts to an endpoint of each integration, not to one URL for all")
 
 
 @get("/v1/integrations/{integration_id:str}/webhook-endpoint", tags=["webhooks"])
-async def show_endpoint(integration_id: str, deps: Deps, principal: Principal) -> EndpointView:
+async def show_endpoint(integration_id: FromPath[str], deps: GivenDeps, principal: GivenPrincipal) -> EndpointView:
     """URL, scheme and set-up steps; the secret only the first time after it was made."""
     return _endpoint(await operate.show_endpoint(deps=deps, principal=principal, integration_id=integration_id))
 
 
 @post("/v1/integrations/{integration_id:str}/webhook-endpoint/rotate", status_code=200, tags=["webhooks"])
-async def rotate_secret(integration_id: str, deps: Deps, principal: Principal) -> EndpointView:
+async def rotate_secret(integration_id: FromPath[str], deps: GivenDeps, principal: GivenPrincipal) -> EndpointView:
     """A new secret, shown in this answer only; the old one stays valid for an hour."""
     return _endpoint(await operate.rotate_secret(deps=deps, principal=principal, integration_id=integration_id))
 
 
 @put("/v1/integrations/{integration_id:str}/webhook-endpoint/secret", tags=["webhooks"])
-async def give_secret(integration_id: str, data: SecretGiven, deps: Deps, principal: Principal) -> EndpointView:
+async def give_secret(
+    integration_id: FromPath[str], data: JSONBody[SecretGiven], deps: GivenDeps, principal: GivenPrincipal
+) -> EndpointView:
     """For a provider that makes the secret itself; the old one stays valid for an hour."""
     given = Secret(data.secret)
     return _endpoint(
@@ -134,7 +146,11 @@ async def give_secret(integration_id: str, data: SecretGiven, deps: Deps, princi
 
 @get("/v1/integrations/{integration_id:str}/deliveries", tags=["webhooks"])
 async def list_deliveries(
-    integration_id: str, deps: Deps, principal: Principal, cursor: str | None = None, limit: Limit = 50
+    integration_id: FromPath[str],
+    deps: GivenDeps,
+    principal: GivenPrincipal,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 50,
 ) -> Page[DeliveryView]:
     """What arrived, newest first, without the bodies."""
     before = None if cursor is None else decode_cursor(cursor, str)
@@ -146,7 +162,7 @@ async def list_deliveries(
 
 
 @post("/v1/deliveries/{delivery_id:str}/replay", status_code=202, tags=["webhooks"])
-async def replay_delivery(delivery_id: str, deps: Deps, principal: Principal) -> Replayed:
+async def replay_delivery(delivery_id: FromPath[str], deps: GivenDeps, principal: GivenPrincipal) -> Replayed:
     """Says "look again" once more for a stored delivery."""
     replayed = await operate.replay_delivery(deps=deps, principal=principal, delivery_id=delivery_id)
     return Replayed(delivery_id=delivery_id, replayed=replayed)
@@ -154,7 +170,11 @@ async def replay_delivery(delivery_id: str, deps: Deps, principal: Principal) ->
 
 @get("/v1/integrations/{integration_id:str}/subscriptions", tags=["webhooks"])
 async def list_subscriptions(
-    integration_id: str, deps: Deps, principal: Principal, cursor: str | None = None, limit: Limit = 50
+    integration_id: FromPath[str],
+    deps: GivenDeps,
+    principal: GivenPrincipal,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 50,
 ) -> Page[SubscriptionView]:
     """The hooks at the provider: what is wanted of each resource, and what stands."""
     after = None if cursor is None else decode_cursor(cursor, str)

@@ -1,7 +1,7 @@
 """One lane a partition: records of a partition wait for each other, partitions never do.
 
 FastStream hands records over one after another; its own way of running partitions side by side is one group member for
-each, and a rebalance for each. Here one member feeds a lane per partition, and an offset is committed record by record.
+each, and a rebalance for each. Here one member feeds a lane per partition.
 """
 
 from __future__ import annotations
@@ -12,33 +12,41 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from libs.common.bus.delivery import Closing, Delivery
+from libs.common.bus.offsets import Offsets
 from libs.common.bus.pausing import pause
 from libs.common.bus.record import Record
 from libs.common.telemetry.logging import get_logger
-from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
 MOST_WAITING = 200
 RESUME_AT = 50
-COMMIT_WAIT = 0.5
-COMMIT_TIMEOUT = 5.0
+ASK_AGAIN_AFTER = 0.5
 GRACE = 10.0
+COMMIT_GRACE = 2.0
 Committed = Callable[[Iterable[TopicPartition]], "asyncio.Future[Mapping[TopicPartition, OffsetAndMetadata]]"]
 
 
 class Lane:
     """The records of one partition, in order, for as long as it is assigned to us."""
 
-    def __init__(self, partition: TopicPartition, log_id: str, consumer: AIOKafkaConsumer, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        partition: TopicPartition,
+        log_id: str,
+        consumer: AIOKafkaConsumer,
+        delivery: Delivery,
+        offsets: Offsets,
+    ) -> None:
         self._partition = partition
         self._log_id = log_id
         self._consumer = consumer
         self._delivery = delivery
+        self._offsets = offsets
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._paused = False
@@ -60,7 +68,7 @@ class Lane:
             self._consumer.pause(self._partition)
 
     async def close(self, grace: float) -> None:
-        """Lets the record in hand finish and commit; what waits is left to the next owner."""
+        """Lets the record in hand finish; what waits is left to the next owner."""
         self.closing.set()
         self._arrived.set()
         _, running = await asyncio.wait({self._task}, timeout=grace)
@@ -75,9 +83,7 @@ class Lane:
                 await self._delivery.finish(record, self._log_id, self.closing)
             except Closing:
                 return
-            if not await self._commit(record.offset + 1):
-                return
-            crashpoint("consume.committed")
+            self._offsets.done(self._partition, record.offset + 1, self._log_id)
             self.since = None
 
     async def _next(self) -> Record | None:
@@ -92,20 +98,6 @@ class Lane:
             self._consumer.resume(self._partition)
         return record
 
-    async def _commit(self, offset: int) -> bool:
-        """False when the partition is no longer ours: the record will be delivered again, to its new owner."""
-        while True:
-            try:
-                async with asyncio.timeout(COMMIT_TIMEOUT):
-                    await self._consumer.commit({self._partition: (offset, self._log_id)})
-            except (CommitFailedError, IllegalStateError):
-                return False
-            except (KafkaError, TimeoutError):
-                if await pause(COMMIT_WAIT, self.closing):
-                    return False
-            else:
-                return True
-
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     """The lanes of one group member. An offset says of which log it is: one of a log that is gone counts as none."""
@@ -118,6 +110,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lanes: dict[TopicPartition, Lane] = {}
         self._closed = asyncio.Event()
         self.consumer: Callable[[], AIOKafkaConsumer | None] = lambda: None
+        self._offsets = Offsets(lambda: self.consumer())
 
     def receive(self, record: Record) -> None:
         lane = self._lanes.get(TopicPartition(record.topic, record.partition))
@@ -152,7 +145,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         await self._close(set(partitions), 0)
         for one in partitions:
-            self._lanes[one] = Lane(one, self._log_ids[one.topic], consumer, self._delivery)
+            self._lanes[one] = Lane(one, self._log_ids[one.topic], consumer, self._delivery, self._offsets)
         consumer.resume(*partitions)
 
     async def _forget_offsets_of_lost_logs(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
@@ -166,7 +159,7 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
             except KafkaError as error:
                 log.warning("offsets_not_read", consumer_group=self._group, error_type=type(error).__name__)
-                await pause(COMMIT_WAIT, self._closed)
+                await pause(ASK_AGAIN_AFTER, self._closed)
 
     def _is_of_another_log(self, partition: TopicPartition, found: OffsetAndMetadata | None) -> bool:
         if found is None or found.offset < 0 or not found.metadata:
@@ -176,7 +169,11 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
     async def close(self, grace: float = GRACE) -> None:
         self._closed.set()
         await self._close(set(self._lanes), grace)
+        await self._offsets.close()
 
     async def _close(self, partitions: set[TopicPartition], grace: float) -> None:
         leaving = [self._lanes.pop(one) for one in partitions if one in self._lanes]
         await asyncio.gather(*(lane.close(grace) for lane in leaving))
+        if leaving:
+            await self._offsets.settle(COMMIT_GRACE)
+        self._offsets.forget(partitions)

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
+from msgspec import UNSET
 
 from libs.common.database.transaction import Transaction
 from libs.common.errors import InvalidInput, NotFound
@@ -37,7 +38,7 @@ async def connect(
     principal: NamedDependency[Principal],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Connects by token or by a site's address; the provider is asked first. One integration of a type per workspace."""
+    """Connects by token or by a site's address, after asking the provider. One integration of a type per workspace."""
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
     asked, actor = _asked(data), principal.subject
@@ -99,8 +100,7 @@ class IntegrationController(Controller):
     ) -> IntegrationWire:
         """What is left out stays; hooks and the next poll follow at once."""
         target = await _target(integration, deps, principal)
-        asked = msgspec.convert(msgspec.structs.asdict(data), configure.ChangesAsked)
-        return integration_wire(await configure.configure_integration(asked, **target))
+        return integration_wire(await configure.configure_integration(_changes(data), **target))
 
     @delete(status_code=204)
     async def disconnect(
@@ -177,6 +177,13 @@ def _asked(data: ConnectBody) -> ConnectAsked:
         polling_interval=data.polling_interval,
         resources=tuple(data.resources),
     )
+
+
+def _changes(data: ChangeBody) -> configure.ChangesAsked:
+    given = {name: getattr(data, name) for name in data.__struct_fields__ if getattr(data, name) is not UNSET}
+    if "features" in given:
+        given["features"] = tuple(given["features"])
+    return configure.ChangesAsked(**given)
 
 
 def _encoded(seen: Seen) -> bytes:

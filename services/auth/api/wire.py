@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from libs.common.events import IntegrationStatus
@@ -14,12 +15,12 @@ from services.auth.domain.integration import Seen, StatusReason
 from services.auth.providers import ConnectWay
 
 
-class WorkspaceWire(Wire, frozen=True):
+class WorkspaceWire(Wire):
     id: str
     created_at: datetime
 
 
-class FeatureWire(Wire, frozen=True):
+class FeatureWire(Wire):
     """`enabled` is what a connect that names no features switches on."""
 
     id: str
@@ -28,7 +29,7 @@ class FeatureWire(Wire, frozen=True):
     enabled: bool
 
 
-class ConnectWayWire(Wire, frozen=True):
+class ConnectWayWire(Wire):
     """`missing` names the variables that an operator has to set before this way works."""
 
     kind: Literal["oauth", "token", "url"]
@@ -36,7 +37,7 @@ class ConnectWayWire(Wire, frozen=True):
     missing: list[str]
 
 
-class ProviderWire(Wire, frozen=True):
+class ProviderWire(Wire):
     """`configured` = at least one way to connect works; `missing` = what the other ways lack."""
 
     id: str
@@ -52,11 +53,11 @@ class ProviderWire(Wire, frozen=True):
     polling_interval: int
 
 
-class ProvidersWire(Wire, frozen=True):
+class ProvidersWire(Wire):
     items: list[ProviderWire]
 
 
-class ConnectBody(Wire, frozen=True):
+class ConnectBody(Wire):
     """`provider` and `type` are the same thing; send one. A token, or the address of a site."""
 
     provider: str | None = None
@@ -65,18 +66,18 @@ class ConnectBody(Wire, frozen=True):
     url: str | None = None
     name: str | None = None
     features: list[str] | None = None
-    config: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
     monitor_changes: bool = False
     polling_enabled: bool = False
     polling_interval: int | None = None
-    resources: list[str] = []
+    resources: list[str] = msgspec.field(default_factory=list)
 
     def __repr__(self) -> str:
         return "ConnectBody()"
 
 
-class ChangeBody(Wire, frozen=True):
+class ChangeBody(Wire):
     """What is left out stays; `config` and `metadata` are replaced whole."""
 
     name: str | UnsetType = UNSET
@@ -88,14 +89,14 @@ class ChangeBody(Wire, frozen=True):
     polling_interval: int | UnsetType = UNSET
 
 
-class ReconnectBody(Wire, frozen=True):
+class ReconnectBody(Wire):
     token: str | None = None
 
     def __repr__(self) -> str:
         return "ReconnectBody()"
 
 
-class AccountWire(Wire, frozen=True):
+class AccountWire(Wire):
     """The provider's own facts, read only."""
 
     id: str
@@ -104,7 +105,7 @@ class AccountWire(Wire, frozen=True):
     scopes: list[str]
 
 
-class WebhookWire(Wire, frozen=True):
+class WebhookWire(Wire):
     state: str
     subscriptions: int
     last_delivery_at: datetime | None
@@ -112,14 +113,14 @@ class WebhookWire(Wire, frozen=True):
     detail: str
 
 
-class FeedbackWire(Wire, frozen=True):
+class FeedbackWire(Wire):
     helpful: int
     unhelpful: int
     outdated: int
     incorrect: int
 
 
-class IntegrationWire(Wire, frozen=True):
+class IntegrationWire(Wire):
     """The integration that a client sees. Polling interval in minutes; `errorCount` = failures in a row."""
 
     id: str
@@ -148,7 +149,7 @@ class IntegrationWire(Wire, frozen=True):
     updated_at: datetime
 
 
-class CheckWire(Wire, frozen=True):
+class CheckWire(Wire):
     """`indeterminate`: the provider could not say; the status stays as it was."""
 
     result: Literal["passed", "failed", "indeterminate"]

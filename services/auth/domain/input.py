@@ -136,7 +136,7 @@ def _check_storable(value: dict[str, Any], pointer: str, largest: int) -> None:
 
 
 def leaves(value: Any, pointer: str, name: str = "") -> Iterator[tuple[str, str, Any]]:
-    """(JSON pointer, last name, value) of every node, containers included; iterative, so depth cannot exhaust the stack."""
+    """(JSON pointer, last name, value) of every node, containers too; iterative, so depth cannot exhaust the stack."""
     waiting = [(pointer, name, value)]
     while waiting:
         where, called, node = waiting.pop()

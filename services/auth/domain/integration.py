@@ -54,7 +54,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
         return status_for(self.reason)
 
     def desired(self) -> DesiredState:
-        """Failing runs stay out of it: they are observed, and a desired "error" would stop the run that could heal them."""
+        """Failing runs stay out: they are observed, and a desired "error" would stop the run that could heal them."""
         reason = self.reason
         return DesiredState(
             name=self.name,

@@ -12,7 +12,8 @@ async def next_credential_version(tx: Transaction, integration_id: str) -> int:
     """The caller holds the integration's lock, or has just made it."""
     return int(
         await tx.fetch_value(
-            "SELECT greatest(coalesce(max(version), 0) + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"
+            "SELECT greatest(coalesce(max(version), 0) + 1,"
+            " CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"
             " FROM credential WHERE integration_id = :id",
             id=integration_id,
         )

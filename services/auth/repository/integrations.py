@@ -11,7 +11,6 @@ from libs.common.events import IntegrationStatus
 from libs.common.provider.auth import Account
 from services.auth.domain.integration import Integration, Observation, Seen
 
-
 NEXT_VERSION = "greatest(version + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"
 INTEGRATION_COLUMNS = """
 i.id, i.workspace_id, i.provider, i.name, i.config, i.features, i.metadata, i.monitor_changes, i.polling_enabled,
@@ -19,7 +18,10 @@ i.polling_interval, i.version, i.paused, i.failing, i.grant_code, i.account_id, 
 i.created_at, i.updated_at, i.disconnected_at
 """
 OBSERVATION_COLUMNS = ", ".join(f"o.{name}" for name in Observation.__struct_fields__)
-SEEN = f"SELECT {INTEGRATION_COLUMNS}, {OBSERVATION_COLUMNS} FROM integration i JOIN observation o ON o.integration_id = i.id"
+SEEN = (
+    f"SELECT {INTEGRATION_COLUMNS}, {OBSERVATION_COLUMNS}"  # noqa: S608 - lists of our own columns
+    " FROM integration i JOIN observation o ON o.integration_id = i.id"
+)
 
 
 async def type_is_taken(tx: Transaction, provider: str) -> bool:

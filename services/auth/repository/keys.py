@@ -10,8 +10,8 @@ async def claim_key(
 ) -> bool:
     """False when someone else's row stands. Answers older than `hours` and runs that died are forgotten first."""
     await tx.execute(
-        "DELETE FROM idempotency WHERE workspace_id = :workspace AND (created_at < now() - make_interval(hours => :hours)"
-        " OR (key = :key AND state = 'running' AND created_at < now() - make_interval(secs => :abandoned)))",
+        "DELETE FROM idempotency WHERE workspace_id = :workspace"
+        " AND (created_at < now() - make_interval(hours => :hours) OR (key = :key AND state = 'running' AND created_at < now() - make_interval(secs => :abandoned)))",
         workspace=tx.workspace,
         key=key,
         hours=hours,
@@ -53,7 +53,8 @@ async def finish_key(tx: Transaction, *, key: str, claim: str, response: bytes) 
 
 async def release_key(tx: Transaction, *, key: str, claim: str) -> None:
     await tx.execute(
-        "DELETE FROM idempotency WHERE workspace_id = :workspace AND key = :key AND claim = :claim AND state = 'running'",
+        "DELETE FROM idempotency WHERE workspace_id = :workspace AND key = :key AND claim = :claim"
+        " AND state = 'running'",
         workspace=tx.workspace,
         key=key,
         claim=claim,

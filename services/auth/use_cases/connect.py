@@ -60,7 +60,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 async def connect_integration(
     asked: ConnectAsked, *, deps: Deps, workspace: str, actor: str, remember: Remember | None = None
 ) -> Seen:
-    """`remember` runs in the transaction of the new integration: an Idempotency-Key is answered with it or not at all."""
+    """`remember` runs in the transaction of the new integration: an Idempotency-Key is answered with it or not."""
     manifest = deps.providers.available(asked.provider)
     async with deps.db.transaction(workspace) as tx:
         await require_workspace(tx)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.database.transaction import Transaction
-from libs.common.errors import AuthRevoked, Forbidden, NotFound
+from libs.common.errors import AuthRevoked, Forbidden, NotFound, ProviderUnavailable
 from libs.common.internal import AccessToken, AccessTokenAsked
 from services.auth.deps import Deps
 from services.auth.domain.integration import Integration
@@ -14,7 +14,7 @@ from services.auth.use_cases.grants import Held, hold_grant, judge, note_verdict
 async def lend_token(
     asked: AccessTokenAsked, *, deps: Deps, workspace: str, integration_id: str, service: str
 ) -> AccessToken:
-    """`workspace` is the integration's own, `asked.workspace_id` the job's. A refusal of the newest version is verified here."""
+    """`workspace` is the integration's, `asked.workspace_id` the job's. A refusal of the newest version is verified."""
     if asked.workspace_id != workspace:
         await _refuse_foreign(deps=deps, workspace=workspace, integration_id=integration_id, service=service)
     held = await _read(asked, deps=deps, workspace=workspace, integration_id=integration_id, service=service)
@@ -24,6 +24,8 @@ async def lend_token(
     await note_verdict(verdict, held, deps=deps, workspace=workspace, actor=service)
     if verdict.result == "failed":
         raise AuthRevoked(verdict.detail)
+    if verdict.result == "indeterminate":
+        raise ProviderUnavailable(verdict.detail)
     # Honoured after all (the refusal was passing), or renewed meanwhile: the newest is read again, and lent.
     again = AccessTokenAsked(workspace_id=workspace, purpose=asked.purpose)
     return _lent(await _read(again, deps=deps, workspace=workspace, integration_id=integration_id, service=service))

@@ -1,6 +1,6 @@
 """Source code becomes units: definitions whole where they fit, with their comments; without a grammar, lines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from services.chunker.chunking.splitting import line_units, starts_exact
 from services.chunker.chunking.tokens import counter
 
 _DEEPEST = 12  # nested deeper than this, code goes by lines: each level may count its text once more
-_LIKELY_LONG = 5  # beyond this many bytes a token a node is opened before it is counted, so that little is counted twice
+_LIKELY_LONG = 5  # beyond this many bytes a token a node is opened uncounted, so that little is counted twice
 _TOP, _STEP, _DEFINED = 11, 3, 2  # ranks: outer before inner, definitions before statements
 
 Scope = tuple[str, ...]
@@ -34,7 +34,7 @@ def code_units(text: str, language: str | None, budget: int) -> list[Unit]:
         tokens = counter()(text)
         if tokens <= budget:
             return [Unit(0, tokens, BLOCK, Section())]
-    root = parse(source, language) if language in GRAMMARS else None
+    root = parse(source, language) if language and language in GRAMMARS else None
     if root is None or language is None:
         return line_units(text, 0, len(text), Section(), budget)
     return _Source(text, source, GRAMMARS[language], budget).read(root)
@@ -51,11 +51,16 @@ class _Source:
     def read(self, root: Node) -> list[Unit]:
         items = self._items([root], -1, 0, len(self.source))
         after_imports = self._after_imports(items)
+        first_after = 0
         for item in items:
-            first = len(self.units)
+            if item.start == after_imports:
+                first_after = len(self.units)
             self._read_item(item, (), 0)
-            if item.start == after_imports and first:
-                self.units[first].rank = HARD
+        self._close(0, BLOCK)
+        if len(self.units) == 1:
+            self.units[0].section = Section()
+        if 0 < first_after < len(self.units):
+            self.units[first_after].rank = HARD
         return self.units
 
     def _items(self, nodes: Sequence[Node], row: int, start: int, end: int) -> list[_Item]:

@@ -32,11 +32,19 @@ _ECMASCRIPT = {
     "internal_module": "namespace",
     "module": "module",
 }
-_ECMASCRIPT_REST = {
-    "imports": frozenset({"import_statement"}),
-    "leads": frozenset({"comment", "decorator", "hash_bang_line"}),
-    "wrappers": frozenset({"export_statement", "ambient_declaration", "expression_statement"}),
-}
+
+
+def _ecmascript(module: str, function: str = "language") -> Grammar:
+    return Grammar(
+        module,
+        _ECMASCRIPT,
+        imports=frozenset({"import_statement"}),
+        leads=frozenset({"comment", "decorator", "hash_bang_line"}),
+        wrappers=frozenset({"export_statement", "ambient_declaration", "expression_statement"}),
+        function=function,
+    )
+
+
 _C = {
     "function_definition": "function",
     "struct_specifier": "struct",
@@ -44,7 +52,6 @@ _C = {
     "enum_specifier": "enum",
     "type_definition": "typedef",
 }
-_C_REST = {"imports": frozenset({"preproc_include"}), "wrappers": frozenset({"linkage_specification"})}
 
 GRAMMARS: Mapping[str, Grammar] = {
     "python": Grammar(
@@ -53,11 +60,9 @@ GRAMMARS: Mapping[str, Grammar] = {
         frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
         wrappers=frozenset({"decorated_definition"}),
     ),
-    "javascript": Grammar("tree_sitter_javascript", _ECMASCRIPT, **_ECMASCRIPT_REST),
-    "typescript": Grammar(
-        "tree_sitter_typescript", _ECMASCRIPT, function="language_typescript", **_ECMASCRIPT_REST
-    ),
-    "tsx": Grammar("tree_sitter_typescript", _ECMASCRIPT, function="language_tsx", **_ECMASCRIPT_REST),
+    "javascript": _ecmascript("tree_sitter_javascript"),
+    "typescript": _ecmascript("tree_sitter_typescript", "language_typescript"),
+    "tsx": _ecmascript("tree_sitter_typescript", "language_tsx"),
     "go": Grammar(
         "tree_sitter_go",
         {"function_declaration": "func", "method_declaration": "func", "type_declaration": "type"},
@@ -93,7 +98,7 @@ GRAMMARS: Mapping[str, Grammar] = {
         frozenset({"use_declaration", "extern_crate_declaration"}),
         leads=frozenset({"line_comment", "block_comment", "attribute_item"}),
     ),
-    "c": Grammar("tree_sitter_c", _C, **_C_REST),
+    "c": Grammar("tree_sitter_c", _C, frozenset({"preproc_include"}), wrappers=frozenset({"linkage_specification"})),
     "cpp": Grammar(
         "tree_sitter_cpp",
         {**_C, "class_specifier": "class", "namespace_definition": "namespace"},

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 
 from services.chunker.chunking.markdown_blocks import Block, scan
-from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Section, Unit
+from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
 from services.chunker.chunking.splitting import container_units, line_units, prose_units, spans, starts_exact
 from services.chunker.chunking.tokens import counter
 
 _COMMENT = re.compile(
-    r"^## (\S[^\n]* (?:commented|reviewed|replied) at \d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))[ \t]*$",
+    r"^## \S[^\n]* (?:commented|reviewed|replied) at "
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)[ \t]*$",
     re.MULTILINE,
 )
 # Characters a token: above the first a list is cut before it is counted, so that nothing is counted twice;

@@ -1,4 +1,4 @@
-"""Finds the blocks of Markdown and MDX in one pass over the text; markdown-it-py agrees on headings and fences in tests.
+"""Finds the blocks of Markdown and MDX in one pass; markdown-it-py agrees on headings and fences in tests.
 
 Only what decides where a chunk may end is recognised: inline syntax is never read. Whole blocks are taken by one
 regular expression each, whose repeats are possessive, so that the scan stays linear on hostile input.
@@ -48,19 +48,22 @@ _ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}{_TAIL}")
 _SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
 _FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
 _RULE_LINE = re.compile(rf"[ ]{{0,3}}{_RULE}")
-_CODE = re.compile(rf"(?:(?:[ ]{{4}}|[ ]{{0,3}}\t)[^\n]*+\n?|[ \t]*+\n)++")
+_CODE = re.compile(r"(?:(?:[ ]{4}|[ ]{0,3}\t)[^\n]*+\n?|[ \t]*+\n)++")
 _BULLET = re.compile(rf"[ ]{{0,3}}(?:[-+*]|\d{{1,9}}[.)])(?=[ \t]|{_EOL})")
 _QUOTE = re.compile(r"[ ]{0,3}>")
-_FRONT = re.compile(r"(?:---[ \t]*\n(?:(?!---[ \t]*(?:\n|\Z))[^\n]*+\n)*+---|\+\+\+[ \t]*\n(?:(?!\+\+\+)[^\n]*+\n)*+\+\+\+)[ \t]*(?:\n|\Z)")
+_FRONT = re.compile(
+    rf"(?:---[ \t]*\n(?:(?!---[ \t]*{_EOL})[^\n]*+\n)*+---|\+\+\+[ \t]*\n(?:(?!\+\+\+)[^\n]*+\n)*+\+\+\+)[ \t]*{_EOL}"
+)
 _TO_BLANK = re.compile(rf"(?:(?![ \t]*+{_EOL})[^\n]++\n?)++")
 _HTML_START = re.compile(rf"[ ]{{0,3}}(?={_HTML_INTERRUPTS})<([!?]?-?-?\[?[A-Za-z]*)")
-_ATTRIBUTE = r"(?:\s++[A-Za-z_:][\w:.-]*+(?:\s*+=\s*+(?:[^\s\"'=<>`]++|'[^'\n]*+'|\"[^\"\n]*+\"))?)"
+_ATTRIBUTE = r"(?:[ \t]++[A-Za-z_:][\w:.-]*+(?:[ \t]*+=[ \t]*+(?:[^\s\"'=<>`]++|'[^'\n]*+'|\"[^\"\n]*+\"))?)"
 _HTML_ALONE = re.compile(
-    rf"[ ]{{0,3}}(?:<[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTE}*[ \t]*+/?>|</[A-Za-z][A-Za-z0-9-]*+\s*+>)[ \t]*+{_EOL}"
+    rf"[ ]{{0,3}}(?:<[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTE}*[ \t]*+/?>|</[A-Za-z][A-Za-z0-9-]*+[ \t]*+>)[ \t]*+{_EOL}"
 )
 _RAW_CLOSE = re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE)
 _DEFINITIONS_ONLY = re.compile(
-    rf"(?:[ ]{{0,3}}\[(?:[^\[\]\\\n]|\\.)++\]:[ \t]*+\n?[ \t]*+\S++(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?[ \t]*+{_EOL})++\Z"
+    r"(?:[ ]{0,3}\[(?:[^\[\]\\\n]|\\.)++\]:[ \t]*+\n?[ \t]*+\S++"
+    rf"(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?[ \t]*+{_EOL})++\Z"
 )
 _TABLE = re.compile(rf"[^\n]*+\n[ \t]*\|?[ \t]*:?-++:?[ \t]*(?:\|[ \t]*:?-++:?[ \t]*)*+\|?[ \t]*{_EOL}")
 
@@ -215,8 +218,8 @@ def _list(text: str, at: int) -> Block | None:
 # Lists as most are written: markers at the margin, everything else indented, no fence.
 _PLAIN_BULLETS, _PLAIN_NUMBERS = (
     re.compile(
-        rf"(?:{marker}[ ](?:[^\W_]|[\[(\"'!&@$:/,.]|\*\*\w|`[^`\n])[^\n]*+\n?(?:{indent}[ ]*+[^\s>][^\n]*+\n?|(?:[ \t]*+\n)++(?={indent}))*+"
-        rf"(?:[ \t]*+\n)*+)++"
+        rf"(?:{marker}[ ](?:[^\W_]|[\[(\"'!&@$:/,.]|\*\*\w|`[^`\n])[^\n]*+\n?"
+        rf"(?:{indent}[ ]*+[^\s>][^\n]*+\n?|(?:[ \t]*+\n)++(?={indent}))*+(?:[ \t]*+\n)*+)++"
     )
     for marker, indent in (("[-+*]", "[ ]{2}"), (r"\d[.)]", "[ ]{3}"))
 )
@@ -242,7 +245,8 @@ def _quote(text: str, at: int) -> Block | None:
 
 
 _INTERRUPTION = re.compile(
-    rf"[ ]{{0,3}}(?:\#{{1,6}}(?=[ \t\n]|\Z)|`{{3,}}+[^`\n]*+{_EOL}|~~~|>|[-+*][ \t]++\S|1[.)][ \t]++\S|{_RULE}|{_HTML_INTERRUPTS})"
+    rf"[ ]{{0,3}}(?:\#{{1,6}}(?=[ \t\n]|\Z)|`{{3,}}+[^`\n]*+{_EOL}|~~~|>|[-+*][ \t]++\S|1[.)][ \t]++\S"
+    rf"|{_RULE}|{_HTML_INTERRUPTS})"
 )
 
 

@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from zlib import crc32
 
-from services.chunker.chunking.model import GLUED, H1, HARD, WORD, Unit
+from services.chunker.chunking.model import GLUED, HARD, Unit
 from services.chunker.chunking.splitting import INEXACT_ROOM
 
 _HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary

@@ -21,7 +21,7 @@ def definition_of(node: Node, grammar: Grammar) -> Node | None:
 
 
 def scope_name(node: Node, grammar: Grammar, source: bytes) -> str:
-    """Such as `class Foo`, `def bar`, `func Server.Close`, `impl Drop for Foo`; only the word where nothing names it."""
+    """Such as `class Foo`, `def bar`, `func Server.Close`, `impl Drop for Foo`; the word alone if unnamed."""
     word = grammar.definitions[node.type]
     name = _impl_name(node, source) if node.type == "impl_item" else _name(node, source)
     return f"{word} {name}".strip()[:_LONGEST]

@@ -44,7 +44,7 @@ def spans(starts: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
 
 
 def line_units(text: str, start: int, end: int, section: Section, budget: int, header: str = "") -> list[Unit]:
-    """A fence, a table, an HTML block, source without a grammar: a unit a line, best cut after a gap where nothing is indented."""
+    """A fence, a table, HTML, source without a grammar: a unit a line, best cut after a gap and at the margin."""
     units: list[Unit] = []
     count = counter()
     for at, stop in spans(list(line_starts(text, start, end)), end):

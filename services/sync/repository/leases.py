@@ -9,6 +9,7 @@ import msgspec
 
 from libs.common.database.transaction import Transaction
 from libs.common.events.source import Cause
+from libs.common.telemetry.tracing import current_traceparent
 
 NEW_LEASE = """
 owner = :owner, epoch = nextval('lease_epoch'), lease_until = clock_timestamp() + CAST(:lease AS interval)
@@ -31,6 +32,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     epoch: int
     since: datetime
+    traceparent: str | None = None
 
 
 class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     since: datetime
     keys: dict[str, tuple[str, int]]
+    traceparent: str | None = None
 
 
 class DiscoveryClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +55,7 @@ class DiscoveryClaim(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     attempts: int
     epoch: int
+    traceparent: str | None = None
 
 
 class CleanupClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +74,7 @@ WITH due AS MATERIALIZED (
   ORDER BY priority, run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE work w SET {NEW_LEASE}, parked_until = NULL FROM due WHERE w.resource_id = due.resource_id
 RETURNING w.resource_id, w.workspace_id, w.integration_id, w.kind, w.cause, w.ticket, w.run_id, w.streams, w.attempts,
-  w.epoch, clock_timestamp() AS since
+  w.epoch, clock_timestamp() AS since, w.traceparent
 """  # noqa: S608 - only the constants above
 
 
@@ -93,7 +97,7 @@ UPDATE dirty_object d SET owner = :owner, epoch = ours.epoch,
   lease_until = clock_timestamp() + CAST(:lease AS interval)
 FROM due, ours WHERE d.resource_id = due.resource_id AND d.key = due.key
 RETURNING d.resource_id, d.workspace_id, d.integration_id, d.key, d.stream, d.wanted, d.attempts, d.epoch,
-  clock_timestamp() AS since
+  clock_timestamp() AS since, d.traceparent
 """  # noqa: S608 - no value is formatted in
 
 
@@ -110,6 +114,7 @@ async def claim_dirty(tx: Transaction, *, owner: str, lease: timedelta, most: in
         attempts=max(row["attempts"] for row in rows),
         since=first["since"],
         keys={row["key"]: (row["stream"], row["wanted"]) for row in rows},
+        traceparent=next((row["traceparent"] for row in rows if row["traceparent"]), None),
     )
 
 
@@ -118,7 +123,7 @@ WITH due AS MATERIALIZED (
   SELECT integration_id FROM discovery WHERE NOT paused AND run_at <= now() AND lease_until <= now()
   ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE discovery d SET {NEW_LEASE} FROM due WHERE d.integration_id = due.integration_id
-RETURNING d.integration_id, d.workspace_id, d.resources, d.run_id, d.attempts, d.epoch
+RETURNING d.integration_id, d.workspace_id, d.resources, d.run_id, d.attempts, d.epoch, d.traceparent
 """  # noqa: S608 - only the constants above
 
 
@@ -163,9 +168,10 @@ async def holds_work(tx: Transaction, claim: Claim) -> bool:
 
 
 ENQUEUE = """
-INSERT INTO work (resource_id, workspace_id, integration_id, kind, cause, ticket, run_id, streams, priority, run_at)
-VALUES (:resource, :workspace, :integration, :kind, :cause, :ticket, :run, :streams, :priority, now())
-ON CONFLICT (resource_id) DO UPDATE SET
+INSERT INTO work (resource_id, workspace_id, integration_id, kind, cause, ticket, run_id, streams, priority, run_at,
+  traceparent)
+VALUES (:resource, :workspace, :integration, :kind, :cause, :ticket, :run, :streams, :priority, now(), :traceparent)
+ON CONFLICT (resource_id) DO UPDATE SET traceparent = excluded.traceparent,
   again_streams = CASE WHEN work.lease_until > now() THEN
     CASE WHEN excluded.streams IS NULL OR '*' = ANY(work.again_streams) THEN '{*}'
          ELSE coalesce(work.again_streams, '{}') || excluded.streams END
@@ -206,7 +212,7 @@ async def enqueue(tx: Transaction, resource_ids: Sequence[str], wanted: Wanted, 
             "resource": resource, "workspace": tx.workspace, "integration": wanted.integration_id, "kind": wanted.kind,
             "cause": wanted.cause, "ticket": wanted.ticket, "run": wanted.run_id,
             "streams": None if wanted.streams is None else list(wanted.streams),
-            "priority": 0 if first else waiting + at,
+            "priority": 0 if first else waiting + at, "traceparent": current_traceparent(),
         }
         for at, resource in enumerate(resource_ids)
     ]  # fmt: skip
@@ -217,16 +223,17 @@ AGAIN = f"""
 UPDATE work SET kind = 'poll', cause = coalesce(again_cause, cause), ticket = :ticket, run_id = again_run_id,
   streams = CASE WHEN '*' = ANY(again_streams) THEN NULL ELSE again_streams END,
   again_streams = NULL, again_cause = NULL, again_run_id = NULL, attempts = 0, run_at = now(), {NO_LEASE}
-WHERE resource_id = :id AND epoch = :epoch AND again_streams IS NOT NULL
+WHERE resource_id = :id AND epoch = :epoch AND again_streams IS NOT NULL RETURNING coalesce(run_id, '')
 """  # noqa: S608 - only the constants above
 
 
-async def finish_work(tx: Transaction, claim: Claim, *, next_ticket: str) -> bool:
-    """Done; True when it was asked for again meanwhile and stays in the queue."""
-    if await tx.execute(AGAIN, id=claim.resource_id, epoch=claim.epoch, ticket=next_ticket):
-        return True
-    await tx.execute("DELETE FROM work WHERE resource_id = :id AND epoch = :epoch", id=claim.resource_id, epoch=claim.epoch)
-    return False
+async def finish_work(tx: Transaction, claim: Claim, *, next_ticket: str) -> str | None:
+    """Done. Asked for again meanwhile, it stays in the queue, and the answer is the run that asked ('' for none)."""
+    again: str | None = await tx.fetch_value(AGAIN, id=claim.resource_id, epoch=claim.epoch, ticket=next_ticket)
+    if again is None:
+        sql = "DELETE FROM work WHERE resource_id = :id AND epoch = :epoch"
+        await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch)
+    return again
 
 
 async def postpone_work(tx: Transaction, claim: Claim, *, after: timedelta, count: bool) -> bool:
@@ -256,9 +263,11 @@ async def park_integration(tx: Transaction, integration_id: str, until: datetime
 
 
 MARK_DIRTY = """
-INSERT INTO dirty_object (resource_id, key, workspace_id, integration_id, stream, wanted)
-VALUES (:resource, :key, :workspace, :integration, :stream, CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint))
+INSERT INTO dirty_object (resource_id, key, workspace_id, integration_id, stream, traceparent, wanted)
+VALUES (:resource, :key, :workspace, :integration, :stream, :traceparent,
+  CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint))
 ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.wanted + 1, excluded.wanted),
+  traceparent = excluded.traceparent,
   run_at = CASE WHEN dirty_object.attempts = 0 THEN least(dirty_object.run_at, excluded.run_at) ELSE dirty_object.run_at END
 """
 
@@ -266,9 +275,12 @@ ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.want
 async def mark_dirty(tx: Transaction, *, integration_id: str, resource_id: str, keys: Sequence[tuple[str, str]]) -> None:
     """`keys` are (stream, key)."""
     rows = [
-        {"resource": resource_id, "workspace": tx.workspace, "integration": integration_id, "stream": stream, "key": key}
+        {
+            "resource": resource_id, "workspace": tx.workspace, "integration": integration_id, "stream": stream,
+            "key": key, "traceparent": current_traceparent(),
+        }
         for stream, key in sorted(keys, key=lambda pair: pair[1])
-    ]
+    ]  # fmt: skip
     await tx.execute_many(MARK_DIRTY, rows)
 
 
@@ -312,14 +324,15 @@ async def postpone_dirty(tx: Transaction, claim: DirtyClaim, *, after: timedelta
 
 async def want_discovery(tx: Transaction, *, integration_id: str, resources: Sequence[str], run_id: str) -> None:
     await tx.execute(
-        "INSERT INTO discovery (integration_id, workspace_id, resources, run_id)"
-        " VALUES (:id, :workspace, :resources, :run) ON CONFLICT (integration_id) DO UPDATE SET"
+        "INSERT INTO discovery (integration_id, workspace_id, resources, run_id, traceparent)"
+        " VALUES (:id, :workspace, :resources, :run, :traceparent) ON CONFLICT (integration_id) DO UPDATE SET"
         " resources = excluded.resources, run_id = excluded.run_id, run_at = now(), attempts = 0, paused = false,"
         f" {NO_LEASE}",
         id=integration_id,
         workspace=tx.workspace,
         resources=list(resources),
         run=run_id,
+        traceparent=current_traceparent(),
     )
 
 

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from libs.common.bus.broker import ensure_topics, producer_options
 from libs.common.bus.metadata import BrokerView
@@ -176,6 +177,8 @@ async def committed(bus: Bus, group: str, topic: str = TOPIC) -> dict[int, int]:
         partitions = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
         found = await admin.list_consumer_group_offsets(group, partitions=partitions)
         return {place.partition: offset.offset for place, offset in found.items()}
+    except GroupCoordinatorNotAvailableError:
+        return {}  # a new cluster makes the topic of its offsets at the first question
     finally:
         await admin.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
+
 from libs.common.database.kernel_tables import kernel_tables_v1
 from libs.common.database.policies import locatable, tenant_table
 

@@ -262,7 +262,8 @@ LEASE = """
   attempts     integer     NOT NULL DEFAULT 0,
   owner        text,
   epoch        bigint      NOT NULL DEFAULT 0,
-  lease_until  timestamptz NOT NULL DEFAULT '-infinity'
+  lease_until  timestamptz NOT NULL DEFAULT '-infinity',
+  traceparent  text
 """
 
 QUEUES = (

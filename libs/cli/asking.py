@@ -1,0 +1,41 @@
+"""Options that every command shares, and how a command finds what the caller named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from libs.local.client import Gateway, Json, Told
+from libs.local.state import find_root
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
+Workspace = Annotated[str, typer.Option("--workspace", "-w", help="The application's own id.", envvar="WORKSPACE")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many at most.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DEFAULT = "default"
+
+
+@contextmanager
+def gateway() -> Iterator[Gateway]:
+    with Gateway.of(find_root()) as found:
+        yield found
+
+
+def find_integration(door: Gateway, workspace: str, named: str) -> Json:
+    """By id, by type (one of a type in a workspace) or by name."""
+    everything = list(door.pages(f"/v1/workspaces/{workspace}/integrations"))
+    for one in everything:
+        if named in (one["id"], one["type"], one["name"]) or named.lower() == one["type"]:
+            return one
+    known = ", ".join(sorted(one["type"] for one in everything)) or "nothing yet"
+    raise Told(
+        f"No integration {named} in workspace {workspace}.", f"Connected: {known}. `sluice connect {named}` connects."
+    )
+
+
+def confirm(question: str, yes: bool) -> None:
+    if not yes and not typer.confirm(question):
+        raise typer.Exit(1)

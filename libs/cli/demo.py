@@ -1,0 +1,21 @@
+"""`make demo`: the demo of libs/local/demo on this terminal."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from libs.cli.screen import out
+from libs.local.demo.run import Wanted, run
+from libs.local.state import find_root
+
+
+def demo() -> None:
+    """Start everything, connect, sync, search, change, search again; then serve until Ctrl-C.
+
+    DEMO_EXIT=1 ends it instead. GITHUB_TOKEN and REPO=owner/name use the real GitHub.
+    """
+    wanted = Wanted.of(os.environ)
+    if not run(find_root(), wanted, out):
+        raise typer.Exit(1)

@@ -1,0 +1,36 @@
+"""Puts the commands together and turns every failure into one sentence and an exit code: 0 done, 1 failed, 2 misused."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from libs.cli import demo, erasing, integrations, letters, providers, searching, stack, syncing, traces
+from libs.cli.screen import complain
+from libs.local.client import Told
+from libs.local.up import StartFailed
+
+HELP = "Sluice keeps a searchable copy of the tools where work lives. `sluice up`, then `sluice connect github`."
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (
+    stack.up, stack.down, stack.status, demo.demo,
+    integrations.connect, integrations.list_integrations, integrations.disconnect, providers.list_providers,
+    syncing.sync, syncing.runs, syncing.sources, searching.search, traces.trace,
+):  # fmt: skip
+    app.command(getattr(command, "__name__", "").removeprefix("list_"))(command)
+app.command("new-provider")(providers.new_provider)
+app.add_typer(letters.app, name="dead-letters")
+app.add_typer(erasing.app, name="workspace")
+
+
+def main() -> None:
+    try:
+        app()
+    except Told as error:
+        complain(error)
+        sys.exit(1)
+    except StartFailed as error:
+        complain(Told(str(error), "The log names the reason; `make down`, then try again."))
+        sys.exit(1)

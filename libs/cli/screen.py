@@ -1,0 +1,64 @@
+"""What a command writes: JSON or a table on stdout, what went wrong and what to do next on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from libs.local.client import Told
+
+# A pipe has no width: a row is never cut for one.
+WIDTH = None if sys.stdout.isatty() else 200
+out = Console(width=WIDTH, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def emit(value: Any, as_json: bool, render: Callable[[], None]) -> None:
+    """`value` is what a program reads; `render` draws the same for a person."""
+    if as_json:
+        write_json(value)
+    else:
+        render()
+
+
+def write_json(value: Any) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode() + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
+    """Texts of a provider are shown as they are, never as markup."""
+    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    out.print(drawn if drawn.row_count else f"[dim]{empty}[/dim]")
+
+
+def complain(error: Told) -> None:
+    err.print(f"[bold red]error[/bold red] {escape(error.text)}")
+    if error.hint:
+        err.print(f"      {escape(error.hint)}", style="dim")
+
+
+def ago(text: str | None, now: datetime | None = None) -> str:
+    """A time of the API as the distance from now: `3 min ago`, `in 12 min`, `never`."""
+    if not text:
+        return "never"
+    at = datetime.fromisoformat(text)
+    seconds = ((now or datetime.now(at.tzinfo)) - at).total_seconds()
+    size = next(f"{int(abs(seconds) // step)} {unit}" for step, unit in STEPS if abs(seconds) >= step or step == 1)
+    return f"{size} ago" if seconds >= 0 else f"in {size}"
+
+
+STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def short(text: str | None, size: int = 60) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= size else f"{line[: size - 1]}…"

@@ -1,0 +1,51 @@
+"""Searching what was synced."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
+from libs.cli.screen import emit, out
+from libs.local.client import Json
+from libs.local.demo.hits import drawn
+
+Types = Annotated[list[str] | None, typer.Option("--type", "-t", help="issue, pull_request, file, …; repeat.")]
+Providers = Annotated[list[str] | None, typer.Option("--provider", "-p", help="github, …; repeat.")]
+Integration = Annotated[str, typer.Option("--integration", "-i", help="Only this one, by id or type.")]
+Path = Annotated[str, typer.Option("--path", help="Only below this path of a repository.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
+
+
+def search(
+    words: Annotated[str, typer.Argument(help="Plain words.")],
+    workspace: Workspace = DEFAULT,
+    types: Types = None,
+    providers: Providers = None,
+    integration: Integration = "",
+    path: Path = "",
+    limit: Limit = 10,
+    cursor: Cursor = "",
+    as_json: AsJson = False,
+) -> None:
+    """Find what answers these words, best first."""
+    with gateway() as door:
+        filters = {
+            "types": types, "providers": providers, "path": path,
+            "integrations": [find_integration(door, workspace, integration)["id"]] if integration else None,
+        }  # fmt: skip
+        page = door.post(f"/v1/workspaces/{workspace}/search", search_body(words, filters, limit, cursor))
+    emit(page, as_json, lambda: _draw(page))
+
+
+def search_body(words: str, filters: dict[str, Any], limit: int, cursor: str = "") -> Json:
+    body: Json = {"query": words, "limit": limit, "filters": {name: value for name, value in filters.items() if value}}
+    return body | ({"cursor": cursor} if cursor else {})
+
+
+def _draw(page: Json) -> None:
+    out.print(drawn(page["items"]))
+    if page.get("nextCursor"):
+        out.print(f"[dim]more: --cursor {escape(page['nextCursor'])}[/dim]")

@@ -1,0 +1,85 @@
+"""One grant's use for one piece of work: its token, its view of the provider, and one second try with a newer token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from libs.common.errors import AuthExpired
+from libs.common.internal import AccessToken
+from libs.common.provider.http import GrantedHttp
+from libs.common.provider.sync import Resource, SyncContext
+from services.sync.deps import Deps
+from services.sync.repository.integrations import Integration
+from services.sync.repository.runs import Counts
+
+T = TypeVar("T")
+
+
+class Grant:
+    """`renew` may be used once; requests of every view are counted together."""
+
+    def __init__(self, deps: Deps, integration: Integration, validators: dict[str, str] | None = None) -> None:
+        self.integration = integration
+        self.resource: Resource | None = None
+        self.http: GrantedHttp | None = None
+        self._deps = deps
+        self._validators = dict(validators or {})
+        self._token: AccessToken | None = None
+        self._renewed = False
+        self._counted = (0, 0, 0)
+
+    async def context(self) -> SyncContext:
+        """Raises the broker's AuthExpired, AuthRevoked or DependencyDown."""
+        if self._token is None:
+            self._token = await self._deps.tokens.get(
+                workspace=self.integration.workspace_id, integration=self.integration.id
+            )
+        if self.http is None:
+            self.http = self._deps.open_http(self.integration.provider, self._token.token, self._validators)
+            self._counted = (0, 0, 0)
+        return SyncContext(
+            http=self.http,
+            clock=self._deps.clock,
+            config=self.integration.config,
+            features=self.integration.features,
+            resource=self.resource,
+        )
+
+    async def renew(self, refusal: AuthExpired) -> None:
+        """Tells the broker which token was refused, once; a second refusal is the end."""
+        if self._renewed or self._token is None:
+            raise refusal
+        self._renewed = True
+        self._token = await self._deps.tokens.get(
+            workspace=self.integration.workspace_id,
+            integration=self.integration.id,
+            refused_version=self._token.version,
+        )
+        self.http = None
+
+    async def ask(self, question: Callable[[SyncContext], Awaitable[T]]) -> T:
+        try:
+            return await question(await self.context())
+        except AuthExpired as refusal:
+            await self.renew(refusal)
+            return await question(await self.context())
+
+    def learned(self) -> dict[str, str]:
+        return dict(self.http.new_validators) if self.http else {}
+
+    def settle(self, saved: dict[str, str]) -> None:
+        """These validators are committed with their page: from now on they may be sent."""
+        self._validators |= saved
+        if self.http:
+            for key in saved:
+                self.http.new_validators.pop(key, None)
+
+    def spent(self) -> Counts:
+        """Requests since the last call."""
+        if self.http is None:
+            return Counts()
+        now = (self.http.requests, self.http.not_modified, self.http.bytes)
+        requests, not_modified, size = (new - old for new, old in zip(now, self._counted, strict=True))
+        self._counted = now
+        return Counts(requests=requests, not_modified=not_modified, bytes=size)

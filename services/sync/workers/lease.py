@@ -1,0 +1,43 @@
+"""Doing work while its lease is kept alive; whoever loses the lease stops at once and writes nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from libs.common.errors import DependencyDown, LeaseLost
+from services.sync.deps import Deps
+from services.sync.repository import leases
+
+T = TypeVar("T")
+BEATS_A_LEASE = 3
+
+
+async def under_lease(deps: Deps, table: str, row_id: str, epoch: int, work: Coroutine[Any, Any, T]) -> T:
+    """Raises LeaseLost when another owner took over; the work is cancelled then."""
+    doing = asyncio.create_task(work)
+    beating = asyncio.create_task(_beat(deps, table, row_id, epoch))
+    try:
+        await asyncio.wait({doing, beating}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        doing.cancel()
+        await asyncio.wait({doing})
+        raise LeaseLost("another owner took this work over")
+    finally:
+        for task in (doing, beating):
+            task.cancel()
+        await asyncio.gather(doing, beating, return_exceptions=True)
+
+
+async def _beat(deps: Deps, table: str, row_id: str, epoch: int) -> None:
+    """Returns when the lease is lost. While Postgres is away nobody else can take it either."""
+    held = True
+    while held:
+        await asyncio.sleep(deps.settings.sync_lease_seconds / BEATS_A_LEASE)
+        try:
+            async with deps.db.queue() as tx:
+                held = await leases.beat(tx, table, row_id, epoch=epoch, lease=deps.lease)
+        except DependencyDown:
+            continue

@@ -1,0 +1,242 @@
+"""From a page of the provider to one transaction: nothing is held open while the provider is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import cast
+
+import msgspec
+
+from libs.common.database.transaction import Transaction
+from libs.common.errors import LeaseLost, ProviderContractBroken, ProviderUnavailable
+from libs.common.events.source import SourceType
+from libs.common.provider.manifest import Manifest
+from libs.common.provider.sync import Gone, Item, Listed, Observed, Page, PartSeen, Quarantined, Removed, SyncFacet
+from libs.common.telemetry.tracing import span
+from libs.common.testing.crashpoints import crashpoint
+from services.sync.deps import Deps
+from services.sync.domain.features import wanted_types
+from services.sync.domain.plan import Batch
+from services.sync.repository import integrations, leases, resources, runs, sources
+from services.sync.repository.leases import Claim
+from services.sync.repository.resources import Stored, Stream
+from services.sync.repository.runs import Counts
+from services.sync.use_cases.apply import Applied, apply_batch, tombstone_all
+from services.sync.workers.grants import Grant
+
+SLICE = 100  # objects fetched and committed together: a failure in a page of thousands loses no more than this
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One claimed resource and all that its pages need. `read_after` is the database's time before the read."""
+
+    claim: Claim
+    resource: Stored
+    manifest: Manifest
+    facet: SyncFacet
+    grant: Grant
+    streams: dict[str, Stream]
+    types: frozenset[SourceType]
+    read_after: datetime
+    complete: bool = True
+
+
+class Fetched(msgspec.Struct, kw_only=True):
+    observed: list[Observed] = []
+    removed: dict[str, str] = {}
+    quarantined: dict[str, tuple[str, str]] = {}
+
+
+def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: dict[str, Stream]) -> Job:
+    grant.resource = resource.as_resource()
+    manifest = deps.manifest_of(resource.provider)
+    return Job(
+        claim=claim, resource=resource, manifest=manifest, facet=deps.facet_of(resource.provider), grant=grant,
+        streams=streams, types=wanted_types(manifest, grant.integration.features), read_after=claim.since,
+    )  # fmt: skip
+
+
+async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
+    """Pulls and commits pages until the last; False when asked to stop between two of them."""
+    stored = job.streams.get(stream)
+    context = await job.grant.context()
+    pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
+    async with aclosing(pages):
+        while True:
+            page = await _next_page(pages, deps.settings.sync_page_seconds)
+            crashpoint("sync.page_pulled")
+            with span("sync.page", resource=job.resource.id, name=stream, items=len(page.items)):
+                await take_page(deps, job, stream, page)
+            crashpoint("sync.page_committed")
+            if page.last:
+                return True
+            if stop.is_set():
+                return False
+
+
+async def _next_page(pages: AsyncGenerator[Page, None], seconds: float) -> Page:
+    try:
+        async with asyncio.timeout(seconds):
+            page = await anext(pages, None)
+    except TimeoutError:
+        raise ProviderUnavailable("no whole page came in time") from None
+    if page is None:
+        raise ProviderContractBroken("the stream ended before its last page")
+    return page
+
+
+async def take_page(deps: Deps, job: Job, stream: str, page: Page) -> None:
+    listed = [item for item in page.items if isinstance(item, Listed)]
+    unchanged, wanted = await _compare(deps, job, listed)
+    learned = job.grant.learned()
+    for at in range(0, max(len(wanted) - SLICE, 0), SLICE):
+        fetched = await fetch(job, wanted[at : at + SLICE])
+        await _commit_slice(deps, job, stream, fetched)
+    rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
+    fetched = await fetch(job, rest)
+    learned |= job.grant.learned()
+    await _commit_page(deps, job, stream, page, fetched, unchanged, learned)
+
+
+async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int, list[Listed]]:
+    """How many stand as stored, and those that differ. A short read of its own: nothing is held while fetching."""
+    relevant = [item for item in listed if item.type in job.types]
+    if not relevant:
+        return 0, []
+    async with deps.db.transaction(job.resource.workspace_id) as tx:
+        stored = await sources.revisions(tx, job.resource.id, [item.key for item in relevant])
+    wanted = [item for item in relevant if stored.get(item.key) != item.revision]
+    return len(relevant) - len(wanted), wanted
+
+
+async def fetch(job: Job, listed: Sequence[Listed]) -> Fetched:
+    if not listed:
+        return Fetched()
+    answers = await job.facet.fetch(await job.grant.context(), listed)
+    if len(answers) != len(listed):
+        raise ProviderContractBroken(f"asked for {len(listed)} objects, {len(answers)} answers came")
+    found = Fetched()
+    for asked, answer in zip(listed, answers, strict=True):
+        if isinstance(answer, Observed):
+            renamed = asked.previous_key if answer.previous_key is None else answer.previous_key
+            found.observed.append(msgspec.structs.replace(answer, previous_key=renamed))
+        elif isinstance(answer, Gone):
+            found.removed[answer.key] = answer.proof
+        else:
+            found.quarantined[answer.key] = (answer.code, answer.detail)
+    return found
+
+
+def _batch(job: Job, stream: str, items: Iterable[Item], fetched: Fetched) -> Batch:
+    """Of the page and of what was fetched for it. Types that no chosen feature needs are left out."""
+    listed = list(items)
+    observed = [*(item for item in listed if isinstance(item, Observed)), *fetched.observed]
+    quarantined = {item.key: (item.code, item.detail) for item in listed if isinstance(item, Quarantined)}
+    removed = {item.key: item.proof for item in listed if isinstance(item, Removed)}
+    return Batch(
+        workspace_id=job.resource.workspace_id,
+        integration_id=job.resource.integration_id,
+        resource_id=job.resource.id,
+        provider=job.resource.provider,
+        stream=stream,
+        cause=job.claim.cause,
+        observed=tuple(item for item in observed if item.type in job.types),
+        parts=tuple(item for item in listed if isinstance(item, PartSeen)),
+        removed=removed | fetched.removed,
+        quarantined=quarantined | fetched.quarantined,
+        read_after=job.read_after,
+    )
+
+
+async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> None:
+    """Objects of a page before the page: its cursor is not moved, and what is stored is not fetched again."""
+    batch = _batch(job, stream, (), fetched)
+    async with deps.db.transaction(job.resource.workspace_id) as tx:
+        await _hold(tx, job)
+        applied = await apply_batch(tx, batch)
+        await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), estimate=None)
+        job.read_after = await tx.fetch_value("SELECT now()")
+
+
+async def _commit_page(
+    deps: Deps, job: Job, stream: str, page: Page, fetched: Fetched, unchanged: int, learned: dict[str, str]
+) -> None:
+    batch = _batch(job, stream, page.items, fetched)
+    async with deps.db.transaction(job.resource.workspace_id) as tx:
+        await _hold(tx, job)
+        applied = await apply_batch(tx, batch)
+        applied.unchanged += unchanged
+        applied.deleted += await _follow_listing(tx, job, stream, page, batch)
+        await resources.save_cursor(
+            tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=job.claim.ticket,
+            last=page.last,
+        )  # fmt: skip
+        await resources.save_validators(tx, job.resource.id, learned)
+        if page.resource is not None:
+            await resources.relabel(tx, job.resource.id, page.resource)
+        spent = job.grant.spent()
+        spent.pages = 1
+        seen = len(batch.observed) + unchanged
+        await _account(tx, job, stream, applied, spent, fetched=seen, estimate=page.estimate)
+        job.read_after = await tx.fetch_value("SELECT now()")
+    _advance(job, stream, page, learned)
+
+
+def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None:
+    """What is committed now is where a second try in this process resumes."""
+    job.grant.settle(learned)
+    job.complete &= page.certificate is None or page.certificate.complete
+    finished = job.claim.ticket if page.last else ""
+    job.streams[stream] = Stream(
+        stream=stream, cursor=page.cursor, listing=page.full_listing, finished_ticket=finished
+    )
+    if page.resource is not None:
+        job.grant.resource = page.resource
+
+
+async def _hold(tx: Transaction, job: Job) -> None:
+    """A stale owner writes nothing: its epoch is another's, or the resource is no longer wanted."""
+    if not await leases.holds_work(tx, job.claim) or not await resources.lock_selected(tx, job.resource.id):
+        raise LeaseLost("another owner took this resource over")
+
+
+async def _account(
+    tx: Transaction, job: Job, stream: str, applied: Applied, spent: Counts, *, fetched: int, estimate: int | None
+) -> None:
+    if applied.stale:
+        keys = [(stream, key) for key in applied.stale]
+        await leases.mark_dirty(
+            tx, integration_id=job.resource.integration_id, resource_id=job.resource.id, keys=keys
+        )
+    if job.claim.run_id:
+        counts = msgspec.structs.replace(
+            spent, fetched=fetched, created=applied.created, updated=applied.updated, deleted=applied.deleted,
+            unchanged=applied.unchanged, quarantined=applied.quarantined,
+        )  # fmt: skip
+        await runs.add_counts(tx, job.claim.run_id, job.resource.id, counts, stream=stream, estimate=estimate)
+    if applied.changes:
+        await integrations.touch(tx, job.resource.integration_id, changes=applied.changes)
+
+
+async def _follow_listing(tx: Transaction, job: Job, stream: str, page: Page, batch: Batch) -> int:
+    """Marks what a full listing saw; its complete certificate tombstones what it did not. Answers how many."""
+    if page.full_listing is None:
+        return 0
+    stored = job.streams.get(stream)
+    if stored is None or stored.listing != page.full_listing:
+        await resources.forget_listing(tx, job.resource.id, stream)
+    # What the provider proved gone while it was fetched is not "seen", but it is a tombstone already.
+    seen = {item.key for item in page.items if not isinstance(item, PartSeen | Removed)}
+    await resources.note_seen(tx, job.resource.id, stream, sorted(seen))
+    if page.certificate is None or not page.last:
+        return 0
+    deleted = 0
+    if page.certificate.complete:
+        missing = await sources.unseen(tx, job.resource.id, stream, page.certificate.scope)
+        proof = f"not in a complete listing of {page.certificate.items} items"
+        deleted = await tombstone_all(tx, batch, missing, proof)
+    await resources.forget_listing(tx, job.resource.id, stream)
+    return deleted

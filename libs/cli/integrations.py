@@ -71,7 +71,9 @@ def read_token(provider: str, from_stdin: bool) -> str:
     if endpoints_of(find_root()).sandbox:
         return os.environ.get("SANDBOX_GITHUB_TOKEN") or SANDBOX_TOKEN
     if not sys.stdin.isatty():
-        raise Told(f"No token for {provider}.", f"Set {variable}, or pipe it: `… | sluice connect {provider} --token-stdin`.")
+        raise Told(
+            f"No token for {provider}.", f"Set {variable}, or pipe it: `… | sluice connect {provider} --token-stdin`."
+        )
     return str(typer.prompt(f"Token for {provider}", hide_input=True))
 
 
@@ -103,7 +105,7 @@ def _remove(door: Gateway, found: Json) -> None:
 
 def _connected(made: Json) -> None:
     out.print(f"Connected [bold]{escape(made['name'])}[/bold] as {escape(made['account']['name'])} ({made['id']}).")
-    out.print("The first sync runs: `sluice sync --wait` shows it, `sluice search \"…\"` asks what is there already.")
+    out.print('The first sync runs: `sluice sync --wait` shows it, `sluice search "…"` asks what is there already.')
 
 
 def _draw(found: list[Json]) -> None:

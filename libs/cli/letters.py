@@ -37,7 +37,11 @@ def replay(
     count = sum(asked.values())
     if not count and letter != "all":
         raise Told(f"No open dead letter {letter}.", "`sluice dead-letters list` shows them.")
-    emit({"asked": count}, as_json, lambda: out.print(f"Asked for {count} again; `sluice dead-letters list` shows the rest."))
+    emit(
+        {"asked": count},
+        as_json,
+        lambda: out.print(f"Asked for {count} again; `sluice dead-letters list` shows the rest."),
+    )
 
 
 async def _replay(db: Database, letter: str, limit: int) -> int:
@@ -70,6 +74,7 @@ def _shown(service: str, letter: DeadLetter) -> Json:
 def _draw(items: list[dict[str, Any]]) -> None:
     columns = ("service", "topic", "code", "error", "attempts", "id")
     rows = [
-        (one["service"], one["topic"], one["code"], short(one["error"]), str(one["attempts"]), one["id"]) for one in items
+        (one["service"], one["topic"], one["code"], short(one["error"]), str(one["attempts"]), one["id"])
+        for one in items
     ]
     table(columns, rows, "No dead letters: everything was handled.")

@@ -21,7 +21,8 @@ def list_providers(as_json: AsJson = False) -> None:
 
 
 def new_provider(
-    name: Annotated[str, typer.Argument(help="Its canonical id: lower case, words joined by _")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="Its canonical id: lower case, words joined by _")],
+    as_json: AsJson = False,
 ) -> None:
     """Copy the provider template; the conformance suite picks the copy up by its manifest."""
     made = copy_template(name, Path.cwd())
@@ -36,13 +37,18 @@ def _told(name: str, made: list[Path]) -> None:
 
 def _draw(found: list[Json]) -> None:
     rows = [
-        (one["id"], one["name"], one["status"], ", ".join(f["id"] for f in one["features"]), _ways(one)) for one in found
+        (one["id"], one["name"], one["status"], ", ".join(f["id"] for f in one["features"]), _ways(one))
+        for one in found
     ]
     table(("id", "name", "status", "features", "connects by"), rows, "no provider is installed")
 
 
 def _ways(provider: Json) -> str:
     return ", ".join(
-        way["kind"] if way["configured"] else f"{way['kind']} (set {', '.join(way['missing'])})" if way["missing"] else f"{way['kind']} (planned)"
+        way["kind"]
+        if way["configured"]
+        else f"{way['kind']} (set {', '.join(way['missing'])})"
+        if way["missing"]
+        else f"{way['kind']} (planned)"
         for way in provider["connect"]
     )

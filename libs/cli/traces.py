@@ -19,7 +19,16 @@ from libs.local.spans import children_of, read_spans, trace_of
 from libs.local.state import find_root
 
 COLOURS = {"auth": "magenta", "webhooks": "yellow", "sync": "cyan", "chunker": "green"}
-SHOWN = ("delivery_id", "topic", "run_id", "source_id", "cause", "http.route", "http.response.status_code", "error.type")
+SHOWN = (
+    "delivery_id",
+    "topic",
+    "run_id",
+    "source_id",
+    "cause",
+    "http.route",
+    "http.response.status_code",
+    "error.type",
+)
 # Services write their spans every quarter of a second.
 PATIENCE = 1.0
 
@@ -33,7 +42,9 @@ def trace(
     root = find_root()
     spans = _found(root, key) or _found(root, _trace_of_delivery(root, workspace, key))
     if not spans:
-        raise Told(f"No span carries {key}.", "Give the id of a delivery, a run, a source or a trace of this installation.")
+        raise Told(
+            f"No span carries {key}.", "Give the id of a delivery, a run, a source or a trace of this installation."
+        )
     emit(as_data(spans), as_json, lambda: _draw(spans))
 
 

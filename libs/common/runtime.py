@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 from litestar import Litestar
@@ -30,6 +31,12 @@ STAGES: tuple[frozenset[Kind], ...] = (
     frozenset({"workers"}),
     frozenset({"relay"}),
 )
+KINDS_OF: dict[Only | None, frozenset[Kind]] = {
+    None: frozenset({"http", "consumers", "workers", "relay"}),
+    "http": frozenset({"http"}),
+    "consumers": frozenset({"consumers"}),
+    "workers": frozenset({"workers", "relay"}),
+}
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
 STEADY_SECONDS = 5.0
@@ -69,22 +76,26 @@ class Service:
         self.http = http
         self.health: Health = http.state.health if http is not None else Health()
         self.on_close = tuple(on_close)
-        server = [] if http is None else [HttpServer(http, host, port, on_listening)]
-        self.components: tuple[Component, ...] = (*server, *components)
+        self.components = tuple(components)
+        self._serve = partial(HttpServer, host=host, port=port, on_listening=on_listening)
 
     def chosen(self, only: Only | None) -> tuple[Component, ...]:
-        """The relay goes with the workers: it is leased, so any number of processes may offer to run it."""
-        if only is None:
-            return self.components
-        kinds: set[Kind] = {"workers", "relay"} if only == "workers" else {only}
-        return tuple(component for component in self.components if component.kind in kinds)
+        """The relay goes with the workers: it is leased, so any number of processes may offer to run it.
+
+        A process that does not serve the surface still answers its probes and metrics on the same port.
+        """
+        kinds = KINDS_OF[only]
+        parts = tuple(component for component in self.components if component.kind in kinds)
+        if self.http is None:
+            return parts
+        return (self._serve(self.http if "http" in kinds else self.http.state.operations), *parts)
 
 
 class HttpServer:
     kind: Kind = "http"
     name = "http"
 
-    def __init__(self, app: Litestar, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
+    def __init__(self, app: Litestar, *, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
         self._app = app
         self._host = host
         self._port = port
@@ -239,7 +250,9 @@ class Loop:
             if self._wake is not None:
                 self._wake.clear()  # before the step: what arrives while it looks must not be slept over
             pause = await self._try_step()
-            if pause > 0:
+            if pause == 0:
+                await asyncio.sleep(0)  # a step without a real await must not hold the whole process
+            else:
                 await wait_for_any(pause, stop, *([self._wake] if self._wake and not self._failures else []))
 
     async def _try_step(self) -> float:

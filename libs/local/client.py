@@ -154,7 +154,9 @@ def _object(answer: httpx.Response) -> Json:
     try:
         return msgspec.json.decode(answer.content, type=Json)
     except msgspec.DecodeError as error:
-        raise Told(f"{answer.request.url.path} answered {answer.status_code} with something that is no JSON.") from error
+        raise Told(
+            f"{answer.request.url.path} answered {answer.status_code} with something that is no JSON."
+        ) from error
 
 
 def _problem(answer: httpx.Response) -> Problem:

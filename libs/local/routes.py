@@ -94,7 +94,9 @@ def main() -> int:
         return 1
     old = stale(files)
     if check:
-        sys.stderr.writelines(f"{path} is not what the services say: run `python -m libs.local.routes`\n" for path in old)
+        sys.stderr.writelines(
+            f"{path} is not what the services say: run `python -m libs.local.routes`\n" for path in old
+        )
         return 1 if old else 0
     write(files)
     sys.stdout.writelines(f"wrote {path}\n" for path in old)

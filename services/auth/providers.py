@@ -90,7 +90,7 @@ class Providers:
         ]
 
     async def whose(self, manifest: Manifest, grant: Grant) -> Account:
-        """Asks the provider, with no transaction open. Raises what the facet raises: AuthRevoked, ProviderUnavailable, …"""
+        """Asks the provider, with no transaction open. Raises as the facet does: AuthRevoked, ProviderUnavailable, …"""
         api_url, base_url = (grant.url, grant.url) if grant.url else provider_urls(manifest, self._environ)
         http = GrantedHttp(self._client, api_url=api_url, base_url=base_url, token=grant.token)
         try:

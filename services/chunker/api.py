@@ -82,6 +82,7 @@ class SummaryNode(Wire):
     heading: str
     text: str
     method: str
+    chunk_ids: list[str]
 
 
 class SourceSummary(Wire):
@@ -120,10 +121,10 @@ class SearchController(Controller):
         """The extractive summary of a source and of its sections."""
         workspace = await _workspace_of(db, principal, source_id)
         nodes = [
-            SummaryNode(anchor=row["anchor"], heading=row["heading"], text=row["text"], method=row["method"])
+            SummaryNode(**{name: row[name] for name in SummaryNode.__struct_fields__})
             for row in await use_cases.read_summary(db, workspace, source_id)
         ]
-        whole = nodes[0] if nodes else SummaryNode(anchor="", heading="", text="", method="extractive")
+        whole = nodes[0] if nodes else SummaryNode(anchor="", heading="", text="", method="extractive", chunk_ids=[])
         return SourceSummary(source_id=source_id, summary=whole.text, method=whole.method, sections=nodes[1:])
 
 

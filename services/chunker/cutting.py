@@ -9,7 +9,7 @@ from libs.common.provider.chunks import ChunkFacet, Layout, SourceText
 from services.chunker.chunking import Chunk, Document, chunk
 from services.chunker.domain import Cut, Summary
 from services.chunker.lexical import normalise_for_index
-from services.chunker.summarising import section_summaries, summarise
+from services.chunker.summarising import section_summaries
 
 FacetOf = Callable[[str], ChunkFacet]
 
@@ -25,20 +25,25 @@ def cut(item: SourceItem, facet_of: FacetOf, budget: int) -> Cut:
         item=item,
         chunks=chunks,
         indexed_texts=tuple(normalise_for_index(f"{one.context}\n{one.text}") for one in chunks),
-        summaries=_summaries(layout, document.text, chunks),
+        summaries=_summaries(layout, chunks),
     )
 
 
-def _summaries(layout: Layout, text: str, chunks: tuple[Chunk, ...]) -> tuple[Summary, ...]:
-    """Code has no sentences to choose from: its outline is its chunks' anchors."""
+def _summaries(layout: Layout, chunks: tuple[Chunk, ...]) -> tuple[Summary, ...]:
+    """The source first, then its top sections. Code has no sentences to choose from: its outline is its anchors."""
     if layout.kind == "code":
         return ()
-    whole = Summary(ordinal=0, anchor="", heading=layout.title, text=summarise(text))
-    sections = (
-        Summary(ordinal=ordinal, anchor=section.anchor, heading=section.heading, text=section.text)
-        for ordinal, section in enumerate(section_summaries(chunks), start=1)
+    anchors = {one.id: one.anchor for one in chunks}
+    return tuple(
+        Summary(
+            ordinal=ordinal,
+            anchor=anchors[section.chunk_ids[0]] if section.heading_path else "",
+            heading=" › ".join(section.heading_path) or layout.title,
+            text=section.summary,
+            chunk_ids=section.chunk_ids,
+        )
+        for ordinal, section in enumerate(section_summaries(chunks))
     )
-    return (whole, *sections)
 
 
 def _text(item: SourceItem) -> SourceText:

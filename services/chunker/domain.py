@@ -29,12 +29,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """`anchor` "" and `ordinal` 0 is the source itself; its sections follow in order."""
+    """`anchor` "" and `ordinal` 0 is the source itself; its sections follow in order. `chunk_ids`: made from these."""
 
     ordinal: int
     anchor: str
     heading: str
     text: str
+    chunk_ids: tuple[str, ...] = ()
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.database.transaction import Row, Transaction
 from libs.common.events import SourceChanged
-from services.chunker.domain import B, K1, Cut, Filters, Position, Summary, Wanted
+from services.chunker.domain import K1, B, Cut, Filters, Position, Summary, Wanted
 from services.chunker.tables import EVERY_TABLE
 
 WANT = """
@@ -105,8 +105,8 @@ WHERE id = :source_id
 """
 DROP_SUMMARIES = "DELETE FROM summary WHERE source_id = :source_id"
 INSERT_SUMMARIES = """
-INSERT INTO summary (workspace_id, source_id, anchor, heading, ordinal, text)
-VALUES (:workspace_id, :source_id, :anchor, :heading, :ordinal, :text)
+INSERT INTO summary (workspace_id, source_id, anchor, heading, ordinal, text, chunk_ids)
+VALUES (:workspace_id, :source_id, :anchor, :heading, :ordinal, :text, CAST(:chunk_ids AS text[]))
 """
 
 # BM25 over the postings of the query's words; every row it reads is of this workspace (row-level security).
@@ -138,7 +138,7 @@ SELECT id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, text FRO
 WHERE source_id = :source_id AND ordinal > :after ORDER BY ordinal LIMIT :limit
 """
 SOURCE = "SELECT id, version, chunks, skipped FROM indexed_source WHERE id = :source_id"
-SUMMARIES = "SELECT ordinal, anchor, heading, text, method FROM summary WHERE source_id = :source_id ORDER BY ordinal"
+SUMMARIES = "SELECT ordinal, anchor, heading, text, method, chunk_ids FROM summary WHERE source_id = :source_id ORDER BY ordinal"
 REMEMBER_WORKSPACE = """
 INSERT INTO known_workspace (workspace_id)
 SELECT :workspace_id WHERE NOT EXISTS (SELECT 1 FROM erased_workspace WHERE workspace_id = :workspace_id)
@@ -263,6 +263,7 @@ class Index:
                 "heading": summary.heading,
                 "ordinal": summary.ordinal,
                 "text": summary.text,
+                "chunk_ids": list(summary.chunk_ids),
             }
             for summary in summaries
         ]
@@ -336,7 +337,8 @@ def _conditions(filters: Filters) -> tuple[list[str], dict[str, Any]]:
         "resources": "s.resource_id",
         "authors": "s.author",
     }
-    conditions, values = [], {}
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
     for name, column in columns.items():
         if wanted := getattr(filters, name):
             conditions.append(f"{column} = ANY(CAST(:{name} AS text[]))")

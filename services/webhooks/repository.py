@@ -297,9 +297,9 @@ async def subscription_work(tx: Transaction, subscription_id: str) -> Row | None
     """Everything that settling one hook needs to know."""
     return await tx.fetch_one(
         """
-        SELECT s.id, s.workspace_id, s.integration_id, s.wanted, s.hook_id, s.secret_version, i.provider, i.connected,
-               r.kind, r.external_id, r.name, r.url, e.id AS endpoint_id, e.secret_version AS current_version,
-               e.secret_sealed
+        SELECT s.id, s.workspace_id, s.integration_id, s.wanted, s.hook_id, s.secret_version, s.expires_at, i.provider,
+               i.connected, r.kind, r.external_id, r.name, r.url, e.id AS endpoint_id,
+               e.secret_version AS current_version, e.secret_sealed
           FROM subscription s
           JOIN integration i ON i.id = s.integration_id
           JOIN resource r ON r.id = s.resource_id

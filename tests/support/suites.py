@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def run(name: str, paths: list[str], *, environ: dict[str, str] | None = None, extra: list[str] | None = None) -> dict[str, int]:
+def run(
+    name: str, paths: list[str], *, environ: dict[str, str] | None = None, extra: list[str] | None = None
+) -> dict[str, int]:
     report = REPORTS / f"{name}.xml"
     started = time.monotonic()
     command = [sys.executable, "-m", "pytest", *paths, f"--junitxml={report}", "--durations=5", *(extra or [])]
@@ -57,7 +59,18 @@ def rerun_on_kafka() -> int:
 
 
 def collected_broker_tests() -> int:
-    command = [sys.executable, "-m", "pytest", "tests/integration", "-m", "broker", "--collect-only", "-q", "-p", "no:randomly"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/integration",
+        "-m",
+        "broker",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:randomly",
+    ]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return sum("::" in line for line in listing.splitlines())
 

@@ -127,8 +127,8 @@ class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]
         return max((now - lane.since for lane in self._lanes.values() if lane.since is not None), default=0.0)
 
     def broken(self) -> bool:
-        """A lane ended although nobody closed it: its partition stands still until the group is joined anew."""
-        return any(lane.ended and not lane.closing.is_set() for lane in self._lanes.values())
+        """A task ended although nobody closed it: its partitions stand still until the group is joined anew."""
+        return self._offsets.broken or any(lane.ended and not lane.closing.is_set() for lane in self._lanes.values())
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         await self._close(set(revoked), GRACE / 2)

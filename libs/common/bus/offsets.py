@@ -32,6 +32,10 @@ class Offsets:
         self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def broken(self) -> bool:
+        return self._task is not None and self._task.done()
+
     def done(self, partition: TopicPartition, offset: int, log_id: str) -> None:
         """`offset` is the next one to read."""
         self._done[partition] = (offset, log_id)
@@ -73,9 +77,12 @@ class Offsets:
         if consumer is None:
             return True
         held = consumer.assignment()
+        ours = {place: offset for place, offset in batch.items() if place in held}
+        if not ours:
+            return True
         try:
             async with asyncio.timeout(TIMEOUT):
-                await consumer.commit({place: offset for place, offset in batch.items() if place in held})
+                await consumer.commit(ours)
         except (CommitFailedError, IllegalStateError):
             log.info("offsets_not_ours", partitions=len(batch))
         except (KafkaError, TimeoutError):

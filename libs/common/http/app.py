@@ -50,9 +50,10 @@ def create_http(
     """`dependencies` are values (or Provide) that handlers ask for by name; `principal` is always among them.
 
     Every route needs a bearer unless it says `opt={"anonymous": True}`; /internal/ is for service tokens alone.
-    The supervisor's Health is at `app.state.health`.
+    The supervisor's Health is at `app.state.health`; `app.state.operations` is the probes and metrics alone.
     """
     health = Health()
+    operations = EdgeApp(_operations(name, ready, health), openapi_config=None, logging_config=None)
     return EdgeApp(
         route_handlers=[*route_handlers, *_operations(name, ready, health)],
         dependencies={**_provided(dependencies), "principal": Provide(_principal)},
@@ -67,7 +68,7 @@ def create_http(
         cors_config=_cors(settings),
         openapi_config=_openapi(name),
         logging_config=None,
-        state=State({"health": health, "resolver": resolver}),
+        state=State({"health": health, "resolver": resolver, "operations": operations}),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
     )

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from libs.common.bus.broker import BusSettings, ensure_topics, producer_options
-from libs.common.bus.metadata import BrokerView
+from libs.common.bus.metadata import BrokerView, Log
 from libs.common.bus.pausing import pause
 from libs.common.database.engine import Database
 from libs.common.errors import DependencyDown, LeaseLost
@@ -22,7 +22,7 @@ from libs.common.ids import new_id
 from libs.common.outbox import rows
 from libs.common.outbox.lease import Lease, take_lease
 from libs.common.outbox.memory import ends_after, topics_acked_too_low, topics_of_other_logs, topics_that_shrank
-from libs.common.outbox.rows import Ack, OutboxRow
+from libs.common.outbox.rows import Ack, Known, OutboxRow, Place
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.testing.crashpoints import crashpoint
@@ -30,7 +30,7 @@ from libs.common.testing.crashpoints import crashpoint
 log = get_logger(__name__)
 
 BATCH = 500
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 3.0
 POLL = 0.2
 LOOK_EVERY = 1.0
 DROP_EVERY = 60.0
@@ -64,6 +64,8 @@ class Relay:
         self._owner = f"{service}-{new_id()}"
         self._topics: tuple[Topic, ...] = tuple(topic for topic in CATALOG if topic.owner == service)
         self._view = BrokerView(settings.kafka_bootstrap_servers)
+        self._known: dict[Place, Known] = {}
+        self._logs: dict[str, Log] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         try:
@@ -107,12 +109,13 @@ class Relay:
 
     async def _connected(self, lease: Lease, stop: asyncio.Event) -> None:
         """One producer's life. It ends with the first failure: topics are made sure of before the next one begins."""
-        await ensure_topics(
+        self._logs = await ensure_topics(
             self._settings.kafka_bootstrap_servers, self._topics, embedded=self._settings.kafka_flavour == "embedded"
         )
         producer = AIOKafkaProducer(**producer_options(self._settings))
         try:
             await producer.start()
+            self._known = await rows.known_logs(self._db)
             await self._compare()
             await self._pump(lease, producer, stop)
             await self._last_rounds(lease, producer)
@@ -124,8 +127,9 @@ class Relay:
     async def _pump(self, lease: Lease, producer: AIOKafkaProducer, stop: asyncio.Event) -> None:
         looked = dropped = time.monotonic()
         while not stop.is_set():
+            poked = self._db.outbox_written.is_set()
             self._db.outbox_written.clear()
-            moved = await self._round(lease, producer)
+            moved = await self._round(lease, producer) if poked or await rows.any_waiting(self._db) else 0
             now = time.monotonic()
             if now - looked > LOOK_EVERY:
                 looked = now
@@ -146,9 +150,9 @@ class Relay:
 
     async def _round(self, lease: Lease, producer: AIOKafkaProducer) -> int:
         """Answers how many rows it published."""
-        if not await rows.any_waiting(self._db):
-            return 0
         batch = await rows.pick(self._db, lease, self._batch)
+        if not batch:
+            return 0
         crashpoint("relay.picked")
         acks, failure = await _publish(producer, batch, source_of(self._service))
         crashpoint("relay.acked")
@@ -160,21 +164,23 @@ class Relay:
         return len(acks)
 
     async def _record(self, lease: Lease, acks: Sequence[Ack]) -> None:
-        """The logs are looked at after the acks: if they are the known ones now, they were when they acknowledged."""
+        """The logs are looked at after the acks: those that are still what they were before have acknowledged."""
         if not acks:
             return
         logs = await self._view.logs([topic.name for topic in self._topics])
-        known = await rows.known_logs(self._db)
         touched = {ack.row.topic for ack in acks}
-        lost = topics_of_other_logs(known, logs) or topics_acked_too_low(known, acks)
-        if lost or not touched <= logs.keys():
-            raise BrokerForgot(lost | (touched - logs.keys()))
+        lost = {topic for topic in touched if logs.get(topic) != self._logs[topic]}
+        lost |= topics_of_other_logs(self._known, logs) or topics_acked_too_low(self._known, acks)
+        if lost:
+            raise BrokerForgot(lost)
         clusters = {topic: logs[topic].cluster_id for topic in touched}
-        await rows.mark(self._db, lease, acks, clusters, ends_after(acks, logs))
+        ends = ends_after(acks, logs)
+        await rows.mark(self._db, lease, acks, clusters, ends)
+        self._known |= ends
 
     async def _compare(self) -> None:
         """Also while nothing is published: a broker that returned empty must be filled before anyone asks."""
-        known = await rows.known_logs(self._db)
+        known = self._known
         if not known:
             return
         lost = topics_of_other_logs(known, await self._view.logs([topic.name for topic in self._topics]))

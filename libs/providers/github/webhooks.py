@@ -25,6 +25,7 @@ DELIVERY = "x-github-delivery"
 EVENT = "x-github-event"
 FORM = "application/x-www-form-urlencoded"
 BRANCH = "refs/heads/"
+WRITE = {**HEADERS, "content-type": "application/json"}
 MISFIT = "the body does not fit the event"
 
 Outcome = Literal["handled", "ignored", "unknown"]
@@ -187,10 +188,10 @@ class GithubWebhooks:
     async def register(self, http: ProviderHttp, resource: Resource, url: str, secret: Secret) -> Subscription:
         """Needs admin rights on the repository. An existing hook gets the present secret, which is never read back."""
         body = _hook_body(url, secret)
-        answer = await http.request("POST", _hooks(resource), headers=HEADERS, body=body)
+        answer = await http.request("POST", _hooks(resource), headers=WRITE, body=body)
         if answer.status == 422:
             hook = await _with_url(http, resource, url, answer)
-            answer = await http.request("PATCH", f"{_hooks(resource)}/{hook.id}", headers=HEADERS, body=body)
+            answer = await http.request("PATCH", f"{_hooks(resource)}/{hook.id}", headers=WRITE, body=body)
         _check(http, answer)
         return Subscription(external_id=str(decode(answer, Hook).id))
 

@@ -70,6 +70,14 @@ async def lock_integration(tx: Transaction, integration_id: str) -> Integration 
     return None if row is None else _integration(row)
 
 
+async def find_integration(tx: Transaction, integration_id: str) -> Integration | None:
+    row = await tx.fetch_one(
+        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.id = :id",  # noqa: S608
+        id=integration_id,
+    )
+    return None if row is None else _integration(row)
+
+
 async def lock_live_integrations(tx: Transaction) -> list[Integration]:
     rows = await tx.fetch_all(
         f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.disconnected_at IS NULL ORDER BY i.id FOR UPDATE OF i"  # noqa: S608

@@ -11,7 +11,8 @@ async def claim_key(
     """False when someone else's row stands. Answers older than `hours` and runs that died are forgotten first."""
     await tx.execute(
         "DELETE FROM idempotency WHERE workspace_id = :workspace"
-        " AND (created_at < now() - make_interval(hours => :hours) OR (key = :key AND state = 'running' AND created_at < now() - make_interval(secs => :abandoned)))",
+        " AND (created_at < now() - make_interval(hours => :hours)"
+        " OR (key = :key AND state = 'running' AND created_at < now() - make_interval(secs => :abandoned)))",
         workspace=tx.workspace,
         key=key,
         hours=hours,

@@ -56,6 +56,16 @@ async def begin_deleting(tx: Transaction) -> bool:
     )
 
 
+async def is_deleting(tx: Transaction) -> bool:
+    """Takes no lock: its caller holds an integration, and the erasure locks the workspace first."""
+    return bool(
+        await tx.fetch_value(
+            "SELECT true FROM workspace WHERE workspace_id = :workspace AND deleting_at IS NOT NULL",
+            workspace=tx.workspace,
+        )
+    )
+
+
 async def lock_deleting(tx: Transaction) -> bool:
     return bool(
         await tx.fetch_value(

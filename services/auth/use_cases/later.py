@@ -24,7 +24,7 @@ async def erase_workspace_later(tx: Transaction, *, deps: Deps, workspace: str) 
 
 async def teardown_acknowledged(tx: Transaction, *, deps: Deps, workspace: str) -> None:
     """Nothing is left to lend: a workspace that is being deleted need not wait for its deadline."""
-    if await workspaces.lock_deleting(tx):
+    if await workspaces.is_deleting(tx):
         await run_later(tx, ERASE_WORKSPACE, workspace, {"workspace_id": workspace}, deps.clock.now())
 
 

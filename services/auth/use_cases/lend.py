@@ -34,7 +34,7 @@ async def lend_token(
 async def _read(asked: AccessTokenAsked, *, deps: Deps, workspace: str, integration_id: str, service: str) -> Held:
     """Each hand-out leaves an audit row in the transaction that reads the secret."""
     async with deps.db.transaction(workspace) as tx:
-        integration = await integrations.lock_integration(tx, integration_id)
+        integration = await integrations.find_integration(tx, integration_id)
         if integration is None:
             raise NotFound
         _require_lendable(integration, asked)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from services.chunker.chunking.markdown_blocks import Block, scan
+from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
 from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
 from services.chunker.chunking.splitting import container_units, line_units, prose_units, spans, starts_exact
@@ -125,7 +125,7 @@ class _Reader:
         text, start, end, budget, section = self.text, block.start, block.end, self.budget, self.section
         if block.kind in _DIVISIBLE:
             return container_units(text, start, end, section, budget, block.fences)
-        if block.kind == "paragraph":
+        if block.kind == "paragraph" and not holds_table(text, start, end):
             return prose_units(text, start, end, section, budget)
         return line_units(text, start, end, section, budget, _header(text, start) if block.kind == "table" else "")
 

@@ -14,7 +14,10 @@ from services.chunker.chunking.markdown_containers import list_end, quote_end
 
 
 class Block(msgspec.Struct, gc=False):
-    """`kind`: heading, fence, code, html, list, quote, table, paragraph, rule, front. `end` covers blanks after it."""
+    """One block of `kind`; `end` covers the blanks after it.
+
+    Kinds: heading, fence, code, html, list, quote, table, paragraph, rule, definitions, front.
+    """
 
     kind: str
     start: int
@@ -61,11 +64,12 @@ _HTML_ALONE = re.compile(
     rf"[ ]{{0,3}}(?:<[A-Za-z][A-Za-z0-9-]*+{_ATTRIBUTE}*[ \t]*+/?>|</[A-Za-z][A-Za-z0-9-]*+[ \t]*+>)[ \t]*+{_EOL}"
 )
 _RAW_CLOSE = re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE)
-_DEFINITIONS_ONLY = re.compile(
+_DEFINITIONS = re.compile(
     r"(?:[ ]{0,3}\[(?:[^\[\]\\\n]|\\.)++\]:[ \t]*+\n?[ \t]*+\S++"
-    rf"(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?[ \t]*+{_EOL})++\Z"
+    rf"(?:[ \t]++(?:\"[^\"\n]*+\"|'[^'\n]*+'|\([^()\n]*+\)))?[ \t]*+{_EOL})++"
 )
-_TABLE = re.compile(rf"[^\n]*+\n[ \t]*\|?[ \t]*:?-++:?[ \t]*(?:\|[ \t]*:?-++:?[ \t]*)*+\|?[ \t]*{_EOL}")
+_LINE_END = re.compile(r"\n|\Z")
+_DELIMITER_ROW = re.compile(rf"[ ]{{0,3}}\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)*+\|?[ \t]*+{_EOL}")
 
 
 def scan(text: str) -> Iterator[Block]:
@@ -103,7 +107,7 @@ def _paragraph(text: str, at: int) -> Block:
     found = _PARAGRAPH.match(text, at)
     stop, end = (found.end(1), found.end()) if found else (len(text), len(text))
     second = text.find("\n", at, stop) + 1
-    if 0 < second < stop and text[second] in _DELIMITERS and _TABLE.match(text, at, stop) and "|" in text[at:stop]:
+    if 0 < second < stop and text[second] in _DELIMITERS and _is_table(text, at, second, stop):
         return Block("table", at, end)
     if end > stop or text[stop : stop + 1] not in _UNDERLINES:
         return Block("paragraph", at, end)
@@ -112,18 +116,29 @@ def _paragraph(text: str, at: int) -> Block:
 
 def _underlined(text: str, at: int, stop: int) -> Block | None:
     underline = _SETEXT.match(text, stop)
-    if not underline:
+    if not underline or holds_table(text, at, stop):
         return None
-    if text[at:stop].lstrip().startswith("[") and _DEFINITIONS_ONLY.match(text, at, stop):
-        # Nothing is left to underline: `---` is a rule then, `===` ordinary words.
-        return _replace_start(_paragraph(text, stop), at) if underline[1][0] == "=" else None
     level = 1 if underline[1][0] == "=" else 2
     return Block("heading", at, _after_blanks(text, underline.end()), level, text[at:stop].strip())
 
 
-def _replace_start(block: Block, at: int) -> Block:
-    block.start = at
-    return block
+def holds_table(text: str, at: int, stop: int) -> bool:
+    """A table may follow the first words of a paragraph; a line below it underlines nothing."""
+    if "|" not in text[at:stop]:
+        return False
+    starts = [at, *(m.end() for m in _LINE_END.finditer(text, at, stop))]
+    return any(_is_table(text, *lines) for lines in zip(starts, starts[1:], starts[2:], strict=False))
+
+
+def _is_table(text: str, at: int, second: int, stop: int) -> bool:
+    """Whether the second line delimits as many columns as the first one names."""
+    delimiters = _DELIMITER_ROW.match(text, second, stop)
+    return delimiters is not None and _columns(delimiters[0]) == _columns(text[at:second]) and "|" in text[at:stop]
+
+
+def _columns(row: str) -> int:
+    row = row.strip().replace("\\\\", "").replace("\\|", "")
+    return row.count("|") + 1 - row.startswith("|") - (row.endswith("|") and len(row) > 1)
 
 
 _DELIMITERS = "|:- "
@@ -255,13 +270,19 @@ def _interrupts(text: str, at: int) -> bool:
     return _INTERRUPTION.match(text, at) is not None
 
 
+def _definitions(text: str, at: int) -> Block | None:
+    """Link reference definitions: they open a paragraph without being part of it."""
+    found = _DEFINITIONS.match(text, at)
+    return Block("definitions", at, _after_blanks(text, found.end())) if found else None
+
+
 def _code(text: str, at: int) -> Block | None:
     found = _CODE.match(text, at)
     return Block("code", at, found.end()) if found else None
 
 
 _Reader = Callable[[str, int], Block | None]
-_INDENTED: tuple[_Reader, ...] = (_code, _heading, _fence, _html, _quote, _rule, _list)
+_INDENTED: tuple[_Reader, ...] = (_code, _heading, _fence, _html, _quote, _rule, _list, _definitions)
 _READERS: dict[str, tuple[_Reader, ...]] = {
     "#": (_heading,),
     "`": (_fence,),
@@ -272,6 +293,7 @@ _READERS: dict[str, tuple[_Reader, ...]] = {
     "*": (_rule, _list),
     "_": (_rule,),
     "+": (_list,),
+    "[": (_definitions,),
     " ": _INDENTED,
     "\t": (_code,),
     **dict.fromkeys("0123456789", (_list,)),

@@ -8,6 +8,7 @@ Spans = tuple[tuple[int, int], ...]
 
 _DEEPEST = 32  # items inside items; more is hostile, and every line costs its depth
 _MARKER = re.compile(r"(?:[-+*]|\d{1,9}[.)])(?=[ \t\n]|\Z)")
+_ANY_ITEM = re.compile(r"[ ]{0,3}(?:[-+*]|\d{1,9}[.)])(?=[ \t\n]|\Z)")
 _RULE = re.compile(r"(?:(?:-[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|(?:\*[ \t]*+){3,}+)(?:\n|\Z)")
 _FENCE = re.compile(r"(`{3,}+)[^`\n]*+(?:\n|\Z)|(~{3,}+)")
 _CLOSER = re.compile(r"(`{3,}+|~{3,}+)[ \t]*+(?:\n|\Z)")
@@ -57,7 +58,13 @@ class _List:
         self.text, self.interrupts = text, interrupts
         self.columns: list[int] = []
         self.fence = _Fence()
-        self.paragraph = False
+        self.paragraph = self.empty = False
+
+    def pass_blank(self) -> None:
+        """An item whose first line is empty ends with the next blank line."""
+        if self.empty:
+            self.columns.pop()
+        self.empty = self.paragraph = False
 
     def takes(self, at: int, columns: int, content: int, after_blank: bool) -> bool:
         """Whether the line at `at`, which is not blank, belongs to the list; reads it if so."""
@@ -89,16 +96,18 @@ class _List:
     def _read_content(self, at: int, columns: int, content: int) -> bool:
         """Markers first, as many as the line opens, then what the innermost item holds."""
         base = self.columns[-1] if self.columns else 0
+        self.empty = False
         while columns - base <= 3 and len(self.columns) < _DEEPEST and not _RULE.match(self.text, content):
             marker = _MARKER.match(self.text, content)
             if not marker:
                 break
             columns, content, base = self._open_item(columns, marker)
-        indented = columns - base > 3 and not self.paragraph
+        indented = columns - base > 3
         found = None if indented else _FENCE.match(self.text, content)
-        if found and columns - base <= 3:
+        if found:
             self.fence.open(at, found[1] or found[2])
-        self.paragraph = not (found or indented or _NO_PARAGRAPH.match(self.text, content))
+        no_words = found or (indented and not self.paragraph) or _NO_PARAGRAPH.match(self.text, content)
+        self.paragraph = not no_words
         return True
 
     def _open_item(self, columns: int, marker: re.Match[str]) -> tuple[int, int, int]:
@@ -107,7 +116,7 @@ class _List:
         blank = self.text[content : content + 1] in ("\n", "")
         base = columns + width + 1 if blank or after - columns - width > 4 else after
         self.columns.append(base)
-        self.paragraph = False
+        self.empty, self.paragraph = blank, False
         return after, content, base
 
 
@@ -128,11 +137,14 @@ def list_end(text: str, at: int, interrupts: Interrupts) -> tuple[int, Spans]:
         columns, content = _indent(text, at)
         if text[content : content + 1] in ("\n", ""):
             after_blank = True
+            state.pass_blank()
         elif state.takes(at, columns, content, after_blank):
             stop, after_blank = following, False
         else:
             break
         at = following
+    if at >= len(text) and state.fence.opened >= 0:
+        stop = len(text)
     state.fence.close(stop)
     return stop, tuple(state.fence.done)
 
@@ -146,7 +158,7 @@ def quote_end(text: str, at: int, interrupts: Interrupts) -> tuple[int, Spans]:
         prefix = _QUOTE_PREFIX.match(text, at)
         if prefix:
             paragraph = _read_quoted(text, at, following, prefix.end(), fence)
-        elif not paragraph or interrupts(text, at) or not text[at:following].strip():
+        elif not paragraph or interrupts(text, at) or _ANY_ITEM.match(text, at) or not text[at:following].strip():
             break
         at = following
     fence.close(at)

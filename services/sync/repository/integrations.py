@@ -168,6 +168,19 @@ async def unschedule_poll(tx: Transaction, integration_id: str) -> None:
     await tx.execute("DELETE FROM poll_schedule WHERE integration_id = :id", id=integration_id)
 
 
+async def claim_due_polls(tx: Transaction, *, most: int, lease: timedelta) -> list[tuple[str, str]]:
+    """(integration, workspace) of due polls, moved on for a short while: whoever dies with them loses no poll."""
+    rows = await tx.fetch_all(
+        "WITH due AS MATERIALIZED (SELECT integration_id FROM poll_schedule WHERE next_poll_at <= now()"
+        " ORDER BY next_poll_at LIMIT :most FOR UPDATE SKIP LOCKED)"
+        " UPDATE poll_schedule p SET next_poll_at = now() + CAST(:lease AS interval) FROM due"
+        " WHERE p.integration_id = due.integration_id RETURNING p.integration_id, p.workspace_id",
+        most=most,
+        lease=lease,
+    )
+    return [(row["integration_id"], row["workspace_id"]) for row in rows]
+
+
 # Observed state: absolute values with a version; the reporter tells what is newer than it last told.
 
 TOUCH = f"""

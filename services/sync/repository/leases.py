@@ -35,39 +35,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """Dirty keys of one resource: key → (stream, wanted)."""
-
-    resource_id: str
-    workspace_id: str
-    integration_id: str
-    epoch: int
-    attempts: int
-    since: datetime
-    keys: dict[str, tuple[str, int]]
-    traceparent: str | None = None
-
-
-class DiscoveryClaim(msgspec.Struct, frozen=True, kw_only=True):
-    integration_id: str
-    workspace_id: str
-    resources: tuple[str, ...]
-    run_id: str
-    attempts: int
-    epoch: int
-    traceparent: str | None = None
-
-
-class CleanupClaim(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    workspace_id: str
-    kind: str
-    integration_id: str
-    resource_id: str
-    types: tuple[str, ...] | None
-    epoch: int
-
-
 CLAIM_WORK = f"""
 WITH due AS MATERIALIZED (
   SELECT resource_id FROM work WHERE NOT paused AND run_at <= now() AND lease_until <= now()
@@ -81,69 +48,6 @@ RETURNING w.resource_id, w.workspace_id, w.integration_id, w.kind, w.cause, w.ti
 async def claim_work(tx: Transaction, *, owner: str, lease: timedelta) -> Claim | None:
     row = await tx.fetch_one(CLAIM_WORK, owner=owner, lease=lease)
     return msgspec.convert(dict(row), Claim) if row else None
-
-
-# A batch of one resource: one answer of the provider often covers many keys.
-CLAIM_DIRTY = f"""
-WITH first AS MATERIALIZED (
-  SELECT resource_id FROM dirty_object WHERE NOT paused AND run_at <= now() AND lease_until <= now()
-  ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-due AS MATERIALIZED (
-  SELECT d.resource_id, d.key FROM dirty_object d JOIN first ON d.resource_id = first.resource_id
-  WHERE NOT d.paused AND d.run_at <= now() AND d.lease_until <= now()
-  ORDER BY d.run_at LIMIT :most FOR UPDATE OF d SKIP LOCKED),
-ours AS MATERIALIZED (SELECT nextval('lease_epoch') AS epoch)
-UPDATE dirty_object d SET owner = :owner, epoch = ours.epoch,
-  lease_until = clock_timestamp() + CAST(:lease AS interval)
-FROM due, ours WHERE d.resource_id = due.resource_id AND d.key = due.key
-RETURNING d.resource_id, d.workspace_id, d.integration_id, d.key, d.stream, d.wanted, d.attempts, d.epoch,
-  clock_timestamp() AS since, d.traceparent
-"""  # noqa: S608 - no value is formatted in
-
-
-async def claim_dirty(tx: Transaction, *, owner: str, lease: timedelta, most: int) -> DirtyClaim | None:
-    rows = await tx.fetch_all(CLAIM_DIRTY, owner=owner, lease=lease, most=most)
-    if not rows:
-        return None
-    first = rows[0]
-    return DirtyClaim(
-        resource_id=first["resource_id"],
-        workspace_id=first["workspace_id"],
-        integration_id=first["integration_id"],
-        epoch=first["epoch"],
-        attempts=max(row["attempts"] for row in rows),
-        since=first["since"],
-        keys={row["key"]: (row["stream"], row["wanted"]) for row in rows},
-        traceparent=next((row["traceparent"] for row in rows if row["traceparent"]), None),
-    )
-
-
-CLAIM_DISCOVERY = f"""
-WITH due AS MATERIALIZED (
-  SELECT integration_id FROM discovery WHERE NOT paused AND run_at <= now() AND lease_until <= now()
-  ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-UPDATE discovery d SET {NEW_LEASE} FROM due WHERE d.integration_id = due.integration_id
-RETURNING d.integration_id, d.workspace_id, d.resources, d.run_id, d.attempts, d.epoch, d.traceparent
-"""  # noqa: S608 - only the constants above
-
-
-async def claim_discovery(tx: Transaction, *, owner: str, lease: timedelta) -> DiscoveryClaim | None:
-    row = await tx.fetch_one(CLAIM_DISCOVERY, owner=owner, lease=lease)
-    return msgspec.convert(dict(row), DiscoveryClaim) if row else None
-
-
-CLAIM_CLEANUP = f"""
-WITH due AS MATERIALIZED (
-  SELECT id FROM cleanup WHERE run_at <= now() AND lease_until <= now()
-  ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-UPDATE cleanup c SET {NEW_LEASE} FROM due WHERE c.id = due.id
-RETURNING c.id, c.workspace_id, c.kind, c.integration_id, c.resource_id, c.types, c.epoch
-"""  # noqa: S608 - only the constants above
-
-
-async def claim_cleanup(tx: Transaction, *, owner: str, lease: timedelta) -> CleanupClaim | None:
-    row = await tx.fetch_one(CLAIM_CLEANUP, owner=owner, lease=lease)
-    return msgspec.convert(dict(row), CleanupClaim) if row else None
 
 
 BEATS = {
@@ -262,97 +166,6 @@ async def park_integration(tx: Transaction, integration_id: str, until: datetime
     )
 
 
-MARK_DIRTY = """
-INSERT INTO dirty_object (resource_id, key, workspace_id, integration_id, stream, traceparent, wanted)
-VALUES (:resource, :key, :workspace, :integration, :stream, :traceparent,
-  CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint))
-ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.wanted + 1, excluded.wanted),
-  traceparent = excluded.traceparent,
-  run_at = CASE WHEN dirty_object.attempts = 0 THEN least(dirty_object.run_at, excluded.run_at) ELSE dirty_object.run_at END
-"""
-
-
-async def mark_dirty(tx: Transaction, *, integration_id: str, resource_id: str, keys: Sequence[tuple[str, str]]) -> None:
-    """`keys` are (stream, key)."""
-    rows = [
-        {
-            "resource": resource_id, "workspace": tx.workspace, "integration": integration_id, "stream": stream,
-            "key": key, "traceparent": current_traceparent(),
-        }
-        for stream, key in sorted(keys, key=lambda pair: pair[1])
-    ]  # fmt: skip
-    await tx.execute_many(MARK_DIRTY, rows)
-
-
-async def lock_dirty(tx: Transaction, claim: DirtyClaim) -> set[str]:
-    """The keys that are still ours, locked."""
-    rows = await tx.fetch_all(
-        "SELECT key FROM dirty_object WHERE resource_id = :id AND epoch = :epoch ORDER BY key FOR UPDATE",
-        id=claim.resource_id,
-        epoch=claim.epoch,
-    )
-    return {row["key"] for row in rows}
-
-
-async def finish_dirty(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()) -> None:
-    """What was marked again meanwhile, and what is in `keep`, stays to be read once more."""
-    await tx.execute_many(
-        "DELETE FROM dirty_object WHERE resource_id = :id AND key = :key AND epoch = :epoch AND wanted = :wanted",
-        [
-            {"id": claim.resource_id, "key": key, "epoch": claim.epoch, "wanted": wanted}
-            for key, (_, wanted) in claim.keys.items()
-            if key not in set(keep)
-        ],
-    )
-    await tx.execute(
-        f"UPDATE dirty_object SET attempts = 0, run_at = now(), {NO_LEASE}"  # noqa: S608 - constant
-        " WHERE resource_id = :id AND epoch = :epoch",
-        id=claim.resource_id,
-        epoch=claim.epoch,
-    )
-
-
-async def postpone_dirty(tx: Transaction, claim: DirtyClaim, *, after: timedelta) -> None:
-    await tx.execute(
-        f"UPDATE dirty_object SET attempts = attempts + 1, run_at = now() + CAST(:after AS interval), {NO_LEASE}"  # noqa: S608
-        " WHERE resource_id = :id AND epoch = :epoch",
-        id=claim.resource_id,
-        epoch=claim.epoch,
-        after=after,
-    )
-
-
-async def want_discovery(tx: Transaction, *, integration_id: str, resources: Sequence[str], run_id: str) -> None:
-    await tx.execute(
-        "INSERT INTO discovery (integration_id, workspace_id, resources, run_id, traceparent)"
-        " VALUES (:id, :workspace, :resources, :run, :traceparent) ON CONFLICT (integration_id) DO UPDATE SET"
-        " resources = excluded.resources, run_id = excluded.run_id, run_at = now(), attempts = 0, paused = false,"
-        f" {NO_LEASE}",
-        id=integration_id,
-        workspace=tx.workspace,
-        resources=list(resources),
-        run=run_id,
-        traceparent=current_traceparent(),
-    )
-
-
-async def finish_discovery(tx: Transaction, claim: DiscoveryClaim) -> bool:
-    """False when another owner has it: then nothing of this attempt may be written."""
-    sql = "DELETE FROM discovery WHERE integration_id = :id AND epoch = :epoch"
-    return await tx.execute(sql, id=claim.integration_id, epoch=claim.epoch) > 0
-
-
-async def postpone_discovery(tx: Transaction, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> None:
-    await tx.execute(
-        f"UPDATE discovery SET attempts = attempts + CAST(:count AS integer),"  # noqa: S608 - constant
-        f" run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE integration_id = :id AND epoch = :epoch",
-        id=claim.integration_id,
-        epoch=claim.epoch,
-        after=after,
-        count=int(count),
-    )
-
-
 async def pause(tx: Transaction, integration_id: str, *, paused: bool) -> None:
     """Pausing moves every epoch on: an owner in the middle of a page writes nothing more."""
     for table in ("work", "dirty_object", "discovery"):
@@ -379,51 +192,7 @@ async def forget_resource(tx: Transaction, resource_id: str) -> None:
         await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)  # noqa: S608 - constant
 
 
-async def want_cleanup(
-    tx: Transaction,
-    *,
-    cleanup_id: str,
-    kind: str,
-    integration_id: str = "",
-    resource_id: str = "",
-    types: Sequence[str] | None = None,
-) -> None:
-    await tx.execute(
-        "INSERT INTO cleanup (id, workspace_id, kind, integration_id, resource_id, types)"
-        " VALUES (:id, :workspace, :kind, :integration, :resource, :types) ON CONFLICT (id) DO NOTHING",
-        id=cleanup_id,
-        workspace=tx.workspace,
-        kind=kind,
-        integration=integration_id,
-        resource=resource_id,
-        types=None if types is None else list(types),
-    )
-
-
-async def holds_cleanup(tx: Transaction, claim: CleanupClaim) -> bool:
-    sql = "SELECT true FROM cleanup WHERE id = :id AND epoch = :epoch FOR UPDATE"
-    return bool(await tx.fetch_value(sql, id=claim.id, epoch=claim.epoch))
-
-
-async def release_cleanup(tx: Transaction, claim: CleanupClaim, *, done: bool) -> None:
-    if done:
-        await tx.execute("DELETE FROM cleanup WHERE id = :id AND epoch = :epoch", id=claim.id, epoch=claim.epoch)
-        return
-    await tx.execute(
-        f"UPDATE cleanup SET run_at = now(), {NO_LEASE} WHERE id = :id AND epoch = :epoch",  # noqa: S608 - constant
-        id=claim.id,
-        epoch=claim.epoch,
-    )
-
-
-async def claim_due_polls(tx: Transaction, *, most: int, lease: timedelta) -> list[tuple[str, str]]:
-    """(integration, workspace) of due polls, moved on for a short while: whoever dies with them loses no poll."""
-    rows = await tx.fetch_all(
-        "WITH due AS MATERIALIZED (SELECT integration_id FROM poll_schedule WHERE next_poll_at <= now()"
-        " ORDER BY next_poll_at LIMIT :most FOR UPDATE SKIP LOCKED)"
-        " UPDATE poll_schedule p SET next_poll_at = now() + CAST(:lease AS interval) FROM due"
-        " WHERE p.integration_id = due.integration_id RETURNING p.integration_id, p.workspace_id",
-        most=most,
-        lease=lease,
-    )
-    return [(row["integration_id"], row["workspace_id"]) for row in rows]
+async def forget_work(tx: Transaction, claim: Claim) -> None:
+    """Also what was asked for meanwhile: it would fail the same way."""
+    sql = "DELETE FROM work WHERE resource_id = :id AND epoch = :epoch"
+    await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
+from libs.common.errors import NotFound
 from libs.common.provider.sync import Cursor, Resource
 from services.sync.domain.content import storable, storable_json
 
@@ -88,6 +89,18 @@ def _stored(row: Row) -> Stored:
 async def find(tx: Transaction, resource_id: str) -> Stored | None:
     row = await tx.fetch_one(f"SELECT {COLUMNS} FROM resource WHERE id = :id", id=resource_id)  # noqa: S608 - constant
     return _stored(row) if row else None
+
+
+async def get_by_external(tx: Transaction, integration_id: str, external_id: str) -> Stored:
+    """Of a resource that is known to be there."""
+    row = await tx.fetch_one(
+        f"SELECT {COLUMNS} FROM resource WHERE integration_id = :id AND external_id = :external",  # noqa: S608
+        id=integration_id,
+        external=external_id,
+    )
+    if row is None:
+        raise NotFound("no such resource in this integration")
+    return _stored(row)
 
 
 async def lock_selected(tx: Transaction, resource_id: str) -> bool:

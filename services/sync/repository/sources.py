@@ -38,6 +38,13 @@ class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
     content_hash: str
 
 
+class Live(msgspec.Struct, frozen=True):
+    id: str
+    key: str
+    resource_id: str
+    provider: str
+
+
 class Aside(msgspec.Struct, frozen=True):
     id: str
     key: str
@@ -242,10 +249,10 @@ async def unseen(tx: Transaction, resource_id: str, stream: str, scope: str) -> 
 
 async def some_live(
     tx: Transaction, *, integration_id: str, resource_id: str, types: Sequence[str] | None, most: int
-) -> list[tuple[str, str]]:
-    """The next sources that a cleanup has to tombstone: (id, key)."""
+) -> list[Live]:
+    """The next sources that a cleanup has to tombstone."""
     rows = await tx.fetch_all(
-        "SELECT id, external_key FROM source WHERE integration_id = :integration_id AND NOT tombstone"
+        "SELECT id, external_key, resource_id, provider FROM source WHERE integration_id = :integration_id AND NOT tombstone"
         " AND (:resource_id = '' OR resource_id = :resource_id)"
         " AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[]))) ORDER BY id LIMIT :most",
         integration_id=integration_id,
@@ -253,7 +260,7 @@ async def some_live(
         types=types,
         most=most,
     )
-    return [(row["id"], row["external_key"]) for row in rows]
+    return [Live(row["id"], row["external_key"], row["resource_id"], row["provider"]) for row in rows]
 
 
 async def replace_changed_files(

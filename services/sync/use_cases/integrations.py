@@ -17,7 +17,7 @@ from libs.common.ids import new_id
 from libs.common.provider.manifest import Manifest
 from services.sync.domain.features import compare
 from services.sync.domain.timing import until_next_poll
-from services.sync.repository import erasing, integrations, leases, resources, runs
+from services.sync.repository import cleanups, erasing, integrations, leases, resources, runs
 from services.sync.repository.integrations import Integration
 from services.sync.use_cases.runs import cancel_run, fail_run, open_discovery, request_run
 
@@ -33,13 +33,16 @@ async def connect(event: IntegrationConnected, *, db: Database, manifest: Manife
             tx, now.id, account=event.account_id, name=event.account_name, tenant=event.tenant_id
         )
         await _follow(tx, before, now, manifest)
-        if not now.works:
-            return
-        known = await resources.selected_ids(tx, now.id)
-        if known and not event.resources:
-            await request_run(tx, now, cause="manual")
-        else:
-            await open_discovery(tx, now, named=event.resources)
+        if now.works:
+            await _start(tx, now, event.resources)
+        await _follow_polling(tx, now)
+
+
+async def _start(tx: Transaction, now: Integration, named: tuple[str, ...]) -> None:
+    if not named and await resources.selected_ids(tx, now.id):
+        await request_run(tx, now, cause="manual")
+    else:
+        await open_discovery(tx, now, named=named)
 
 
 async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest) -> None:
@@ -47,6 +50,7 @@ async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest)
         change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
         if change is not None:
             await _follow(tx, *change, manifest)
+            await _follow_polling(tx, change[1])
 
 
 async def _take(
@@ -66,9 +70,10 @@ async def _take(
 
 
 async def _follow(tx: Transaction, before: Integration | None, now: Integration, manifest: Manifest) -> None:
+    """The run's row is locked before the work's, here as everywhere."""
+    await runs.active_of(tx, now.id)
     if before is None or before.works != now.works:
         await leases.pause(tx, now.id, paused=not now.works)
-    await _follow_polling(tx, now)
     if before is not None and set(before.features) != set(now.features):
         await _follow_features(tx, before, now, manifest)
 
@@ -90,7 +95,7 @@ async def _follow_features(tx: Transaction, before: Integration, now: Integratio
     await resources.restart_streams(tx, now.id, change.backfill)
     await resources.drop_streams(tx, now.id, change.drop_streams)
     if change.drop_types:
-        await leases.want_cleanup(
+        await cleanups.want(
             tx, cleanup_id=new_id(), kind="types", integration_id=now.id, types=change.drop_types
         )
     if change.backfill and now.works and await resources.selected_ids(tx, now.id):
@@ -110,7 +115,7 @@ async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
         if run_id:
             await cancel_run(tx, run_id)
         await leases.forget_integration(tx, event.integration_id)
-        await leases.want_cleanup(
+        await cleanups.want(
             tx, cleanup_id=f"remove:{event.integration_id}", kind="remove", integration_id=event.integration_id
         )
 
@@ -141,4 +146,4 @@ async def erase(event: WorkspaceDeleted, *, db: Database) -> None:
     async with db.transaction(event.workspace_id) as tx:
         await erasing.mark_erased(tx)
         await erasing.erase_hot(tx)
-        await leases.want_cleanup(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")
+        await cleanups.want(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")

@@ -12,7 +12,7 @@ from libs.common.errors import InvalidState
 from libs.common.events.source import Cause
 from libs.common.events.sync import RunCounts, SyncCompleted, SyncFailed, SyncStarted
 from libs.common.ids import new_id
-from services.sync.repository import leases, resources, runs
+from services.sync.repository import discoveries, leases, resources, runs
 from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
 
@@ -42,7 +42,7 @@ async def open_discovery(tx: Transaction, integration: Integration, *, named: Se
     """One run with cause manual whose resources are found by a worker."""
     run_id, _ = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause="manual")
     await runs.set_discovering(tx, run_id, discovering=True)
-    await leases.want_discovery(tx, integration_id=integration.id, resources=named, run_id=run_id)
+    await discoveries.want(tx, integration_id=integration.id, resources=named, run_id=run_id)
     return run_id
 
 

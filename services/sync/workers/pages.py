@@ -14,13 +14,13 @@ from libs.common.database.transaction import Transaction
 from libs.common.errors import LeaseLost, ProviderContractBroken, ProviderUnavailable
 from libs.common.events.source import SourceType
 from libs.common.provider.manifest import Manifest
-from libs.common.provider.sync import Gone, Item, Listed, Observed, Page, PartSeen, Quarantined, Removed, SyncFacet
+from libs.common.provider.sync import Gone, Item, Listed, Observed, Page, PartSeen, Quarantined, Removed, SyncContext, SyncFacet
 from libs.common.telemetry.tracing import span
 from libs.common.testing.crashpoints import crashpoint
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.repository import integrations, leases, resources, runs, sources
+from services.sync.repository import dirty, integrations, leases, resources, runs, sources
 from services.sync.repository.leases import Claim
 from services.sync.repository.resources import Stored, Stream
 from services.sync.repository.runs import Counts
@@ -91,14 +91,12 @@ async def _next_page(pages: AsyncGenerator[Page, None], seconds: float) -> Page:
 async def take_page(deps: Deps, job: Job, stream: str, page: Page) -> None:
     listed = [item for item in page.items if isinstance(item, Listed)]
     unchanged, wanted = await _compare(deps, job, listed)
-    learned = job.grant.learned()
     for at in range(0, max(len(wanted) - SLICE, 0), SLICE):
         fetched = await fetch(job, wanted[at : at + SLICE])
         await _commit_slice(deps, job, stream, fetched)
     rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
     fetched = await fetch(job, rest)
-    learned |= job.grant.learned()
-    await _commit_page(deps, job, stream, page, fetched, unchanged, learned)
+    await _commit_page(deps, job, stream, page, fetched, unchanged, job.grant.learned())
 
 
 async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int, list[Listed]]:
@@ -113,9 +111,12 @@ async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int,
 
 
 async def fetch(job: Job, listed: Sequence[Listed]) -> Fetched:
-    if not listed:
-        return Fetched()
-    answers = await job.facet.fetch(await job.grant.context(), listed)
+    return await fetch_from(job.facet, await job.grant.context(), listed) if listed else Fetched()
+
+
+async def fetch_from(facet: SyncFacet, context: SyncContext, listed: Sequence[Listed]) -> Fetched:
+    """Raises ProviderContractBroken when the facet does not answer each asked key."""
+    answers = await facet.fetch(context, listed)
     if len(answers) != len(listed):
         raise ProviderContractBroken(f"asked for {len(listed)} objects, {len(answers)} answers came")
     found = Fetched()
@@ -208,7 +209,7 @@ async def _account(
 ) -> None:
     if applied.stale:
         keys = [(stream, key) for key in applied.stale]
-        await leases.mark_dirty(
+        await dirty.mark(
             tx, integration_id=job.resource.integration_id, resource_id=job.resource.id, keys=keys
         )
     if job.claim.run_id:
@@ -231,7 +232,7 @@ async def _follow_listing(tx: Transaction, job: Job, stream: str, page: Page, ba
     # What the provider proved gone while it was fetched is not "seen", but it is a tombstone already.
     seen = {item.key for item in page.items if not isinstance(item, PartSeen | Removed)}
     await resources.note_seen(tx, job.resource.id, stream, sorted(seen))
-    if page.certificate is None or not page.last:
+    if page.certificate is None:
         return 0
     deleted = 0
     if page.certificate.complete:

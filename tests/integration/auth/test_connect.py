@@ -243,3 +243,8 @@ async def test_failed_request_frees_its_key(api: httpx.AsyncClient, workspace: s
 
 async def test_key_that_is_no_key_is_422(api: httpx.AsyncClient, workspace: str) -> None:
     assert refusal(await connect(api, workspace, key="a b")) == (422, "invalid_input", "/idempotency-key")
+
+
+async def test_private_address_is_refused_at_the_url(api: httpx.AsyncClient, workspace: str) -> None:
+    response = await connect(api, workspace, provider="site", token=None, url="http://127.0.0.1:9")
+    assert refusal(response) == (422, "address_refused", "/url")

@@ -3,9 +3,13 @@
 import asyncio
 import itertools
 import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -27,6 +31,7 @@ from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from libs.local.roles import schema_statements
 
+ROOT = Path(__file__).resolve().parents[3]
 TOPIC = "integration.connected"
 WORKSPACE = "ws-bus"
 _numbers = itertools.count(1)
@@ -153,9 +158,7 @@ def connected(key: str, version: int, workspace: str = WORKSPACE) -> Integration
 
 
 def headers(topic: str = TOPIC, **changed: bytes) -> list[tuple[str, bytes]]:
-    made = dict(
-        encode(Attributes(id=new_id(), source="/sluice/auth", type=topic, time=datetime.now(UTC), subject="x"))
-    )
+    made = dict(encode(Attributes(id=new_id(), source="/sluice/auth", type=topic, time=datetime.now(UTC), subject="x")))
     return list({**made, **changed}.items())
 
 
@@ -227,3 +230,48 @@ def disorder(rows: Sequence[Mapping[str, Any]]) -> int:
         wrong += row["version"] < newest.get(row["key"], 0)
         newest[row["key"]] = max(row["version"], newest.get(row["key"], 0))
     return wrong
+
+
+@asynccontextmanager
+async def process(module: str, postgres: Postgres, name: str, bus: Bus, **more: str) -> AsyncIterator[Process]:
+    """`python -m <module>` on the service's database and bus; killed at the end if it still lives."""
+    found = urls(postgres, "auth", name)
+    environment = {
+        **os.environ, "APP_URL": found["app_url"], "WORKER_URL": found["worker_url"],
+        "BOOTSTRAP": bus.kafka_bootstrap_servers, "FLAVOUR": bus.kafka_flavour, **more,
+    }  # fmt: skip
+    child = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environment, stderr=PIPE, cwd=ROOT)
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
+
+
+async def killed(child: Process) -> bool:
+    """Waits for the end of the process and says if it was SIGKILL: a fault test fails without its fault."""
+    _, said = await asyncio.wait_for(child.communicate(), 20)
+    assert child.returncode == -signal.SIGKILL, said.decode()[-2000:]
+    return True
+
+
+async def write_events(db: Database, count: int, keys: int = 10, first: int = 1, workspace: str = WORKSPACE) -> None:
+    """One transaction each; the versions of a key rise by one."""
+    for number in range(count):
+        async with db.transaction(workspace) as tx:
+            await tx.emit(connected(f"key-{number % keys}", first + number // keys, workspace))
+
+
+async def unpublished(db: Database) -> int:
+    async with db.queue() as tx:
+        return int(await tx.fetch_value("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
+
+
+async def event_ids(db: Database) -> set[str]:
+    async with db.queue() as tx:
+        return {row["event_id"] for row in await tx.fetch_all("SELECT event_id FROM outbox")}
+
+
+def ids_of(records: Sequence[Any]) -> list[str]:
+    return [dict(record.headers)["ce_id"].decode() for record in records]

@@ -30,6 +30,7 @@ from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.http.server import serve
 from libs.common.http.wire import Wire
+from libs.common.runtime import Only, Service, run_service
 from libs.common.security.principals import Principal, ServiceTokenResolver, ServiceTokens, make_service_keys
 from libs.common.settings import CommonSettings
 from libs.common.telemetry.logging import configure_logging, get_logger
@@ -212,6 +213,34 @@ async def test_access_line_holds_the_template_and_never_the_query(port: int) -> 
     ]
     assert told == [("/internal/v1/raise/{kind}", 401), ("unmatched", 404)]
     assert "canary" not in text
+
+
+async def test_crash_of_a_handler_is_logged_by_type_and_place_alone(internal: InternalClient) -> None:
+    lines = io.StringIO()
+    configure_logging("auth", "info", lines)
+    with pytest.raises(DependencyDown):
+        await internal.get("/internal/v1/raise/bug", response_type=Answered)
+    told = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "request_crashed"]
+    assert [line["error_type"] for line in told] == ["RuntimeError"]
+    assert told[0]["error_frames"][-1].endswith(" raising")
+    assert told[0]["request_id"]
+    assert "canary" not in lines.getvalue()
+
+
+@pytest.mark.parametrize(("only", "surface"), [(None, 401), ("http", 401), ("workers", 404), ("consumers", 404)])
+async def test_every_process_answers_its_probes(tmp_path: Path, only: Only | None, surface: int) -> None:
+    stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
+    resolver = ServiceTokenResolver(ServiceTokens("auth", tmp_path))
+    app = create_http("auth", [token, raising, hook], {}, settings(tmp_path), resolver, no_checks)
+    service = Service("auth", app, [], on_listening=listening.set_result)
+    task = asyncio.create_task(run_service(service, only, stop=stop))
+    base = f"http://127.0.0.1:{await listening}"
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(base + "/readyz")).json()["checks"] == {"http": True}
+        assert (await client.get(base + "/metrics")).status_code == 200
+        assert (await client.get(base + "/internal/v1/raise/absent")).status_code == surface
+    stop.set()
+    await task
 
 
 async def test_taken_port_fails_as_configuration(port: int, tmp_path: Path) -> None:

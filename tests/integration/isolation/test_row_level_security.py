@@ -53,7 +53,9 @@ async def tables(migrated: Postgres) -> list[dict[str, Any]]:
 
 async def test_every_table_with_a_workspace_forces_row_level_security(tables: list[dict[str, Any]]) -> None:
     assert {table["service"] for table in tables} == set(SERVICES)
-    open_tables = [f"{t['service']}.{t['name']}" for t in tables if not (t["enabled"] and t["forced"] and t["policies"])]
+    open_tables = [
+        f"{t['service']}.{t['name']}" for t in tables if not (t["enabled"] and t["forced"] and t["policies"])
+    ]
     assert open_tables == []
     print(f"figure forced_rls value={len(tables)} unit=tables against={len(tables)}")
 
@@ -79,7 +81,8 @@ async def test_serving_roles_own_nothing_and_bypass_nothing(migrated: Postgres) 
     try:
         roles = [f"{service}_{kind}" for service in SERVICES for kind in ("app", "worker")]
         strong = await connection.fetch(
-            "SELECT rolname FROM pg_roles WHERE rolname = ANY($1) AND (rolsuper OR rolbypassrls OR rolcreaterole)", roles
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY($1) AND (rolsuper OR rolbypassrls OR rolcreaterole)",
+            roles,
         )
         owners = await connection.fetch(
             "SELECT relname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = ANY($1)", roles

@@ -55,31 +55,44 @@ def _tracing() -> None:
     configure_tracing("webhooks", "")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def clock() -> FixedClock:
+    """Moved forward by tests and never back; every test has endpoints of its own."""
     return FixedClock(NOW)
 
 
-@pytest.fixture
-def provider() -> HooksApi:
+@pytest.fixture(scope="session")
+def session_provider() -> HooksApi:
     return HooksApi()
 
 
-@pytest.fixture
-def lender() -> Lender:
+@pytest.fixture(scope="session")
+def session_lender() -> Lender:
     return Lender()
 
 
 @pytest.fixture
+def provider(session_provider: HooksApi) -> HooksApi:
+    session_provider.reset()
+    return session_provider
+
+
+@pytest.fixture
+def lender(session_lender: Lender) -> Lender:
+    session_lender.reset()
+    return session_lender
+
+
+@pytest.fixture(scope="session")
 async def deps(
-    settings: WebhooksSettings, clock: FixedClock, provider: HooksApi, lender: Lender
+    settings: WebhooksSettings, clock: FixedClock, session_provider: HooksApi, session_lender: Lender
 ) -> AsyncIterator[Deps]:
-    made = create_deps(settings, tokens=lender, granted=provider.granted, clock=clock)
+    made = create_deps(settings, tokens=session_lender, granted=session_provider.granted, clock=clock)
     yield made
     await made.db.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def http(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
@@ -98,7 +111,9 @@ def admin(migrated: Postgres) -> str:
 
 
 @pytest.fixture
-async def world(deps: Deps, http: httpx.AsyncClient, admin: str) -> AsyncIterator[World]:
+async def world(
+    deps: Deps, http: httpx.AsyncClient, admin: str, provider: HooksApi, lender: Lender
+) -> AsyncIterator[World]:
     made = await World.begin(deps, http, admin)
     yield made
     await made.end()

@@ -20,7 +20,9 @@ SQL_ROOMS = (
     "libs/common/bus/dead_letters",
     "libs/local/roles.py",  # prepares a cluster: roles and schemas, no service's rows
 )
-SCRUBBED = re.compile(r"/work/|pypi\.org|pythonhosted|registry\.npmjs|repo1?\.maven|crates\.io|proxy\.golang", re.IGNORECASE)
+SCRUBBED = re.compile(
+    r"/work/|pypi\.org|pythonhosted|registry\.npmjs|repo1?\.maven|crates\.io|proxy\.golang", re.IGNORECASE
+)
 
 
 def broken(rule: Callable[[Module], bool]) -> list[str]:
@@ -34,7 +36,9 @@ def starts(imported: str, *rooms: str) -> bool:
 def test_kernel_imports_only_itself() -> None:
     def outward(module: Module) -> bool:
         mine = module.path.startswith("libs/common/")
-        return mine and any(starts(name, "libs", "services") and not starts(name, "libs.common") for name in imports_of(module))
+        return mine and any(
+            starts(name, "libs", "services") and not starts(name, "libs.common") for name in imports_of(module)
+        )
 
     assert broken(outward) == []
 
@@ -63,7 +67,9 @@ def test_services_never_import_each_other_or_the_tools() -> None:
 def test_command_line_and_stack_import_no_service_and_no_provider() -> None:
     def trespass(module: Module) -> bool:
         rooms = ("libs/local/", "libs/cli/")
-        return module.path.startswith(rooms) and any(starts(name, "services", "libs.providers") for name in module.imports())
+        return module.path.startswith(rooms) and any(
+            starts(name, "services", "libs.providers") for name in module.imports()
+        )
 
     assert broken(trespass) == []
 
@@ -84,8 +90,15 @@ def test_sandboxes_are_imported_by_stand_ins_and_the_stack_alone() -> None:
 def test_kernel_names_no_vendor() -> None:
     """The most trusted room must not grow a branch for one vendor."""
     words = {part for name in manifests() for part in (name, name.replace("_", ""))}
-    vendor = re.compile("|".join(sorted(words | {"gitlab", "jira", "slack", "docusaurus", "vitepress", "gitbook"})), re.IGNORECASE)
-    found = [f"{m.path}: {hit.group(0)}" for m in modules() if m.path.startswith("libs/common/") for hit in vendor.finditer(m.text)]
+    vendor = re.compile(
+        "|".join(sorted(words | {"gitlab", "jira", "slack", "docusaurus", "vitepress", "gitbook"})), re.IGNORECASE
+    )
+    found = [
+        f"{m.path}: {hit.group(0)}"
+        for m in modules()
+        if m.path.startswith("libs/common/")
+        for hit in vendor.finditer(m.text)
+    ]
     assert found == []
 
 
@@ -137,7 +150,11 @@ def test_repository_speaks_of_itself_alone() -> None:
     skipped = {".venv", ".sluice", ".git", "node_modules", "fixtures"}
     files = (p for p in ROOT.rglob("*") if p.suffix in suffixes and not skipped & set(p.relative_to(ROOT).parts))
     own = ROOT / "tests" / "unit" / "house" / "test_house.py"
-    assert [str(p.relative_to(ROOT)) for p in files if p.is_file() and p != own and SCRUBBED.search(p.read_text(errors="ignore"))] == []
+    assert [
+        str(p.relative_to(ROOT))
+        for p in files
+        if p.is_file() and p != own and SCRUBBED.search(p.read_text(errors="ignore"))
+    ] == []
 
 
 def imports_of(module: Module) -> list[str]:

@@ -86,6 +86,7 @@ CREATE TABLE summary (
   ordinal      integer NOT NULL,
   text         text    NOT NULL,
   method       text    NOT NULL DEFAULT 'extractive',
+  chunk_ids    text[]  NOT NULL DEFAULT '{}',
   PRIMARY KEY (source_id, ordinal)
 )
 """

@@ -1,0 +1,79 @@
+"""Asking for syncs and looking at what they brought."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
+from libs.cli.screen import ago, emit, out, short, table
+from libs.local.client import Gateway, Json
+from libs.local.demo.following import follow
+
+Wait = Annotated[bool, typer.Option("--wait", help="Show the progress and return when it is done.")]
+Which = Annotated[str, typer.Argument(help="An integration, by id or type; `all` of the workspace.")]
+ALL = "all"
+
+
+def sync(which: Which = ALL, workspace: Workspace = DEFAULT, wait: Wait = False, as_json: AsJson = False) -> None:
+    """Sync now; without --wait this returns at once."""
+    with gateway() as door:
+        asked = request_runs(door, workspace, which)
+        done = [follow(door, run["id"], screen=None if as_json else out) for run in asked] if wait else asked
+    emit({"items": done}, as_json, lambda: _draw(done))
+
+
+def request_runs(door: Gateway, workspace: str, which: str) -> list[Json]:
+    if which != ALL:
+        found = find_integration(door, workspace, which)
+        return [door.post(f"/v1/integrations/{found['id']}/sync")]
+    return list(door.post(f"/v1/workspaces/{workspace}/sync")["items"])
+
+
+def runs(which: Which = ALL, workspace: Workspace = DEFAULT, limit: Limit = 10, as_json: AsJson = False) -> None:
+    """What was synced when, newest first."""
+    with gateway() as door:
+        found = _history(door, workspace, which, limit)
+    emit({"items": found}, as_json, lambda: _draw(found))
+
+
+def _history(door: Gateway, workspace: str, which: str, limit: int) -> list[Json]:
+    if which == ALL:
+        ids = [one["id"] for one in door.pages(f"/v1/workspaces/{workspace}/integrations")]
+    else:
+        ids = [find_integration(door, workspace, which)["id"]]
+    found = [run for one in ids for run in door.get(f"/v1/integrations/{one}/sync-runs", {"limit": limit})["items"]]
+    return sorted(found, key=lambda run: run["id"], reverse=True)[:limit]
+
+
+def sources(
+    workspace: Workspace = DEFAULT,
+    type_: Annotated[str, typer.Option("--type", "-t", help="issue, pull_request, file, …")] = "",
+    status: Annotated[str, typer.Option("--status", help="pending, processing, ready, failed or deleted")] = "",
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """What was synced."""
+    asked = {name: value for name, value in (("type", type_), ("status", status)) if value}
+    with gateway() as door:
+        page = door.get(f"/v1/workspaces/{workspace}/sources", {**asked, "limit": limit})
+    emit(page, as_json, lambda: _draw_sources(page["items"]))
+
+
+def _draw(found: list[Json]) -> None:
+    rows = [
+        (
+            run["id"], run["cause"], run["state"], ago(run.get("startedAt") or run.get("requestedAt")),
+            *(f"{run['counts'][name]:,}" for name in ("fetched", "created", "updated", "deleted", "requests", "notModified")),
+            short(run.get("error"), 40),
+        )
+        for run in found
+    ]  # fmt: skip
+    columns = ("run", "cause", "state", "started", "read", "created", "updated", "deleted", "requests", "304", "error")
+    table(columns, rows, "No run yet. `sluice sync --wait` makes one.")
+
+
+def _draw_sources(items: list[Json]) -> None:
+    rows = [(one["type"], short(one["name"], 70), one["status"], str(one["version"]), one["id"]) for one in items]
+    table(("type", "name", "status", "version", "id"), rows, "Nothing is synced yet.")

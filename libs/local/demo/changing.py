@@ -1,0 +1,85 @@
+"""A commit at the provider, and the seconds until a search finds it; then a sync with nothing to do."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from libs.common.ids import new_id
+from libs.local.client import Control, Gateway, Json
+from libs.local.demo.counting import wait_until_indexed
+from libs.local.demo.following import wait_for
+from libs.local.demo.topics import messages
+from libs.local.demo.waiting import until
+
+PATH = "docs/pushed-by-the-demo.md"
+TEXT = """# A change made by the demo
+
+The word {word} stands nowhere else: whoever finds it has seen this commit.
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    word: str
+    seconds: float
+    way: str
+    hit: Json
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A second sync of what is known: messages on two topics, and requests by the sandbox's own log."""
+
+    events: int
+    chunked: int
+    not_modified: int
+    requests: int
+
+
+def change_and_search(door: Gateway, control: Control, workspace: str, integration: str) -> Change:
+    """Pushes a commit with a word that is nowhere else, and waits until a search answers it."""
+    hooked = _hook_is_there(door, integration)
+    word = f"quill{new_id().replace('-', '')[-12:]}"
+    began = time.monotonic()
+    control.change("push", files={PATH: TEXT.format(word=word)}, message="A change made by the demo")
+    if not hooked:
+        door.post(f"/v1/integrations/{integration}/sync")
+    hit = until(
+        lambda: _found(door, workspace, word), seconds=60, failing="The pushed commit was not found by a search"
+    )
+    return Change(word, time.monotonic() - began, "by hook" if hooked else "by a sync, no hook stands", hit)
+
+
+def _hook_is_there(door: Gateway, integration: str, seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if door.get(f"/v1/integrations/{integration}")["webhook"]["state"] == "active":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _found(door: Gateway, workspace: str, word: str) -> Json | None:
+    hits = door.post(f"/v1/workspaces/{workspace}/search", {"query": word, "limit": 1})["items"]
+    return hits[0] if hits and word in hits[0]["chunk"]["text"] else None
+
+
+def sync_unchanged(door: Gateway, control: Control, kafka: str, workspace: str, integration: str) -> Quiet:
+    """Counts what one more sync says and asks while nothing has changed."""
+    settle(door, workspace, integration)
+    before = messages(kafka, "source.changed"), messages(kafka, "source.indexed")
+    since = control.last_request()
+    run = door.post(f"/v1/integrations/{integration}/sync")
+    wait_for(door, run["id"], 120.0, lambda seen: None)
+    wait_until_indexed(door, workspace)
+    counts = control.requests(since)["counts"]
+    after = messages(kafka, "source.changed"), messages(kafka, "source.indexed")
+    return Quiet(after[0] - before[0], after[1] - before[1], counts["notModified"], counts["total"])
+
+
+def settle(door: Gateway, workspace: str, integration: str) -> None:
+    """One sync takes up what a hook has only half told; then nothing is under way."""
+    run = door.post(f"/v1/integrations/{integration}/sync")
+    wait_for(door, run["id"], 120.0, lambda seen: None)
+    wait_until_indexed(door, workspace)

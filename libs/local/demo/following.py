@@ -1,0 +1,61 @@
+"""Following a run to its end: one bar that moves with what was fetched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from libs.local.client import Gateway, Json, Told
+
+FINAL = ("succeeded", "failed", "cancelled")
+EVERY_S = 0.2
+
+
+def follow(door: Gateway, run_id: str, *, screen: Console | None, seconds: float = 1800.0, words: str = "sync") -> Json:
+    """The run as it ended; a failed one is Told."""
+    with _bar(screen) as bar:
+        task = bar.add_task(words, total=None, said="")
+        run = wait_for(door, run_id, seconds, lambda seen: _move(bar, task, seen))
+        _move(bar, task, run, ended=True)
+    if run["state"] != "succeeded":
+        raise Told(
+            f"The sync {run['state']}: {run.get('error') or 'no reason was given'}",
+            f"`sluice trace {run_id}` shows it.",
+        )
+    return run
+
+
+def wait_for(door: Gateway, run_id: str, seconds: float, moved: Callable[[Json], None]) -> Json:
+    deadline = time.monotonic() + seconds
+    while True:
+        run = door.get(f"/v1/sync-runs/{run_id}")
+        if run["state"] in FINAL:
+            return run
+        if time.monotonic() > deadline:
+            raise Told(
+                f"The run {run_id} is still {run['state']} after {seconds:.0f} s.", f"`sluice trace {run_id}` shows it."
+            )
+        moved(run)
+        time.sleep(EVERY_S)
+
+
+def _bar(screen: Console | None) -> Progress:
+    columns = (
+        SpinnerColumn(finished_text="[green]●[/green]"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=34),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=screen, disable=screen is None, refresh_per_second=8)
+
+
+def _move(bar: Progress, task: TaskID, run: Json, *, ended: bool = False) -> None:
+    counts = run["counts"]
+    fetched, estimate = counts["fetched"], counts.get("estimate") or run.get("estimate") or 0
+    total = max(estimate, fetched, 1)
+    said = f"{fetched:,} read, {counts['requests']:,} requests"
+    bar.update(task, completed=total if ended else fetched, total=total if ended or estimate else None, said=said)

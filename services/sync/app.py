@@ -1,0 +1,108 @@
+"""The composition root of sync: the only place that constructs things."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from litestar import Litestar
+
+from libs.common.bus.consume import create_consumer_component
+from libs.common.clock import SystemClock
+from libs.common.database.engine import Database
+from libs.common.http.app import create_http
+from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.ids import new_id
+from libs.common.outbox.relay import Relay
+from libs.common.provider.http import GrantedHttp, provider_urls
+from libs.common.provider.sync import SyncFacet
+from libs.common.runtime import Component, Service, worker_loop
+from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.providers import registry
+from services.sync.api import HANDLERS
+from services.sync.consumers import consumers
+from services.sync.deps import Deps
+from services.sync.settings import SyncSettings
+from services.sync.tokens import Broker, Tokens
+from services.sync.workers.dirty import DirtyLane
+from services.sync.workers.discovery import Discovery
+from services.sync.workers.executor import LOOK_EVERY, Executor
+from services.sync.workers.housekeeping import Cleanup, Reporter, Scheduler
+
+NAME = "sync"
+LARGEST_BODY = 1_000_000
+
+
+def facet_of(provider: str) -> SyncFacet:
+    return registry.facet(provider, "sync")
+
+
+def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
+    """Nothing is opened before the service runs."""
+    client = OutboundClient(settings.allowed_private_endpoints)
+    tokens = ServiceTokens(NAME, Path(settings.service_signing_keys_dir))
+    broker = InternalClient(settings.auth_url, tokens, "auth", client)
+    deps = create_deps(settings, client, broker, environ=environ)
+    return Service(
+        NAME,
+        create_app(deps, tokens),
+        components(deps),
+        host=settings.http_host,
+        port=settings.http_port,
+        on_close=[broker.aclose, client.aclose, deps.db.close],
+    )
+
+
+def create_deps(
+    settings: SyncSettings,
+    client: OutboundClient,
+    broker: Broker,
+    *,
+    environ: Mapping[str, str],
+    facets: Callable[[str], SyncFacet] = facet_of,
+) -> Deps:
+    """`facets` is a test's to bring."""
+    clock = SystemClock()
+
+    def open_http(provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
+        api_url, base_url = provider_urls(registry.manifest(provider), environ)
+        return GrantedHttp(client, api_url=api_url, base_url=base_url, token=token, validators=validators)
+
+    workers = settings.sync_workers
+    return Deps(
+        db=Database(
+            NAME, app_url=settings.database_url, worker_url=settings.worker_database_url, app_pool=workers + 10
+        ),
+        clock=clock,
+        settings=settings,
+        tokens=Tokens(broker, clock),
+        open_http=open_http,
+        facet_of=facets,
+        manifest_of=registry.manifest,
+        owner=f"{NAME}-{new_id()}",
+    )
+
+
+def components(deps: Deps) -> list[Component]:
+    wakes = deps.wakes
+    executors: list[Component] = [Executor(deps, number) for number in range(deps.settings.sync_workers)]
+    return [
+        create_consumer_component(consumers, deps, deps.db, deps.settings),
+        Relay(deps.db, NAME, deps.settings),
+        *executors,
+        worker_loop("dirty", DirtyLane(deps).step, LOOK_EVERY, wakes.dirty),
+        worker_loop("discovery", Discovery(deps).step, LOOK_EVERY, wakes.discovery),
+        worker_loop("scheduler", Scheduler(deps).step, 1.0),
+        worker_loop("reporter", Reporter(deps).step, 0.5, wakes.report),
+        worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),
+    ]
+
+
+def create_app(deps: Deps, tokens: ServiceTokens) -> Litestar:
+    async def ready() -> dict[str, bool]:
+        return {"postgres": await deps.db.ready()}
+
+    keys = ApiKeyResolver([deps.settings.bootstrap_api_key_sha256])
+    callers = ChainResolver([ServiceTokenResolver(tokens), keys])
+    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY)

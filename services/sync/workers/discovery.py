@@ -1,0 +1,176 @@
+"""Finding what to sync after a connect: the named resources, or the most recently active ones of the grant."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from libs.common.database.transaction import Transaction
+from libs.common.errors import (
+    CallerMistake,
+    DependencyDown,
+    GrantFailure,
+    InvalidInput,
+    LeaseLost,
+    PassingFailure,
+    ProviderContractBroken,
+    RateLimited,
+    SightFailure,
+)
+from libs.common.events.source import ResourceSelected
+from libs.common.ids import new_id
+from libs.common.provider.sync import Cursor, Resource, SyncContext
+from libs.common.telemetry.tracing import span, use_traceparent
+from services.sync.deps import Deps
+from services.sync.domain.timing import MOST_ATTEMPTS, backoff
+from services.sync.repository import discoveries, integrations, resources, runs
+from services.sync.repository.discoveries import DiscoveryClaim
+from services.sync.repository.integrations import Integration
+from services.sync.repository.resources import Stored
+from services.sync.use_cases.runs import add_to_run, fail_run, finish_if_done
+from services.sync.workers.grants import Grant
+from services.sync.workers.lease import under_lease
+
+SOON = timedelta(seconds=1)
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Discovery:
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    async def step(self) -> bool:
+        async with self._deps.db.queue() as tx:
+            claim = await discoveries.claim(tx, owner=self._deps.owner, lease=self._deps.lease)
+        if claim is None:
+            return False
+        with use_traceparent(claim.traceparent), span("sync.discovery", integration=claim.integration_id):
+            await self._keep(claim)
+        return True
+
+    async def _keep(self, claim: DiscoveryClaim) -> None:
+        settled = False
+        try:
+            await under_lease(self._deps, "discovery", claim.integration_id, claim.epoch, self._settle(claim))
+            settled = True
+        except (LeaseLost, asyncio.CancelledError):
+            settled = True
+            raise
+        finally:
+            if not settled:
+                await self._again(claim, code="internal", detail="an error of ours, see the log")
+
+    async def _settle(self, claim: DiscoveryClaim) -> None:
+        try:
+            await self._discover(claim)
+        except RateLimited as limited:
+            await self._postpone(claim, after=max(limited.until - self._deps.clock.now(), SOON), count=False)
+        except DependencyDown:
+            await self._postpone(claim, after=SOON, count=False)
+        except LeaseLost:
+            raise
+        except PassingFailure as failure:
+            await self._again(claim, code=failure.code, detail=failure.detail)
+        except (GrantFailure, SightFailure, ProviderContractBroken, CallerMistake) as failure:
+            await self._fail(claim, code=failure.code, detail=failure.detail)
+
+    async def _discover(self, claim: DiscoveryClaim) -> None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            integration = await integrations.find(tx, claim.integration_id)
+        if integration is None:
+            raise LeaseLost("the integration is gone")
+        grant = Grant(self._deps, integration)
+        if claim.resources:
+            found, missing = await self._named(grant, integration, claim.resources)
+        else:
+            found, missing = await grant.ask(lambda context: self._default(context, integration)), []
+        await self._select(claim, integration, found, missing)
+
+    async def _named(
+        self, grant: Grant, integration: Integration, references: tuple[str, ...]
+    ) -> tuple[list[Resource], list[str]]:
+        """A reference that names nothing visible is told in the run; the others go on."""
+        facet = self._deps.facet_of(integration.provider)
+        found, missing = [], []
+        for reference in references:
+            try:
+                found.append(await grant.ask(lambda context, name=reference: facet.find(context, name)))
+            except (SightFailure, InvalidInput) as error:
+                missing.append(f"{reference}: {error.detail}")
+        return found, missing
+
+    async def _default(self, context: SyncContext, integration: Integration) -> list[Resource]:
+        facet = self._deps.facet_of(integration.provider)
+        most = self._deps.manifest_of(integration.provider).default_resources
+        found: list[Resource] = []
+        cursor: Cursor | None = None
+        while len(found) < most:
+            page = await facet.discover(context, cursor)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        found.sort(key=lambda resource: resource.last_active_at or OLDEST, reverse=True)
+        return found[:most]
+
+    async def _select(
+        self, claim: DiscoveryClaim, integration: Integration, found: list[Resource], missing: list[str]
+    ) -> None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            run = await runs.lock(tx, claim.run_id)
+            if run is None or not await discoveries.finish(tx, claim):
+                raise LeaseLost("another owner discovers this integration")
+            chosen = [await select_resource(tx, integration, resource) for resource in found]
+            await runs.set_discovering(tx, claim.run_id, discovering=False)
+            if missing and not chosen:
+                await fail_run(tx, claim.run_id, code="not_visible", detail="; ".join(missing)[:500])
+                return
+            await add_to_run(tx, integration, claim.run_id, [one.id for one in chosen])
+            await finish_if_done(tx, claim.run_id)
+            if missing:
+                await integrations.note_failure(
+                    tx, integration.id, failures=0, code="not_visible", detail="; ".join(missing)[:500]
+                )
+        self._deps.wakes.work.set()
+
+    async def _postpone(self, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            await discoveries.postpone(tx, claim, after=after, count=count)
+
+    async def _again(self, claim: DiscoveryClaim, *, code: str, detail: str) -> None:
+        if claim.attempts + 1 >= MOST_ATTEMPTS:
+            await self._fail(claim, code=code, detail=detail)
+            return
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            after = backoff(claim.attempts + 1, self._deps.first_retry)
+            await discoveries.postpone(tx, claim, after=after, count=True)
+            await integrations.note_failure(
+                tx, claim.integration_id, failures=claim.attempts + 1, code=code, detail=detail
+            )
+
+    async def _fail(self, claim: DiscoveryClaim, *, code: str, detail: str) -> None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            run = await runs.lock(tx, claim.run_id)
+            if run is None or not await discoveries.finish(tx, claim):
+                return
+            await fail_run(tx, claim.run_id, code=code, detail=detail)
+            await integrations.note_failure(
+                tx, claim.integration_id, failures=claim.attempts + 1, code=code, detail=detail
+            )
+
+
+async def select_resource(tx: Transaction, integration: Integration, resource: Resource) -> Stored:
+    """Selected now, and told; or as it was when it was selected before."""
+    stored = await resources.select(
+        tx, new_id=new_id(), integration_id=integration.id, provider=integration.provider, resource=resource
+    )
+    if stored is None:
+        return await resources.get_by_external(tx, integration.id, resource.external_id)
+    await tx.emit(
+        ResourceSelected(
+            workspace_id=integration.workspace_id, integration_id=integration.id, resource_id=stored.id,
+            provider=integration.provider, kind=stored.kind, external_id=stored.external_id, name=stored.name,
+            url=stored.url, version=stored.version,
+        )
+    )  # fmt: skip
+    return stored

@@ -1,0 +1,152 @@
+"""The executor: claims one resource, pulls its streams page by page, and lets go of it whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from libs.common.errors import (
+    AuthExpired,
+    CallerMistake,
+    DependencyDown,
+    GrantFailure,
+    LeaseLost,
+    PassingFailure,
+    ProviderContractBroken,
+    RateLimited,
+    SightFailure,
+    SluiceError,
+)
+from libs.common.runtime import Loop
+from libs.common.telemetry.logging import get_logger
+from libs.common.telemetry.metrics import counter
+from libs.common.telemetry.tracing import span, use_traceparent
+from services.sync.deps import Deps
+from services.sync.repository import integrations, leases, resources
+from services.sync.repository.leases import Claim
+from services.sync.workers import outcomes
+from services.sync.workers.grants import Grant
+from services.sync.workers.lease import under_lease
+from services.sync.workers.pages import Job, make_job, pull_stream
+
+log = get_logger(__name__)
+
+LOOK_EVERY = 0.25
+_claims = counter("sync_claims_total", "Resources claimed by the executor", ["outcome"])
+
+
+class Executor:
+    """One worker of many; `step` is one claim."""
+
+    kind: Literal["workers"] = "workers"
+
+    def __init__(self, deps: Deps, number: int = 0) -> None:
+        self.name = f"executor-{number}"
+        self._deps = deps
+        self._stop = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        await Loop(self.name, self.step, LOOK_EVERY, self._deps.wakes.work).run(stop)
+
+    async def step(self) -> bool:
+        async with self._deps.db.queue() as tx:
+            claim = await leases.claim_work(tx, owner=self._deps.owner, lease=self._deps.lease)
+        if claim is None:
+            return False
+        with use_traceparent(claim.traceparent), span("sync.resource", resource=claim.resource_id, cause=claim.cause):
+            await self._keep(claim)
+        return True
+
+    async def _keep(self, claim: Claim) -> None:
+        work = self._work(claim)
+        try:
+            await under_lease(self._deps, "work", claim.resource_id, claim.epoch, work)
+        except LeaseLost:
+            _claims.labels("lost").inc()
+            log.info("lease_lost", resource=claim.resource_id, epoch=claim.epoch)
+
+    async def _work(self, claim: Claim) -> None:
+        """Ends in exactly one outcome; a bug of ours counts as a failed attempt and then shows itself to the loop."""
+        settled = False
+        try:
+            await self._settle(claim)
+            settled = True
+        except (LeaseLost, asyncio.CancelledError):
+            settled = True
+            raise
+        finally:
+            if not settled:
+                _claims.labels("crashed").inc()
+                detail = "an error of ours, see the log"
+                await outcomes.try_again(self._deps, claim, code="internal", detail=detail)
+
+    async def _settle(self, claim: Claim) -> None:
+        deps = self._deps
+        try:
+            outcome = await self._pull(claim)
+        except RateLimited as limited:
+            outcome = "parked"
+            await outcomes.park(deps, claim, limited.until)
+        except DependencyDown:
+            outcome = "waiting"
+            await outcomes.wait_a_little(deps, claim)
+        except LeaseLost:
+            raise
+        except PassingFailure as failure:
+            outcome = "retried"
+            await outcomes.try_again(deps, claim, code=failure.code, detail=failure.detail)
+        except SightFailure as failure:
+            outcome = "lost_sight"
+            await outcomes.give_up(deps, claim, code="lost_sight", detail=failure.detail, counts=False)
+        except (GrantFailure, ProviderContractBroken, CallerMistake) as failure:
+            outcome = "failed"
+            await outcomes.give_up(deps, claim, code=failure.code, detail=failure.detail)
+            _tell(claim, failure)
+        _claims.labels(outcome).inc()
+
+    async def _pull(self, claim: Claim) -> str:
+        job = await self._open(claim)
+        if job is None:
+            return "dropped"
+        for stream in self._streams(job):
+            if not await self._pull_stream(job, stream):
+                await outcomes.release(self._deps, claim)
+                return "released"
+        await outcomes.succeed(self._deps, claim, complete=job.complete)
+        self._deps.wakes.report.set()
+        return "succeeded"
+
+    async def _open(self, claim: Claim) -> Job | None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            if not await outcomes.begin(tx, claim):
+                return None
+            integration = await integrations.find(tx, claim.integration_id)
+            resource = await resources.find(tx, claim.resource_id)
+            streams = await resources.streams(tx, claim.resource_id)
+            validators = await resources.validators(tx, claim.resource_id)
+        if integration is None or resource is None:
+            raise LeaseLost("the integration is gone")
+        return make_job(self._deps, claim, resource, Grant(self._deps, integration, validators), streams)
+
+    def _streams(self, job: Job) -> list[str]:
+        """What this request asks for and no earlier owner of it has finished."""
+        needed = job.manifest.streams_of(job.grant.integration.features)
+        asked = job.claim.streams
+        chosen = [stream for stream in needed if asked is None or stream in asked]
+        done = {name for name, stored in job.streams.items() if stored.finished_ticket == job.claim.ticket}
+        return [stream for stream in chosen if stream not in done]
+
+    async def _pull_stream(self, job: Job, stream: str) -> bool:
+        try:
+            return await pull_stream(self._deps, job, stream, self._stop)
+        except AuthExpired as refusal:
+            await job.grant.renew(refusal)
+            return await pull_stream(self._deps, job, stream, self._stop)
+
+
+def _tell(claim: Claim, failure: SluiceError) -> None:
+    log.warning(
+        "resource_failed", resource=claim.resource_id, integration=claim.integration_id, code=failure.code,
+        error_detail=failure.detail,
+    )  # fmt: skip

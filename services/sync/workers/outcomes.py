@@ -1,0 +1,125 @@
+"""How a piece of work ended, as rows: done, parked, tried again later, or given up; each in one transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from libs.common.database.transaction import Transaction
+from libs.common.ids import new_id
+from services.sync.deps import Deps
+from services.sync.domain.timing import MOST_ATTEMPTS, backoff
+from services.sync.repository import integrations, leases, resources, runs
+from services.sync.repository.leases import Claim
+from services.sync.use_cases.runs import begin_resource, finish_if_done
+
+SOON = timedelta(seconds=1)
+
+
+async def begin(tx: Transaction, claim: Claim) -> bool:
+    """False when the work is not ours any more, or its resource is not wanted."""
+    if claim.run_id:
+        await begin_resource(
+            tx, run_id=claim.run_id, resource_id=claim.resource_id, integration_id=claim.integration_id
+        )
+    if not await leases.holds_work(tx, claim):
+        return False
+    if await resources.lock_selected(tx, claim.resource_id):
+        await resources.set_state(tx, claim.resource_id, "syncing")
+        return True
+    await leases.forget_resource(tx, claim.resource_id)
+    return False
+
+
+async def succeed(deps: Deps, claim: Claim, *, complete: bool) -> None:
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if not await _lock(tx, claim):
+            return
+        again = await leases.finish_work(tx, claim, next_ticket=new_id())
+        await resources.note_success(tx, claim.resource_id, complete=complete)
+        await _end_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
+        await integrations.touch(tx, claim.integration_id, polled=True)
+        await integrations.note_success(tx, claim.integration_id)
+    if again is not None:
+        deps.wakes.work.set()
+
+
+async def release(deps: Deps, claim: Claim) -> None:
+    """An ordered stop: the next owner may go on at once."""
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if await _lock(tx, claim):
+            await leases.postpone_work(tx, claim, after=timedelta(), count=False)
+            await _note_in_run(tx, claim, state="queued")
+
+
+async def wait_a_little(deps: Deps, claim: Claim) -> None:
+    """A part of ours is away: no fault of the provider's, so it is not counted."""
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if await _lock(tx, claim):
+            await leases.postpone_work(tx, claim, after=SOON, count=False)
+
+
+async def park(deps: Deps, claim: Claim, until: datetime) -> None:
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if not await _lock(tx, claim):
+            return
+        await leases.park_integration(tx, claim.integration_id, until, epoch=claim.epoch)
+        await resources.set_state(tx, claim.resource_id, "parked")
+        if claim.run_id:
+            await runs.set_resource(tx, claim.run_id, claim.resource_id, state="parked", parked_until=until)
+
+
+async def try_again(deps: Deps, claim: Claim, *, code: str, detail: str) -> None:
+    """A passing failure: later and later, and after the last try given up until the next poll or request."""
+    if claim.attempts + 1 >= MOST_ATTEMPTS:
+        await give_up(deps, claim, code=code, detail=detail)
+        return
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if not await _lock(tx, claim):
+            return
+        after = backoff(claim.attempts + 1, deps.first_retry)
+        await leases.postpone_work(tx, claim, after=after, count=True)
+        await _note_in_run(tx, claim, state="queued", code=code, detail=detail)
+        await _tell_failure(tx, claim, code=code, detail=detail, state="waiting")
+
+
+async def give_up(deps: Deps, claim: Claim, *, code: str, detail: str, counts: bool = True) -> None:
+    """`counts` False: an access problem of one resource says nothing about the integration."""
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if not await _lock(tx, claim):
+            return
+        await leases.forget_work(tx, claim)
+        await _tell_failure(tx, claim, code=code, detail=detail, state="error", counts=counts)
+        await _end_in_run(tx, claim, state="failed", code=code, detail=detail)
+
+
+async def _lock(tx: Transaction, claim: Claim) -> bool:
+    """The run before the work, as everywhere."""
+    if claim.run_id:
+        await runs.lock(tx, claim.run_id)
+    return await leases.holds_work(tx, claim)
+
+
+async def _note_in_run(
+    tx: Transaction, claim: Claim, *, state: str, code: str | None = None, detail: str | None = None
+) -> None:
+    if claim.run_id:
+        await runs.set_resource(
+            tx, claim.run_id, claim.resource_id, state=state, error_code=code, error=detail, attempt=code is not None
+        )
+
+
+async def _end_in_run(
+    tx: Transaction, claim: Claim, *, state: str, code: str | None = None, detail: str | None = None
+) -> None:
+    await _note_in_run(tx, claim, state=state, code=code, detail=detail)
+    await finish_if_done(tx, claim.run_id)
+
+
+async def _tell_failure(
+    tx: Transaction, claim: Claim, *, code: str, detail: str, state: str, counts: bool = True
+) -> None:
+    failures = await resources.note_failure(
+        tx, claim.resource_id, code=code, detail=detail, state=state, count=counts
+    )
+    if counts:
+        await integrations.note_failure(tx, claim.integration_id, failures=failures, code=code, detail=detail)

@@ -1,0 +1,133 @@
+"""The chunker on a real Postgres; only the sync service that it reads from is a double."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+
+from libs.common.database.engine import Database
+from libs.common.database.migrate import migrate
+from libs.common.errors import DependencyDown
+from libs.common.events import SourceChanged
+from libs.common.ids import new_id
+from libs.common.internal import SourceBatch, SourceBatchAsked, SourceItem
+from libs.local.postgres import Postgres
+from libs.providers import registry
+from services.chunker import use_cases
+from services.chunker.domain import Filters
+from services.chunker.use_cases import Answers, Deps
+from services.chunker.workers import Indexer
+
+TABLES = "index_wanted, indexed_source, chunk, posting, summary, known_workspace, outbox, erased_workspace"
+
+
+class Owner:
+    """Plays sync's batch route: what it holds, or that it is away."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, SourceItem] = {}
+        self.away = False
+        self.asked: list[tuple[str, ...]] = []
+
+    async def post(self, path: str, body: SourceBatchAsked, *, response_type: type[SourceBatch]) -> SourceBatch:
+        self.asked.append(body.ids)
+        if self.away:
+            raise DependencyDown("sync is away")
+        unknown = (SourceItem(id=asked, state="unknown") for asked in body.ids)
+        return SourceBatch(items=tuple(self.held.get(one.id, one) for one in unknown))
+
+
+class Rig:
+    """One workspace's view: change a source, let the indexer work, ask."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.owner = Owner()
+        self.wake = asyncio.Event()
+        self.deps = Deps(db=db, index_wanted=self.wake.set)
+        self.indexer = Indexer(
+            db=db,
+            sync=self.owner,  # type: ignore[arg-type]
+            facet_of=lambda provider: registry.facet(provider, "chunks"),
+            budget=256,
+            batch=40,
+            lease_s=30.0,
+        )
+
+    async def tell(self, source_id: str, version: int, change: Any = "updated", workspace: str = "w1") -> None:
+        event = SourceChanged(
+            workspace_id=workspace,
+            source_id=source_id,
+            integration_id="i1",
+            resource_id="r1",
+            provider="github",
+            type="file",
+            change=change,
+            version=version,
+            content_hash=f"h{version}",
+            occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+            cause="poll",
+        )
+        await use_cases.want_index(event, self.deps)
+
+    async def put(
+        self, content: str, *, path: str = "docs/a.md", source_id: str = "", version: int = 1, **more: Any
+    ) -> str:
+        """Holds a file at the owner and tells of it; answers its id."""
+        source_id = source_id or new_id()
+        workspace = more.pop("workspace", "w1")
+        item = {
+            "id": source_id,
+            "state": "present",
+            "version": version,
+            "integration_id": "i1",
+            "resource_id": "r1",
+            "provider": "github",
+            "type": "file",
+            "name": path.rsplit("/", 1)[-1],
+            "path": path,
+            "content": content,
+            "content_type": "text/plain",
+            "content_hash": f"h{version}",
+        }
+        self.owner.held[source_id] = SourceItem(**{**item, **more})
+        await self.tell(source_id, version, workspace=workspace)
+        return source_id
+
+    async def index(self) -> None:
+        while await self.indexer.step():
+            pass
+
+    async def search(self, query: str, workspace: str = "w1", limit: int = 10, **more: Any) -> Answers:
+        given = {"filters": Filters(), "cursor": None, **more}
+        return await use_cases.search(self.db, workspace, query=query, limit=limit, **given)
+
+    async def names(self, query: str, **more: Any) -> list[str]:
+        return [row["name"] for row in (await self.search(query, **more)).rows]
+
+    async def told(self) -> Sequence[Any]:
+        async with self.db.queue() as tx:
+            return await tx.fetch_all("SELECT topic, CAST(payload AS text) AS payload FROM outbox ORDER BY id")
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Postgres:
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(migrate, "chunker", postgres.dsn("chunker_owner")).result()
+    return postgres
+
+
+@pytest.fixture
+async def rig(migrated: Postgres) -> AsyncIterator[Rig]:
+    admin = await asyncpg.connect(migrated.dsn("postgres"), server_settings={"search_path": "chunker"})
+    await admin.execute(f"TRUNCATE {TABLES}")
+    await admin.close()
+    db = Database("chunker", app_url=migrated.dsn("chunker_app"), worker_url=migrated.dsn("chunker_worker"))
+    yield Rig(db)
+    await db.close()

@@ -1,0 +1,235 @@
+"""What was changed is found, what was removed is not, whatever arrives twice, late or in the wrong order."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from libs.common.errors import NotFound
+from libs.common.events import IntegrationDisconnected
+from libs.common.http.wire import InvalidCursor
+from libs.common.internal import SourceItem
+from services.chunker import use_cases
+from services.chunker.domain import Filters
+from services.chunker.repository import IndexQueue
+from tests.integration.chunker.conftest import Rig
+
+GUIDE = "# Guide\n\nHow the relay publishes.\n\n## Retry policy\n\nA failing handler is called again with backoff.\n"
+
+
+async def test_indexed_source_is_found_by_its_words_with_highlights(rig: Rig) -> None:
+    await rig.put(GUIDE, path="docs/guide.md")
+    await rig.put("Nothing to see here.\n", path="docs/other.md")
+    await rig.index()
+    answers = await rig.search("retry policies of a failing handler")
+    assert answers.rows[0]["name"] == "guide.md"
+    assert "polici" in answers.lexemes
+    topics = [row["topic"] for row in await rig.told()]
+    assert topics == ["source.indexed", "source.indexed"]
+
+
+async def test_identifier_is_found_by_its_parts_and_file_by_its_path(rig: Rig) -> None:
+    await rig.put("def begin_refresh_token():\n    return parseRefreshAnswer()\n", path="services/auth/tokens.py")
+    await rig.index()
+    assert await rig.names("refresh token") == ["tokens.py"]
+    assert await rig.names("answer") == ["tokens.py"]
+    assert await rig.names("auth tokens") == ["tokens.py"]
+
+
+async def test_edited_paragraph_keeps_the_rows_of_the_other_chunks(rig: Rig) -> None:
+    sections = [f"## Part {n}\n\n" + f"Sentence {n} about topic{n} and more. " * 30 + "\n\n" for n in range(8)]
+    source = await rig.put("# Long\n\n" + "".join(sections))
+    await rig.index()
+    before = await chunk_rows(rig, source)
+    sections[3] = sections[3].replace("topic3", "changed3")
+    await rig.put("# Long\n\n" + "".join(sections), source_id=source, version=2)
+    await rig.index()
+    after = await chunk_rows(rig, source)
+    kept = set(before.items()) & set(after.items())
+    assert len(before) - len(kept) <= 2
+    assert set(await rig.names("changed3")) == {"a.md"}
+    assert await rig.names("topic3") == []
+
+
+async def test_chunks_join_back_to_the_text_and_count_their_words(rig: Rig) -> None:
+    source = await rig.put(GUIDE * 20)
+    await rig.index()
+    rows = await use_cases.read_chunks(rig.db, "w1", source, after=-1, limit=1000)
+    assert "".join(row["text"] for row in rows) == GUIDE * 20
+    async with rig.db.transaction("w1") as tx:
+        words = await tx.fetch_value("SELECT words FROM indexed_source")
+        assert words == await tx.fetch_value("SELECT sum(frequency) FROM posting") > 0
+
+
+async def test_deleted_source_leaves_search_and_its_late_update_does_not_bring_it_back(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    rig.owner.held[source] = SourceItem(id=source, state="tombstone", version=5)
+    await rig.tell(source, 5, "deleted")
+    await rig.tell(source, 2)
+    await rig.index()
+    assert await rig.names("retry policy") == []
+    async with rig.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM posting") == 0
+        assert await tx.fetch_value("SELECT count(*) FROM summary") == 0
+
+
+async def test_older_answer_than_announced_is_asked_again_not_indexed(rig: Rig) -> None:
+    source = await rig.put(GUIDE, version=3)
+    await rig.tell(source, 9)
+    await rig.indexer.step()
+    assert await rig.names("retry policy") == []
+    await rig.put(GUIDE, source_id=source, version=9)
+    await rig.tell(source, 10)
+    await rig.put(GUIDE, source_id=source, version=10)
+    await due_now(rig)
+    await rig.index()
+    assert await rig.names("retry policy") == ["a.md"]
+
+
+async def test_newer_version_wanted_while_indexing_is_indexed_next(rig: Rig) -> None:
+    source = await rig.put(GUIDE, version=1)
+    async with rig.db.queue() as tx:
+        claimed = await IndexQueue(tx).claim(10, 30)
+    await rig.put(GUIDE.replace("backoff", "patience"), source_id=source, version=2)
+    await rig.indexer._index("w1", claimed)
+    await rig.index()
+    assert await rig.names("patience") == ["a.md"]
+    assert await rig.names("backoff") == []
+
+
+async def test_stale_indexer_whose_row_was_claimed_anew_writes_nothing(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    async with rig.db.queue() as tx:
+        stale = await IndexQueue(tx).claim(10, 0)
+        await IndexQueue(tx).claim(10, 30)
+    await rig.indexer._index("w1", stale)
+    assert await rig.names("retry") == []
+    assert await rig.told() == []
+    assert source
+
+
+async def test_owner_away_postpones_and_loses_nothing(rig: Rig) -> None:
+    await rig.put(GUIDE)
+    rig.owner.away = True
+    await rig.index()
+    rig.owner.away = False
+    await due_now(rig)
+    await rig.index()
+    assert await rig.names("retry policy") == ["a.md"]
+
+
+async def test_one_workspace_with_many_sources_does_not_starve_another(rig: Rig) -> None:
+    for n in range(60):
+        await rig.put(f"large {n}\n", path=f"l{n}.md", workspace="w1")
+    await rig.put("small one\n", path="s.md", workspace="w2")
+    await rig.indexer.step()
+    assert await rig.names("small", workspace="w2") == ["s.md"]
+
+
+async def test_two_indexers_side_by_side_index_each_source_once(rig: Rig) -> None:
+    for n in range(30):
+        await rig.put(f"source number {n}\n", path=f"n{n}.md")
+    await asyncio.gather(*(rig.index() for _ in range(4)))
+    assert len(await rig.told()) == 30
+
+
+async def test_foreign_workspace_finds_nothing_and_unknown_one_is_not_found(rig: Rig) -> None:
+    await rig.put(GUIDE, workspace="w1")
+    await rig.put("something else\n", workspace="w2")
+    await rig.index()
+    assert await rig.names("retry policy", workspace="w2") == []
+    with pytest.raises(NotFound):
+        await rig.search("retry", workspace="w3")
+
+
+async def test_disconnected_integration_leaves_search(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    event = IntegrationDisconnected(workspace_id="w1", integration_id="i1", provider="github", version=2, cause="user")
+    await use_cases.want_integration_removed(event, rig.deps)
+    del rig.owner.held[source]
+    await rig.index()
+    assert await rig.names("retry policy") == []
+
+
+async def test_erased_workspace_keeps_nothing_and_refuses_late_events(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    await use_cases.erase_workspace("w1", rig.deps)
+    await rig.tell(source, 9)
+    async with rig.db.transaction("w1") as tx:
+        for table in ("index_wanted", "indexed_source", "chunk", "posting", "summary", "known_workspace"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_pages_by_cursor_are_disjoint_and_whole(rig: Rig) -> None:
+    for n in range(7):
+        await rig.put(f"common word {n}\n", path=f"p{n}.md")
+    await rig.index()
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        answers = await rig.search("common word", limit=3, cursor=cursor)
+        seen += [row["source_id"] for row in answers.rows]
+        cursor = answers.next_cursor
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == 7
+
+
+async def test_foreign_cursor_is_refused(rig: Rig) -> None:
+    await rig.put(GUIDE)
+    with pytest.raises(InvalidCursor):
+        await rig.search("retry", cursor="bm90IG91cnM")
+
+
+async def test_filters_narrow_by_type_path_author_and_time(rig: Rig) -> None:
+    await rig.put("shared words\n", path="src/a.md", author="one", updated_at=datetime(2026, 1, 2, tzinfo=UTC))
+    await rig.put("shared words\n", path="docs/b.md", author="two", updated_at=datetime(2026, 3, 2, tzinfo=UTC))
+    await rig.index()
+    assert await rig.names("shared", filters=Filters(path="src/")) == ["a.md"]
+    assert await rig.names("shared", filters=Filters(authors=("two",))) == ["b.md"]
+    assert await rig.names("shared", filters=Filters(updated_after=datetime(2026, 2, 1, tzinfo=UTC))) == ["b.md"]
+    assert await rig.names("shared", filters=Filters(types=("issue",))) == []
+
+
+@pytest.mark.parametrize("query", ["'", "a & | ! b", "<->", "%", "\\", ":*", "(((", "x'); DROP TABLE chunk; --", "é😀"])
+async def test_hostile_query_is_words_and_nothing_else(rig: Rig, query: str) -> None:
+    await rig.put(GUIDE)
+    await rig.index()
+    assert isinstance(await rig.names(query), list)
+
+
+async def test_lock_file_and_binary_are_known_but_not_searched(rig: Rig) -> None:
+    await rig.put("retry\n", path="uv.lock")
+    await rig.put("", path="logo.bin", metadata={"skipped": "binary"})
+    await rig.index()
+    assert await rig.names("retry") == []
+    async with rig.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM indexed_source WHERE skipped IS NOT NULL") == 2
+
+
+async def test_summary_of_source_and_sections_is_kept_and_replaced(rig: Rig) -> None:
+    long = "".join(f"## Part {n}\n\n" + f"Sentence about thing {n} and more of it. " * 40 + "\n\n" for n in range(3))
+    source = await rig.put("# Whole\n\n" + long)
+    await rig.index()
+    nodes = await use_cases.read_summary(rig.db, "w1", source)
+    assert nodes[0]["text"]
+    assert [node["heading"] for node in nodes[1:]] == ["Whole › Part 0", "Whole › Part 1", "Whole › Part 2"]
+    await rig.put("# Whole\n\nShort now.\n", source_id=source, version=2)
+    await rig.index()
+    assert [node["text"] for node in await use_cases.read_summary(rig.db, "w1", source)] == ["Short now."]
+
+
+async def chunk_rows(rig: Rig, source: str) -> dict[str, int]:
+    async with rig.db.transaction("w1") as tx:
+        rows = await tx.fetch_all("SELECT id, pk FROM chunk WHERE source_id = :source", source=source)
+    return {row["id"]: row["pk"] for row in rows}
+
+
+async def due_now(rig: Rig) -> None:
+    async with rig.db.queue() as tx:
+        await tx.execute("UPDATE index_wanted SET due_at = now()")

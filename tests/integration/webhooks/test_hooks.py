@@ -1,0 +1,224 @@
+"""Hooks at the provider follow what is wanted; auth is told their state in absolute values."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from libs.common.errors import AuthRevoked, LostSight, ProviderUnavailable
+from libs.common.events import IntegrationConnected, ResourceSelected, WorkspaceDeleted
+from libs.common.ids import new_id
+from libs.common.testing.eventually import eventually
+from services.webhooks.app import create_job_worker
+from services.webhooks.consumers import consumers
+from services.webhooks.deps import Deps
+from services.webhooks.use_cases import follow
+from services.webhooks.use_cases.hooks import settle_hook
+from tests.integration.webhooks.doubles import HooksApi, Lender
+from tests.integration.webhooks.world import AUTH, World, desired, recorded
+
+
+async def subscriptions(world: World) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await world.http.get(f"{world.path}/subscriptions", headers=AUTH)).json()["items"]
+    return found
+
+
+async def test_monitoring_registers_the_hook_of_each_selected_resource(
+    world: World, provider: HooksApi, lender: Lender
+) -> None:
+    await world.select()
+    assert await world.jobs() == []
+    await world.update(monitor=True)
+    await world.run_jobs()
+    (hook,) = provider.hooks.values()
+    (item,) = await subscriptions(world)
+    assert hook == {"url": f"https://hooks.example{world.url}", "secret": world.secret}
+    assert (item["state"], item["hookId"], item["name"]) == ("active", "101", "octo/hello")
+    assert await world.hook_states() == ["registering", "active"]
+    assert lender.purposes == ["hooks"]
+
+
+async def test_resource_selected_while_monitoring_gets_its_hook(world: World, provider: HooksApi) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+    assert len(provider.hooks) == 1
+
+
+async def test_reported_state_has_growing_versions_and_counts(world: World) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+    events = await world.told("webhook.subscription_changed")
+    versions = [event["version"] for event in events]
+    assert versions == sorted(set(versions))
+    assert (events[-1]["state"], events[-1]["subscriptions"]) == ("active", 1)
+
+
+@pytest.mark.parametrize("way", ["switched off", "paused", "deselected", "disconnected"])
+async def test_hook_is_removed_when_it_is_no_longer_wanted(
+    world: World, provider: HooksApi, lender: Lender, way: str
+) -> None:
+    await world.update(monitor=True)
+    selected = await world.select()
+    await world.run_jobs()
+    match way:
+        case "switched off":
+            await world.update(monitor=False)
+        case "paused":
+            await world.update(monitor=True, status="inactive")
+        case "deselected":
+            await world.deselect(selected)
+        case _:
+            await world.disconnect()
+    await world.run_jobs()
+    assert provider.hooks == {}
+    assert lender.purposes[-1] == ("teardown" if way == "disconnected" else "hooks")
+    assert (await world.hook_states())[-1] == ("removed" if way == "disconnected" else "none")
+
+
+async def test_disconnect_without_hooks_is_acknowledged_at_once(world: World) -> None:
+    await world.disconnect()
+    assert await world.hook_states() == ["removed"]
+
+
+async def test_older_and_repeated_events_change_nothing(world: World, deps: Deps) -> None:
+    event = await world.update(monitor=True)
+    await world.select()
+    await world.disconnect()
+    before = (await world.jobs(), await world.hook_states())
+    await follow.follow_integration(event, deps=deps)
+    assert (await world.jobs(), await world.hook_states()) == before
+
+
+async def test_selection_heard_before_its_integration_gets_its_hook_after_it(deps: Deps, world: World) -> None:
+    early = {"workspace_id": world.workspace, "integration_id": new_id(), "provider": "github"}
+    selected = ResourceSelected(
+        **early, resource_id=new_id(), kind="repository", external_id="1", name="octo/early", version=1
+    )
+    await follow.follow_resource(selected, deps=deps)
+    assert await world.jobs() == []
+    connected = IntegrationConnected(**early, version=1, state=desired(monitor=True), account_id="1")
+    await follow.follow_integration(connected, deps=deps)
+    assert len(await world.jobs()) == 1
+
+
+async def test_settling_twice_asks_the_provider_once(world: World, deps: Deps, provider: HooksApi) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    jobs = await world.jobs()
+    await world.run_jobs()
+    asked = len(provider.asked)
+    await settle_hook(deps=deps, workspace=world.workspace, subscription_id=jobs[0])
+    assert len(provider.asked) == asked
+
+
+async def test_hook_made_before_a_crash_is_found_and_not_doubled(world: World, provider: HooksApi) -> None:
+    provider.hooks[7] = {"url": f"https://hooks.example{world.url}", "secret": "of another time"}
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+    assert provider.hooks == {7: {"url": f"https://hooks.example{world.url}", "secret": world.secret}}
+    assert [item["hookId"] for item in await subscriptions(world)] == ["7"]
+
+
+async def test_rotated_secret_reaches_the_hook(world: World, provider: HooksApi) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+    answer = await world.http.post(f"{world.path}/webhook-endpoint/rotate", headers=AUTH)
+    await world.run_jobs()
+    assert [hook["secret"] for hook in provider.hooks.values()] == [answer.json()["secret"]]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code"),
+    [(503, ProviderUnavailable, "provider_unavailable"), (404, LostSight, "lost_sight")],
+)
+async def test_refused_registration_is_recorded_told_and_recovers(
+    world: World, provider: HooksApi, status: int, error: type[Exception], code: str
+) -> None:
+    provider.refuse_with = status
+    await world.update(monitor=True)
+    await world.select()
+    with pytest.raises(error):
+        await world.run_jobs()
+    (item,) = await subscriptions(world)
+    assert (item["state"], item["code"]) == ("failing", code)
+    event = (await world.told("webhook.subscription_changed"))[-1]
+    assert (event["state"], event["detail"]) == ("failing", item["detail"])
+    provider.refuse_with = None
+    await world.update(monitor=True)
+    await world.run_jobs()
+    assert [item["state"] for item in await subscriptions(world)] == ["active"]
+    assert (await world.hook_states())[-1] == "active"
+
+
+async def test_refused_token_is_reported_and_asked_for_once_more(
+    world: World, provider: HooksApi, lender: Lender
+) -> None:
+    provider.refuse_with = 401
+    await world.update(monitor=True)
+    await world.select()
+    with pytest.raises(Exception, match="refused the token"):
+        await world.run_jobs()
+    assert lender.refused == [None, 1]
+
+
+async def test_hook_without_a_grant_is_left_behind_and_the_teardown_ends(
+    world: World, provider: HooksApi, lender: Lender
+) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+    lender.error = AuthRevoked()
+    await world.disconnect()
+    await world.run_jobs()
+    assert (await world.hook_states())[-1] == "removed"
+    assert len(provider.hooks) == 1
+
+
+async def test_erased_workspace_leaves_its_tombstone_and_refuses_late_writes(world: World, deps: Deps) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.post(recorded("issues__opened"))
+    await world.admin.execute("UPDATE outbox SET published_at = now() WHERE workspace_id = $1", world.workspace)
+    await follow.erase_workspace(WorkspaceDeleted(workspace_id=world.workspace, version=1), deps=deps)
+    await world.connect(monitor=True)
+    await world.select()
+    tables = [
+        row["table_name"]
+        for row in await world.admin.fetch(
+            "SELECT table_name FROM information_schema.columns"
+            " WHERE table_schema = 'webhooks' AND column_name = 'workspace_id'"
+        )
+    ]
+    left = {table: await world.count(table) for table in tables}
+    assert {table: count for table, count in left.items() if count} == {"erased_workspace": 1}
+    assert (await world.post(b"{}", event="ping")).status_code == 404
+
+
+async def test_job_worker_brings_the_hook_up(world: World, deps: Deps, provider: HooksApi) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    url = f"https://hooks.example{world.url}"
+    stop = asyncio.Event()
+    working = asyncio.create_task(create_job_worker(deps).run(stop))
+    try:
+        await eventually(lambda: url in [hook["url"] for hook in provider.hooks.values()])
+        await eventually(lambda: _is_done(world))
+    finally:
+        stop.set()
+        await working
+    assert [item["state"] for item in await subscriptions(world)] == ["active"]
+
+
+async def _is_done(world: World) -> bool:
+    return await world.jobs() == []
+
+
+def test_everything_that_webhooks_consumes_has_its_handler() -> None:
+    heard = {"integration.connected", "integration.updated", "integration.disconnected"}
+    assert set(consumers.routes) == heard | {"resource.selected", "resource.deselected", "workspace.deleted"}

@@ -36,9 +36,7 @@ def erase(workspace: Name, verify: Verify = False, yes: Yes = False, as_json: As
     left = wait_until_nothing_remains(State(find_root() / ".sluice"), workspace) if verify else {}
     if left:
         told = ", ".join(f"{table}: {rows}" for table, rows in left.items())
-        raise Told(
-            f"Rows of {workspace} are left: {told}.", "Look at the service's log in .sluice/logs and verify again."
-        )
+        raise Told(f"Rows of {workspace} are left: {told}.", "The logs in .sluice/logs tell why.")
     proof = " Every table of every service was counted: nothing is left." if verify else ""
     emit(
         {"workspace": workspace, "erased": True, "verified": verify},

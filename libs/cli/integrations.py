@@ -71,9 +71,8 @@ def read_token(provider: str, from_stdin: bool) -> str:
     if endpoints_of(find_root()).sandbox:
         return os.environ.get("SANDBOX_GITHUB_TOKEN") or SANDBOX_TOKEN
     if not sys.stdin.isatty():
-        raise Told(
-            f"No token for {provider}.", f"Set {variable}, or pipe it: `… | sluice connect {provider} --token-stdin`."
-        )
+        hint = f"Set {variable}, or pipe it: `… | sluice connect {provider} --token-stdin`."
+        raise Told(f"No token for {provider}.", hint)
     return str(typer.prompt(f"Token for {provider}", hide_input=True))
 
 

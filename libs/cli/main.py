@@ -1,4 +1,4 @@
-"""Puts the commands together and turns every failure into one sentence and an exit code: 0 done, 1 failed, 2 misused."""
+"""Puts the commands together and every failure into one sentence and an exit code: 0 done, 1 failed, 2 misused."""
 
 from __future__ import annotations
 

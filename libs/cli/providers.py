@@ -44,11 +44,10 @@ def _draw(found: list[Json]) -> None:
 
 
 def _ways(provider: Json) -> str:
-    return ", ".join(
-        way["kind"]
-        if way["configured"]
-        else f"{way['kind']} (set {', '.join(way['missing'])})"
-        if way["missing"]
-        else f"{way['kind']} (planned)"
-        for way in provider["connect"]
-    )
+    return ", ".join(_way(way) for way in provider["connect"])
+
+
+def _way(way: Json) -> str:
+    if way["configured"]:
+        return str(way["kind"])
+    return f"{way['kind']} ({'set ' + ', '.join(way['missing']) if way['missing'] else 'planned'})"

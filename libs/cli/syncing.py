@@ -14,6 +14,7 @@ from libs.local.demo.following import follow
 Wait = Annotated[bool, typer.Option("--wait", help="Show the progress and return when it is done.")]
 Which = Annotated[str, typer.Argument(help="An integration, by id or type; `all` of the workspace.")]
 ALL = "all"
+COUNTS = ("fetched", "created", "updated", "deleted", "requests", "notModified")
 
 
 def sync(which: Which = ALL, workspace: Workspace = DEFAULT, wait: Wait = False, as_json: AsJson = False) -> None:
@@ -65,7 +66,7 @@ def _draw(found: list[Json]) -> None:
     rows = [
         (
             run["id"], run["cause"], run["state"], ago(run.get("startedAt") or run.get("requestedAt")),
-            *(f"{run['counts'][name]:,}" for name in ("fetched", "created", "updated", "deleted", "requests", "notModified")),
+            *(f"{run['counts'][name]:,}" for name in COUNTS),
             short(run.get("error"), 40),
         )
         for run in found

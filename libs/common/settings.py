@@ -38,6 +38,10 @@ class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otel_traces_file: str = ""
 
+    def __repr__(self) -> str:
+        """Settings hold passwords and keys: none of them is shown by printing."""
+        return f"{type(self).__name__}()"
+
     def __post_init__(self) -> None:
         if "*" in self.cors_allowed_origins:
             raise ConfigurationError("CORS_ALLOWED_ORIGINS must list exact origins, never *")

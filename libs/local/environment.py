@@ -59,6 +59,7 @@ def service_environment(state: State, service: str, addresses: Addresses, cluste
         "WORKER_DATABASE_URL": cluster.dsn(f"{service}_worker"),
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(urlsplit(addresses.services[service]).port),
+        "OTEL_TRACES_FILE": str(state.traces / f"{service}.jsonl"),
     }
 
 

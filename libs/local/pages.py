@@ -18,7 +18,8 @@ table { border-collapse: collapse } td, th { padding: .15rem 1.4rem .15rem 0; te
 td.n { text-align: right; font-variant-numeric: tabular-nums }
 .hit { border-left: 3px solid var(--line); padding: .1rem 0 .1rem .9rem; margin: .7rem 0 }
 .hit small { opacity: .7 } .hit p { margin: .1rem 0; overflow-wrap: anywhere } .hit.expected { border-color: #2a8 }
-mark { background: #fd06; color: inherit; border-radius: 2px } pre { background: var(--soft); padding: .7rem; overflow: auto }
+mark { background: #fd06; color: inherit; border-radius: 2px } 
+pre { background: var(--soft); padding: .7rem; overflow: auto }
 """.strip()
 PAGE = """<!doctype html>
 <html lang="en">

@@ -39,6 +39,10 @@ class State:
         return self.home / "logs"
 
     @property
+    def traces(self) -> Path:
+        return self.home / "traces"
+
+    @property
     def run(self) -> Path:
         return self.home / "run"
 
@@ -90,7 +94,7 @@ class State:
         self.home.mkdir(parents=True, exist_ok=True)
         # As root the database runs under another account, which must be able to pass through; it can list nothing.
         self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for place in (self.keys, self.service_keys, self.logs, self.run, self.pages, self.valkey):
+        for place in (self.keys, self.service_keys, self.logs, self.run, self.pages, self.traces, self.valkey):
             private_directory(place)
         for place in (self.wheels_home, self.wheels_runtime, self.sandbox):
             private_directory(place)

@@ -34,6 +34,12 @@ def manifest(name: str) -> Manifest:
     raise NotFound(f"unknown provider; choose one of {', '.join(manifests())}", pointer="/provider")
 
 
+def icon(name: str) -> bytes:
+    """The SVG in the provider's folder. Raises NotFound for an unknown provider."""
+    found = manifest(name)
+    return (ROOM / found.id / found.icon).read_bytes()
+
+
 @overload
 def facet(provider_id: str, name: Literal["auth"]) -> AuthFacet: ...
 @overload

@@ -23,10 +23,6 @@ class AuthSettings(CommonSettings, frozen=True, kw_only=True):
         if not 1 <= self.idempotency_hours <= 168:
             raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
 
-    def __repr__(self) -> str:
-        """Settings hold passwords and keys: none of them is shown by printing."""
-        return "AuthSettings()"
-
     def kek(self) -> bytes:
         return b64decode(self.sluice_kek)
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from libs.common.database.transaction import Transaction
 from libs.common.errors import AuthRevoked
 from services.auth.deps import Deps
 from services.auth.domain.integration import Credential, Integration
-
-if TYPE_CHECKING:
-    from libs.common.security.repository import Tx
 
 PURPOSE = "credential"
 ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a field
@@ -21,7 +16,7 @@ async def seal_token(tx: Transaction, *, deps: Deps, integration_id: str, versio
     if not token:
         return None
     workspace = tx.workspace or ""
-    return await deps.vault.seal(_plain(tx), workspace, PURPOSE, integration_id, ACCESS_TOKEN, version, token.encode())
+    return await deps.vault.seal(tx, workspace, PURPOSE, integration_id, ACCESS_TOKEN, version, token.encode())
 
 
 async def open_token(tx: Transaction, *, deps: Deps, integration: Integration, credential: Credential) -> str:
@@ -32,11 +27,6 @@ async def open_token(tx: Transaction, *, deps: Deps, integration: Integration, c
         return ""
     workspace, version = integration.workspace_id, credential.version
     opened = await deps.vault.open(
-        _plain(tx), workspace, PURPOSE, integration.id, ACCESS_TOKEN, version, credential.access_sealed
+        tx, workspace, PURPOSE, integration.id, ACCESS_TOKEN, version, credential.access_sealed
     )
     return opened.decode()
-
-
-def _plain(tx: Transaction) -> Tx:
-    """SQLAlchemy types the keys of its rows more loosely than the vault asks; they are strings."""
-    return cast("Tx", tx)

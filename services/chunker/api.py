@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
@@ -18,7 +19,7 @@ from services.chunker import use_cases
 from services.chunker.domain import Filters
 from services.chunker.lexical import Highlight, highlight
 
-Limit = Annotated[int, Parameter(ge=1, le=100)]
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
 class SearchAsked(Wire):
@@ -97,7 +98,13 @@ class SearchController(Controller):
     tags = ("search",)
 
     @post("/workspaces/{workspace:str}/search", status_code=200, operation_id="search")
-    async def search(self, workspace: str, data: SearchAsked, principal: Principal, db: Database) -> Page[Found]:
+    async def search(
+        self,
+        workspace: FromPath[str],
+        data: JSONBody[SearchAsked],
+        principal: NamedDependency[Principal],
+        db: NamedDependency[Database],
+    ) -> Page[Found]:
         """Chunks that answer the words, best first."""
         principal.require_workspace(workspace)
         answers = await use_cases.search(
@@ -107,7 +114,12 @@ class SearchController(Controller):
 
     @get("/sources/{source_id:str}/chunks", operation_id="listChunks")
     async def chunks(
-        self, source_id: str, principal: Principal, db: Database, limit: Limit = 50, cursor: str | None = None
+        self,
+        source_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        db: NamedDependency[Database],
+        limit: Limit = 50,
+        cursor: FromQuery[str | None] = None,
     ) -> Page[ChunkShown]:
         """A source's chunks in the order of its text."""
         workspace = await _workspace_of(db, principal, source_id)
@@ -117,7 +129,9 @@ class SearchController(Controller):
         return Page(items=shown, next_cursor=encode_cursor(shown[-1].ordinal) if len(rows) > limit else None)
 
     @get("/sources/{source_id:str}/summary", operation_id="sourceSummary")
-    async def summary(self, source_id: str, principal: Principal, db: Database) -> SourceSummary:
+    async def summary(
+        self, source_id: FromPath[str], principal: NamedDependency[Principal], db: NamedDependency[Database]
+    ) -> SourceSummary:
         """The extractive summary of a source and of its sections."""
         workspace = await _workspace_of(db, principal, source_id)
         nodes = [

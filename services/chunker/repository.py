@@ -138,7 +138,10 @@ SELECT id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, text FRO
 WHERE source_id = :source_id AND ordinal > :after ORDER BY ordinal LIMIT :limit
 """
 SOURCE = "SELECT id, version, chunks, skipped FROM indexed_source WHERE id = :source_id"
-SUMMARIES = "SELECT ordinal, anchor, heading, text, method, chunk_ids FROM summary WHERE source_id = :source_id ORDER BY ordinal"
+SUMMARIES = """
+SELECT ordinal, anchor, heading, text, method, chunk_ids FROM summary
+WHERE source_id = :source_id ORDER BY ordinal
+"""
 REMEMBER_WORKSPACE = """
 INSERT INTO known_workspace (workspace_id)
 SELECT :workspace_id WHERE NOT EXISTS (SELECT 1 FROM erased_workspace WHERE workspace_id = :workspace_id)

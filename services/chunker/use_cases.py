@@ -60,7 +60,7 @@ async def erase_workspace(workspace: str, deps: Deps) -> None:
 
 
 async def save_index(db: Database, wanted: Wanted, cut: Cut) -> None:
-    """One transaction: the old rows of the source leave, the new ones are there, the wish is done, the fact goes out."""
+    """One transaction: old rows leave, new ones are there, the wish is done, the fact goes out."""
     async with db.transaction(wanted.workspace_id) as tx:
         queue = IndexQueue(tx)
         if not await queue.holds(wanted):

@@ -11,6 +11,7 @@ from litestar import Litestar
 from libs.common.bus.consume import create_consumer_component
 from libs.common.clock import SystemClock
 from libs.common.database.engine import Database
+from libs.common.errors import ConfigurationError
 from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.ids import new_id
@@ -106,3 +107,11 @@ def create_app(deps: Deps, tokens: ServiceTokens) -> Litestar:
     keys = ApiKeyResolver([deps.settings.bootstrap_api_key_sha256])
     callers = ChainResolver([ServiceTokenResolver(tokens), keys])
     return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY)
+
+
+def describe(settings: SyncSettings) -> Litestar:
+    """The routes alone, for the OpenAPI document: nothing is connected."""
+    app = build(settings, environ={}).http
+    if app is None:
+        raise ConfigurationError("sync has no HTTP application")
+    return app

@@ -20,3 +20,5 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("SYNC_WORKERS must be 1 to 64")
         if self.sync_lease_seconds < 1:
             raise ConfigurationError("SYNC_LEASE_SECONDS must be at least 1")
+        if not self.auth_url:
+            raise ConfigurationError("AUTH_URL is not set: provider tokens come from auth's broker")

@@ -29,6 +29,9 @@ log = get_logger(__name__)
 E = TypeVar("E", bound=Event)
 Handler = Callable[[E, Any], Awaitable[None]]
 
+_failures = counter(
+    "consumer_failures_total", "Failed calls of handlers by what was decided", ["consumer", "disposition"]
+)
 _outcomes = counter("consumed_total", "Messages by what became of them", ["consumer", "topic", "outcome"])
 
 
@@ -84,8 +87,9 @@ class Delivery:
         try:
             message = read(record, self._routes)
         except UnreadableMessage as error:
+            event_id = _event_id(record)
             about = Parked(
-                consumer=self._consumer, log_id=log_id, event_id="", workspace_id="", error=error, attempts=0
+                consumer=self._consumer, log_id=log_id, event_id=event_id, workspace_id="", error=error, attempts=0
             )
             await self._park(record, about, closing)
             return
@@ -144,9 +148,18 @@ class Delivery:
         )
 
     def _tell(self, record: Record, message: Message, error: Exception, disposition: Disposition) -> None:
+        _failures.labels(self._consumer, disposition.value).inc()
         tell = log.info if disposition is Disposition.ACK else log.warning
         known = {"consumer": self._consumer, "topic": record.topic, "event_id": message.attributes.id}
         tell("handler_failed", **known, disposition=disposition.value, exc_info=error)
+
+
+def _event_id(record: Record) -> str:
+    """Of a record whose body cannot be read, so that it is one letter however often it is published."""
+    try:
+        return decode(record.headers).id
+    except UnreadableMessage:
+        return ""
 
 
 def _span(consumer: str, record: Record, message: Message) -> AbstractContextManager[Span]:

@@ -11,8 +11,8 @@ import msgspec
 class Tx(Protocol):
     """The part of the kernel's transaction that the vault needs."""
 
-    async def fetch_one(self, sql: str, **parameters: object) -> Mapping[str, Any] | None: ...
-    async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Mapping[str, Any]]: ...
+    async def fetch_one(self, sql: str, **parameters: object) -> Mapping[Any, Any] | None: ...
+    async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Mapping[Any, Any]]: ...
     async def execute(self, sql: str, **parameters: object) -> Any: ...
 
 
@@ -77,5 +77,5 @@ class DataKeyStore:
         await tx.execute("DELETE FROM data_key WHERE workspace_id = :workspace", workspace=workspace)
 
 
-def _data_key(row: Mapping[str, Any]) -> DataKey:
+def _data_key(row: Mapping[Any, Any]) -> DataKey:
     return DataKey(row["id"], row["kek_id"], bytes(row["wrapped"]))

@@ -43,7 +43,11 @@ def get_logger(name: str) -> Logger:
 
 def configure_logging(service: str, level: str = "info", stream: TextIO | None = None) -> None:
     """Once per process, before anything logs. Lines go to standard error unless `stream` is given."""
-    out = stream or sys.stderr
+    _configure(service, level, stream or _StandardError())
+    _route_stdlib()
+
+
+def _configure(service: str, level: str, out: Any) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -57,7 +61,16 @@ def configure_logging(service: str, level: str = "info", stream: TextIO | None =
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
-    _route_stdlib()
+
+
+class _StandardError:
+    """The standard error of the moment, for whoever replaces it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def bind(**values: object) -> AbstractContextManager[None]:
@@ -193,3 +206,8 @@ def _route_stdlib() -> None:
     for name in ("httpx", "httpcore", "aiokafka", "sqlalchemy", "asyncio", "uvicorn", "faststream", "litestar"):
         logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger(name).propagate = True
+
+
+# structlog's own default draws every exception with its local variables: no process may run with that for a moment.
+if not structlog.is_configured():
+    _configure("unconfigured", "info", _StandardError())

@@ -30,6 +30,8 @@ def manifest_faults(manifest: Manifest, folder: Path) -> Iterator[str]:
         yield "connects by oauth but has no [oauth]"
     if manifest.delivery == "push" and manifest.webhook is None:
         yield "delivers by push but has no [webhook]"
+    if not (folder / manifest.icon).read_bytes().startswith(b"<svg"):
+        yield "its icon is no SVG in its folder"
     if not (folder / "README.md").is_file():
         yield "no README.md that says how an operator registers the app"
 

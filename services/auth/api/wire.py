@@ -226,7 +226,7 @@ def provider_wire(manifest: Manifest, ways: list[ConnectWay], public_url: str) -
         id=manifest.id,
         name=manifest.name,
         description=manifest.description,
-        icon=public_url.rstrip("/") + manifest.icon if manifest.icon.startswith("/") else manifest.icon,
+        icon=f"{public_url.rstrip('/')}/v1/providers/{manifest.id}/icon",
         status=manifest.status,
         features=[
             FeatureWire(id=one.id, name=one.name, description=one.description, enabled=one.enabled)

@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from libs.common.security.principals import Principal
+from libs.providers import registry
 from services.auth.api.wire import ProvidersWire, WorkspaceWire, provider_wire
 from services.auth.deps import Deps
 from services.auth.domain.input import check_workspace_id
@@ -35,6 +36,12 @@ async def delete_workspace(
     principal.require(MANAGE)
     principal.require_workspace(check_workspace_id(workspace))
     await workspaces.delete_workspace(workspace, deps=deps, actor=principal.subject)
+
+
+@get("/v1/providers/{provider:str}/icon", tags=["providers"], media_type="image/svg+xml", opt={"anonymous": True})
+async def read_icon(provider: FromPath[str]) -> bytes:
+    """The provider's own drawing, for a button that a browser shows."""
+    return registry.icon(provider)
 
 
 @get("/v1/providers", tags=["providers"])

@@ -1,12 +1,13 @@
 """Headings become sections: plain text for the path, GitHub-style slugs for the anchor, bounded in length."""
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 from services.chunker.chunking.model import Section
 
 _LONGEST = 120
 _LONGEST_READ = 1000
+_REMEMBERED = 4096  # "Parameters", "Returns": most headings of a corpus are few
 _EXPLICIT_ID = re.compile(r"[ \t]*\{#([^\s{}]+)\}[ \t]*\Z")
 _NAMED_ANCHOR = re.compile(r"<a\s+(?:id|name)\s*=\s*[\"']?([^\"'\s>]+)[\"']?[^<>]*>", re.IGNORECASE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\n]*\)|\[[^\[\]\n]*\])")
@@ -17,9 +18,9 @@ _NOT_IN_SLUG = re.compile(r"[^\w\-]+")
 _PLAIN = re.compile(r"[A-Za-z0-9 ,.:?'-]*\Z")
 
 
+@lru_cache(_REMEMBERED)
 def plain_heading(raw: str) -> str:
     """A heading as people read it: no markup, one line, at most 120 characters."""
-    raw = raw[:_LONGEST_READ]
     if not raw.replace(" ", "").isalnum() and not _PLAIN.match(raw):
         raw = _TAG.sub("", _EXPLICIT_ID.sub("", raw))
         raw = _IMAGE_OR_LINK.sub(r"\1", _IMAGE_OR_LINK.sub(r"\1", raw))
@@ -27,6 +28,7 @@ def plain_heading(raw: str) -> str:
     return " ".join(raw.split())[:_LONGEST].rstrip()
 
 
+@lru_cache(_REMEMBERED)
 def slug(heading: str) -> str:
     hyphened = heading.lower().replace(" ", "-")
     return hyphened if hyphened.replace("-", "").isalnum() else _NOT_IN_SLUG.sub("", hyphened)
@@ -35,8 +37,8 @@ def slug(heading: str) -> str:
 class Outline:
     """The open headings while a document is read from top to bottom."""
 
-    def __init__(self, sections: Iterable[tuple[int, Section]] = ()) -> None:
-        self._open: list[tuple[int, Section]] = list(sections)
+    def __init__(self) -> None:
+        self._open: list[tuple[int, Section]] = []
         self._used: dict[str, int] = {}
 
     @property
@@ -47,9 +49,10 @@ class Outline:
         """Enter the section that this heading opens; `named` is an anchor the author put before it."""
         while self._open and self._open[-1][0] >= level:
             self._open.pop()
+        raw = raw[:_LONGEST_READ]
         heading = plain_heading(raw)
         above = self._open[-1][1].path if self._open else ()
-        section = Section((*above, heading), self._anchor(heading, raw[:_LONGEST_READ], named))
+        section = Section((*above, heading), self._anchor(heading, raw, named))
         self._open.append((level, section))
         return section
 

@@ -13,7 +13,7 @@ from services.chunker.chunking.tokens import counter
 # the sum may then be off by a few tokens, which packing leaves room for.
 INEXACT_ROOM = 4
 
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*[ \t\n]+|[。!?]+|\n[ \t]*")
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*+\s++|[。!?]++|\n\s*+")
 _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _QUOTE_MARKS = re.compile(r"[ \t>]*\n?\Z")

@@ -13,7 +13,7 @@ SHORTEST_INTERVAL = 1
 
 def backoff(attempt: int, first: timedelta, chance: Callable[[], float] = random) -> timedelta:
     """1, 2, 4 … 60 minutes for first = 1 minute; each with up to a fifth of jitter. `attempt` counts from 1."""
-    whole = min(first * 2 ** min(attempt - 1, 16), LONGEST)
+    whole = min(first * (1 << min(attempt - 1, 16)), LONGEST)
     return whole * (1 + chance() / 5)
 
 

@@ -26,7 +26,7 @@ class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # A batch of one resource: one answer of the provider often covers many keys.
-CLAIM_DIRTY = f"""
+CLAIM_DIRTY = """
 WITH first AS MATERIALIZED (
   SELECT resource_id FROM dirty_object WHERE NOT paused AND run_at <= now() AND lease_until <= now()
   ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED),
@@ -40,7 +40,7 @@ UPDATE dirty_object d SET owner = :owner, epoch = ours.epoch,
 FROM due, ours WHERE d.resource_id = due.resource_id AND d.key = due.key
 RETURNING d.resource_id, d.workspace_id, d.integration_id, d.key, d.stream, d.wanted, d.attempts, d.epoch,
   clock_timestamp() AS since, d.traceparent
-"""  # noqa: S608 - no value is formatted in
+"""
 
 
 async def claim(tx: Transaction, *, owner: str, lease: timedelta, most: int) -> DirtyClaim | None:

@@ -46,7 +46,7 @@ async def find(tx: Transaction, integration_id: str, *, lock: bool = False) -> I
 
 
 def _integration(row: Row) -> Integration:
-    return msgspec.convert({**row, "config": msgspec.json.decode(row["config"])}, Integration)
+    return msgspec.convert(dict(row), Integration)
 
 
 async def of_workspace(tx: Transaction) -> list[Integration]:

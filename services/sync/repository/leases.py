@@ -196,3 +196,9 @@ async def forget_work(tx: Transaction, claim: Claim) -> None:
     """Also what was asked for meanwhile: it would fail the same way."""
     sql = "DELETE FROM work WHERE resource_id = :id AND epoch = :epoch"
     await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch)
+
+
+async def run_of(tx: Transaction, resource_id: str) -> str | None:
+    """Without a lock: the run is locked before its work."""
+    found: str | None = await tx.fetch_value("SELECT run_id FROM work WHERE resource_id = :id", id=resource_id)
+    return found

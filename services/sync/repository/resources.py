@@ -83,7 +83,7 @@ async def deselect(tx: Transaction, resource_id: str) -> Stored | None:
 
 
 def _stored(row: Row) -> Stored:
-    return msgspec.convert({**row, "facts": msgspec.json.decode(row["facts"])}, Stored)
+    return msgspec.convert(dict(row), Stored)
 
 
 async def find(tx: Transaction, resource_id: str) -> Stored | None:
@@ -189,11 +189,7 @@ async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
     rows = await tx.fetch_all(
         "SELECT stream, cursor, listing, finished_ticket FROM resource_stream WHERE resource_id = :id", id=resource_id
     )
-    return {row["stream"]: msgspec.convert({**row, "cursor": _decoded(row["cursor"])}, Stream) for row in rows}
-
-
-def _decoded(cursor: str | None) -> Any:
-    return None if cursor is None else msgspec.json.decode(cursor)
+    return {row["stream"]: msgspec.convert(dict(row), Stream) for row in rows}
 
 
 SAVE_CURSOR = """

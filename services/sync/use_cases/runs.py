@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import msgspec
-
 from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import InvalidState
 from libs.common.events.source import Cause
@@ -98,7 +96,7 @@ async def fail_run(tx: Transaction, run_id: str, *, code: str, detail: str) -> N
     await runs.end_resources(tx, run_id, state="failed", error_code=code, error=detail)
     report = await runs.report(tx, run_id)
     if report is not None and report["state"] not in FINAL:
-        await _finish(tx, {**report, "error_code": code, "error": detail})
+        await _end(tx, report, state="failed", code=code, detail=detail)
 
 
 async def cancel_run(tx: Transaction, run_id: str) -> None:
@@ -140,6 +138,8 @@ async def _end(tx: Transaction, report: Row, *, state: str, code: str | None, de
     await tx.emit(failed)
 
 
-class Progress(msgspec.Struct, frozen=True):
-    state: str
-    revision: int
+async def end_in_run(tx: Transaction, run_id: str, resource_id: str) -> None:
+    """A resource that was deselected while it waited or ran."""
+    await runs.lock(tx, run_id)
+    await runs.set_resource(tx, run_id, resource_id, state="cancelled")
+    await finish_if_done(tx, run_id)

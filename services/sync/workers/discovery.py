@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from libs.common.database.transaction import Transaction
 from libs.common.errors import (
     CallerMistake,
     DependencyDown,
@@ -17,16 +17,14 @@ from libs.common.errors import (
     RateLimited,
     SightFailure,
 )
-from libs.common.events.source import ResourceSelected
-from libs.common.ids import new_id
-from libs.common.provider.sync import Cursor, Resource, SyncContext
+from libs.common.provider.sync import Cursor, Resource, SyncContext, SyncFacet
 from libs.common.telemetry.tracing import span, use_traceparent
 from services.sync.deps import Deps
 from services.sync.domain.timing import MOST_ATTEMPTS, backoff
-from services.sync.repository import discoveries, integrations, resources, runs
+from services.sync.repository import discoveries, integrations, runs
 from services.sync.repository.discoveries import DiscoveryClaim
 from services.sync.repository.integrations import Integration
-from services.sync.repository.resources import Stored
+from services.sync.use_cases.picking import select_resource
 from services.sync.use_cases.runs import add_to_run, fail_run, finish_if_done
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
@@ -94,7 +92,7 @@ class Discovery:
         found, missing = [], []
         for reference in references:
             try:
-                found.append(await grant.ask(lambda context, name=reference: facet.find(context, name)))
+                found.append(await grant.ask(partial(_find, facet, reference)))
             except (SightFailure, InvalidInput) as error:
                 missing.append(f"{reference}: {error.detail}")
         return found, missing
@@ -159,18 +157,5 @@ class Discovery:
             )
 
 
-async def select_resource(tx: Transaction, integration: Integration, resource: Resource) -> Stored:
-    """Selected now, and told; or as it was when it was selected before."""
-    stored = await resources.select(
-        tx, new_id=new_id(), integration_id=integration.id, provider=integration.provider, resource=resource
-    )
-    if stored is None:
-        return await resources.get_by_external(tx, integration.id, resource.external_id)
-    await tx.emit(
-        ResourceSelected(
-            workspace_id=integration.workspace_id, integration_id=integration.id, resource_id=stored.id,
-            provider=integration.provider, kind=stored.kind, external_id=stored.external_id, name=stored.name,
-            url=stored.url, version=stored.version,
-        )
-    )  # fmt: skip
-    return stored
+async def _find(facet: SyncFacet, reference: str, context: SyncContext) -> Resource:
+    return await facet.find(context, reference)

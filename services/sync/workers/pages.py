@@ -14,7 +14,18 @@ from libs.common.database.transaction import Transaction
 from libs.common.errors import LeaseLost, ProviderContractBroken, ProviderUnavailable
 from libs.common.events.source import SourceType
 from libs.common.provider.manifest import Manifest
-from libs.common.provider.sync import Gone, Item, Listed, Observed, Page, PartSeen, Quarantined, Removed, SyncContext, SyncFacet
+from libs.common.provider.sync import (
+    Gone,
+    Item,
+    Listed,
+    Observed,
+    Page,
+    PartSeen,
+    Quarantined,
+    Removed,
+    SyncContext,
+    SyncFacet,
+)
 from libs.common.telemetry.tracing import span
 from libs.common.testing.crashpoints import crashpoint
 from services.sync.deps import Deps

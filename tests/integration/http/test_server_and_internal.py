@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from litestar import Litestar, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, RawBody
@@ -114,6 +116,18 @@ async def internal(port: int, tmp_path: Path) -> AsyncIterator[InternalClient]:
         await made.aclose()
 
 
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the process logs during the test."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    configure_logging("auth", "info", stream)
+    yield stream
+    structlog.configure(**before)
+    root.handlers, root.level = handlers, level
+
+
 async def test_internal_call_carries_caller_and_trace(internal: InternalClient) -> None:
     configure_tracing("test", "")
     with span("test"):
@@ -200,9 +214,7 @@ async def test_smuggled_request_is_refused(port: int, head: str) -> None:
     assert raw.count(b"HTTP/1.1 ") == 1
 
 
-async def test_access_line_holds_the_template_and_never_the_query(port: int) -> None:
-    lines = io.StringIO()
-    configure_logging("auth", "info", lines)
+async def test_access_line_holds_the_template_and_never_the_query(port: int, lines: io.StringIO) -> None:
     async with httpx.AsyncClient() as client:
         await client.get(f"http://127.0.0.1:{port}/internal/v1/raise/canary-path?code=canary-code")
         await client.get(f"http://127.0.0.1:{port}/canary-unknown?state=canary-state")
@@ -215,9 +227,9 @@ async def test_access_line_holds_the_template_and_never_the_query(port: int) -> 
     assert "canary" not in text
 
 
-async def test_crash_of_a_handler_is_logged_by_type_and_place_alone(internal: InternalClient) -> None:
-    lines = io.StringIO()
-    configure_logging("auth", "info", lines)
+async def test_crash_of_a_handler_is_logged_by_type_and_place_alone(
+    internal: InternalClient, lines: io.StringIO
+) -> None:
     with pytest.raises(DependencyDown):
         await internal.get("/internal/v1/raise/bug", response_type=Answered)
     told = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "request_crashed"]

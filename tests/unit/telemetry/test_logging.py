@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -48,10 +50,11 @@ class Lines:
 def lines() -> Iterator[Lines]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    before = structlog.get_config()
     made = Lines()
     configure_logging("test", "debug", made.stream)
     yield made
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers, root.level = handlers, level
 
 
@@ -270,6 +273,21 @@ def test_line_inside_a_span_carries_its_trace(lines: Lines) -> None:
     with span("work"):
         log.info("x")
         assert lines.last["trace_id"] == current_trace_id()
+
+
+def test_process_that_configures_nothing_shows_no_local_variable() -> None:
+    program = f"""
+from libs.common.telemetry.logging import get_logger
+def fail(hidden):
+    raise ValueError(hidden)
+try:
+    fail("{CANARY}")
+except ValueError as error:
+    get_logger("x").error("failed", exc_info=error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert json.loads(done.stderr)["error_type"] == "ValueError"
+    assert CANARY not in done.stderr + done.stdout
 
 
 def test_long_text_is_cut(lines: Lines) -> None:

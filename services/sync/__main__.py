@@ -1,0 +1,10 @@
+"""`python -m services.sync serve [--only http|consumers|workers] | migrate | openapi`."""
+
+import sys
+
+from libs.common.command import run_command
+from services.sync.app import NAME, build, describe
+from services.sync.settings import SyncSettings
+
+if __name__ == "__main__":
+    sys.exit(run_command(NAME, SyncSettings, build, describe))

@@ -1,0 +1,38 @@
+"""The HTTP surface of sync: parse, one use case, answer."""
+
+from __future__ import annotations
+
+from services.sync.api.internal import read_batch
+from services.sync.api.resources import choose_resources, list_resources
+from services.sync.api.runs import (
+    cancel_run,
+    follow_run,
+    list_runs,
+    read_run,
+    sync_integration,
+    sync_workspace,
+)
+from services.sync.api.sources import (
+    list_changed_files,
+    list_changed_files_of_source,
+    list_changes,
+    list_sources,
+    read_source,
+)
+
+HANDLERS = (
+    sync_integration,
+    sync_workspace,
+    read_run,
+    follow_run,
+    cancel_run,
+    list_runs,
+    list_resources,
+    choose_resources,
+    list_sources,
+    read_source,
+    list_changed_files_of_source,
+    list_changed_files,
+    list_changes,
+    read_batch,
+)

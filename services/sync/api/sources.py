@@ -1,0 +1,125 @@
+"""The synced data over HTTP: sources, changed files, and the change feed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from libs.common.events.source import SourceStatus, SourceType
+from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.security.principals import Principal
+from services.sync.api.wire import (
+    ChangedFileWire,
+    ChangesWire,
+    ChangeWire,
+    SourceWire,
+    changed_file_wire,
+    source_wire,
+)
+from services.sync.deps import Deps
+from services.sync.repository.catalogue import Filter
+from services.sync.use_cases import asking, reading
+
+READ = "sources:read"
+
+Limit = Annotated[int, QueryParameter(ge=1, le=500)]
+Path = Annotated[str, QueryParameter(min_length=1, max_length=4096)]
+
+
+@get("/v1/workspaces/{workspace:str}/sources", tags=["sources"])
+async def list_sources(
+    workspace: FromPath[str],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    type: FromQuery[SourceType | None] = None,
+    integration: FromQuery[str | None] = None,
+    resource: FromQuery[str | None] = None,
+    status: FromQuery[SourceStatus | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 50,
+) -> Page[SourceWire]:
+    """Without their content. Deleted ones only when `status=deleted` asks for them."""
+    principal.require(READ)
+    principal.require_workspace(workspace)
+    wanted = Filter(type=type, integration=integration, resource=resource, status=status)
+    after = decode_cursor(cursor, str) if cursor else ""
+    rows = await reading.list_sources(deps=deps, workspace=workspace, wanted=wanted, after=after, limit=limit + 1)
+    following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
+    return Page(items=[source_wire(row) for row in rows[:limit]], next_cursor=following)
+
+
+@get("/v1/sources/{source:str}", tags=["sources"])
+async def read_source(
+    source: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+) -> SourceWire:
+    """With its content."""
+    principal.require(READ)
+    workspace = await asking.workspace_of(deps, principal, "source", source)
+    row = await reading.read_source(source, deps=deps, workspace=workspace)
+    return source_wire(row, content=row["content"])
+
+
+@get("/v1/sources/{source:str}/changed-files", tags=["sources"])
+async def list_changed_files_of_source(
+    source: FromPath[str],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 100,
+) -> Page[ChangedFileWire]:
+    """The paths that a pull request changes, in the provider's order."""
+    principal.require(READ)
+    workspace = await asking.workspace_of(deps, principal, "source", source)
+    return await _changed_files(deps, workspace, cursor, limit, source_id=source)
+
+
+@get("/v1/workspaces/{workspace:str}/changed-files", tags=["sources"])
+async def list_changed_files(
+    workspace: FromPath[str],
+    path: Path,
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 100,
+) -> Page[ChangedFileWire]:
+    """Which sources changed one path."""
+    principal.require(READ)
+    principal.require_workspace(workspace)
+    return await _changed_files(deps, workspace, cursor, limit, path=path)
+
+
+async def _changed_files(
+    deps: Deps, workspace: str, cursor: str | None, limit: int, *, source_id: str | None = None, path: str | None = None
+) -> Page[ChangedFileWire]:
+    after = decode_cursor(cursor, tuple[str, int]) if cursor else ("", -1)
+    rows = await reading.list_changed_files(
+        deps=deps, workspace=workspace, source_id=source_id, path=path, after=after, limit=limit + 1
+    )
+    last = rows[limit - 1] if len(rows) > limit else None
+    following = encode_cursor((last["source_id"], last["position"])) if last else None
+    return Page(items=[changed_file_wire(row) for row in rows[:limit]], next_cursor=following)
+
+
+@get("/v1/workspaces/{workspace:str}/changes", tags=["sources"])
+async def list_changes(
+    workspace: FromPath[str],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    cursor: FromQuery[str | None] = None,
+    limit: Limit = 100,
+) -> ChangesWire:
+    """The same facts as the topic source.changed, in the order of their commits; resume with the last cursor."""
+    principal.require(READ)
+    principal.require_workspace(workspace)
+    after = decode_cursor(cursor, int) if cursor else 0
+    items = await reading.read_changes(deps=deps, workspace=workspace, after=after, limit=limit)
+    found = [
+        ChangeWire(
+            seq=one.seq, event_id=one.event_id, topic=one.topic, occurred_at=one.occurred_at, event=one.payload
+        )
+        for one in items
+    ]
+    return ChangesWire(items=found, next_cursor=encode_cursor(items[-1].seq if items else after))

@@ -1,0 +1,222 @@
+"""The JSON of this service's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from libs.common.database.transaction import Row
+from libs.common.events.source import Cause, SourceStatus, SourceType
+from libs.common.http.wire import Wire
+from libs.common.provider.sync import Resource
+from services.sync.use_cases.asking import RunReport
+
+
+class CountsWire(Wire):
+    fetched: int
+    created: int
+    updated: int
+    deleted: int
+    unchanged: int
+    quarantined: int
+    requests: int
+    not_modified: int
+    bytes: int
+    pages: int
+
+
+class RunErrorWire(Wire):
+    code: str
+    detail: str
+
+
+class RunResourceWire(Wire):
+    id: str
+    name: str | None
+    state: str
+    stream: str
+    attempts: int
+    parked_until: datetime | None
+    error: RunErrorWire | None
+    counts: CountsWire
+
+
+class RunWire(Wire):
+    """`progress` is a share of 0 to 1, an estimate until the run has ended; None while nothing is known."""
+
+    id: str
+    workspace_id: str
+    integration_id: str
+    cause: Cause
+    state: str
+    discovering: bool
+    requested_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: RunErrorWire | None
+    counts: CountsWire
+    resource_count: int
+    resources_done: int
+    progress: float | None
+    resources: list[RunResourceWire] | None = None
+
+
+class RunsWire(Wire):
+    runs: list[RunWire]
+
+
+class ResourceWire(Wire):
+    """`id` is there once it is or was selected."""
+
+    external_id: str
+    kind: str
+    name: str
+    url: str
+    selected: bool
+    id: str | None = None
+    state: str | None = None
+    error: RunErrorWire | None = None
+    last_active_at: datetime | None = None
+    last_polled_at: datetime | None = None
+    last_complete_at: datetime | None = None
+
+
+class ResourcesWire(Wire):
+    """`items`: what could be synced, page by page; `selected`: everything that is."""
+
+    items: list[ResourceWire]
+    selected: list[ResourceWire]
+    next_cursor: str | None = None
+
+
+class SelectionBody(Wire):
+    """External ids, or references as the provider's picker reads them (a name with its owner, a URL)."""
+
+    selected: list[str]
+
+
+class SourceWire(Wire):
+    id: str
+    workspace_id: str
+    integration_id: str
+    resource_id: str
+    provider: str
+    external_id: str
+    type: SourceType
+    name: str
+    path: str | None
+    url: str
+    status: SourceStatus
+    status_detail: str | None
+    content_type: str
+    content_hash: str
+    version: int
+    author: str
+    metadata: dict[str, Any]
+    provider_updated_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    content: str | None = None
+
+
+class ChangedFileWire(Wire):
+    source_id: str
+    path: str
+    previous_path: str | None
+    status: str
+    additions: int | None
+    deletions: int | None
+    blob_id: str | None
+    patch: str | None
+
+
+class ChangeWire(Wire):
+    """`event` is the event as it went to the topic."""
+
+    seq: int
+    event_id: str
+    topic: str
+    occurred_at: datetime
+    event: msgspec.Raw
+
+
+class ChangesWire(Wire):
+    """`nextCursor` is always there: ask again with it for what comes later."""
+
+    items: list[ChangeWire]
+    next_cursor: str
+
+
+def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:
+    done = row["succeeded"] + row["failed"]
+    return RunWire(
+        id=row["id"], workspace_id=row["workspace_id"], integration_id=row["integration_id"], cause=row["cause"],
+        state=row["state"], discovering=row["discovering"], requested_at=row["requested_at"],
+        started_at=row["started_at"], finished_at=row["finished_at"], error=_error(row), counts=_counts(row),
+        resource_count=row["resources"], resources_done=done, progress=_progress(row, done),
+        resources=None if resources is None else [_run_resource(one) for one in resources],
+    )  # fmt: skip
+
+
+def report_wire(report: RunReport) -> RunWire:
+    return run_wire(report.run, report.resources)
+
+
+def _progress(row: Row, done: int) -> float | None:
+    if row["finished_at"] is not None:
+        return 1.0
+    if not row["resources"]:
+        return None
+    items = float(row["fetched"] / row["estimate"]) if row["estimate"] > row["fetched"] else 0.0
+    return round(min(0.99, max(float(done / row["resources"]), items)), 3)
+
+
+def _counts(row: Row) -> CountsWire:
+    return CountsWire(**{name: row[name] for name in CountsWire.__struct_fields__})
+
+
+def _error(row: Row) -> RunErrorWire | None:
+    return RunErrorWire(code=row["error_code"], detail=row["error"] or "") if row["error_code"] else None
+
+
+def _run_resource(row: Row) -> RunResourceWire:
+    return RunResourceWire(
+        id=row["resource_id"], name=row["name"], state=row["state"], stream=row["stream"], attempts=row["attempts"],
+        parked_until=row["parked_until"], error=_error(row), counts=_counts(row),
+    )  # fmt: skip
+
+
+def selected_wire(row: Row) -> ResourceWire:
+    return ResourceWire(
+        external_id=row["external_id"], kind=row["kind"], name=row["name"], url=row["url"], selected=True, id=row["id"],
+        state=row["state"], error=_error(row), last_polled_at=row["last_polled_at"],
+        last_complete_at=row["last_complete_at"],
+    )  # fmt: skip
+
+
+def found_wire(resource: Resource, selected: dict[str, Row]) -> ResourceWire:
+    row = selected.get(resource.external_id)
+    if row is not None:
+        return msgspec.structs.replace(selected_wire(row), last_active_at=resource.last_active_at)
+    return ResourceWire(
+        external_id=resource.external_id, kind=resource.kind, name=resource.name, url=resource.url, selected=False,
+        last_active_at=resource.last_active_at,
+    )  # fmt: skip
+
+
+def source_wire(row: Row, content: str | None = None) -> SourceWire:
+    return SourceWire(
+        id=row["id"], workspace_id=row["workspace_id"], integration_id=row["integration_id"],
+        resource_id=row["resource_id"], provider=row["provider"], external_id=row["external_key"], type=row["type"],
+        name=row["name"], path=row["path"], url=row["url"], status=row["status"], status_detail=row["status_detail"],
+        content_type=row["content_type"], content_hash=row["content_hash"], version=row["version"],
+        author=row["author"], metadata=row["metadata"], provider_updated_at=row["provider_updated_at"],
+        created_at=row["created_at"], updated_at=row["updated_at"], content=content,
+    )  # fmt: skip
+
+
+def changed_file_wire(row: Row) -> ChangedFileWire:
+    return ChangedFileWire(**{name: row[name] for name in ChangedFileWire.__struct_fields__})

@@ -1,0 +1,195 @@
+"""One replica of sync without its loops: a test runs each step itself, and reads what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Litestar
+
+from libs.common.clock import SystemClock
+from libs.common.database.engine import Database
+from libs.common.errors import SluiceError
+from libs.common.events import (
+    DesiredState,
+    Hint,
+    IntegrationConnected,
+    IntegrationDisconnected,
+    IntegrationUpdated,
+    WebhookReceived,
+)
+from libs.common.ids import new_id
+from libs.common.internal import AccessToken, AccessTokenAsked
+from libs.common.provider.http import GrantedHttp
+from libs.common.security.principals import ServiceTokens
+from services.sync import consumers
+from services.sync.app import create_app
+from services.sync.deps import Deps
+from services.sync.settings import SyncSettings
+from services.sync.tokens import Tokens
+from services.sync.workers.dirty import DirtyLane
+from services.sync.workers.discovery import Discovery
+from services.sync.workers.executor import Executor
+from services.sync.workers.housekeeping import Cleanup, Reporter, Scheduler
+from tests.integration.sync.double import MANIFEST, DoubleFacet, World
+
+STATE = DesiredState(
+    name="Double", status="active", config={}, features=("issues", "code"), monitor_changes=False,
+    polling_enabled=False, polling_interval=15,
+)  # fmt: skip
+
+
+class Broker:
+    """Auth's token broker: hands out `token`, and `after_refusal` once that one is refused."""
+
+    def __init__(self) -> None:
+        self.token = "token-1"
+        self.version = 1
+        self.asked: list[AccessTokenAsked] = []
+        self.after_refusal: str | SluiceError | None = None
+        self.failure: SluiceError | None = None
+
+    async def post(
+        self, path: str, body: object = None, *, response_type: type[AccessToken], seconds: float = 10.0
+    ) -> AccessToken:
+        assert isinstance(body, AccessTokenAsked)
+        self.asked.append(body)
+        if self.failure is not None:
+            raise self.failure
+        if body.refused_version == self.version and self.after_refusal is not None:
+            if isinstance(self.after_refusal, SluiceError):
+                raise self.after_refusal
+            self.token, self.version = self.after_refusal, self.version + 1
+        return AccessToken(token=self.token, version=self.version, expires_at=None, provider="double", config={})
+
+
+class Engine:
+    def __init__(
+        self, settings: SyncSettings, world: World, broker: Broker, admin: asyncpg.Connection[asyncpg.Record]
+    ) -> None:
+        self.world, self.broker, self.admin, self.settings = world, broker, admin, settings
+        self.workspace, self.integration = f"ws-{new_id()}", new_id()
+        self.version = 1
+        self.deps = self.replica()
+        self.executor = Executor(self.deps)
+
+    def replica(self, facet: DoubleFacet | None = None) -> Deps:
+        """Another process's view of the same database and provider."""
+        chosen, world = facet or DoubleFacet(), self.world
+
+        def open_http(provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
+            return GrantedHttp(
+                world, api_url="https://api.double.test", base_url="https://double.test", token=token,
+                validators=validators,
+            )  # fmt: skip
+
+        clock = SystemClock()
+        urls = {"app_url": self.settings.database_url, "worker_url": self.settings.worker_database_url}
+        return Deps(
+            db=Database("sync", **urls, app_pool=6, worker_pool=3), clock=clock, settings=self.settings,
+            tokens=Tokens(self.broker, clock), open_http=open_http, facet_of=lambda _: chosen,
+            manifest_of=lambda _: MANIFEST, owner=f"sync-{new_id()}",
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        await self.deps.db.close()
+
+    def app(self) -> Litestar:
+        return create_app(self.deps, ServiceTokens("sync", Path(self.settings.service_signing_keys_dir)))
+
+    # What others tell
+
+    def connected(self, *resources: str, **given: Any) -> IntegrationConnected:
+        state = msgspec.structs.replace(STATE, **given)
+        return IntegrationConnected(
+            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            state=state, account_id="1", resources=resources,
+        )  # fmt: skip
+
+    async def connect(self, *resources: str, **given: Any) -> None:
+        await consumers.on_connected(self.connected(*resources, **given), self.deps)
+
+    async def update(self, **given: Any) -> None:
+        self.version += 1
+        state = msgspec.structs.replace(STATE, **given)
+        event = IntegrationUpdated(
+            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            state=state, reason="configured",
+        )  # fmt: skip
+        await consumers.on_updated(event, self.deps)
+
+    async def disconnect(self) -> None:
+        self.version += 1
+        event = IntegrationDisconnected(
+            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            cause="user",
+        )  # fmt: skip
+        await consumers.on_disconnected(event, self.deps)
+
+    async def hint(self, external_id: str, stream: str, *keys: str) -> None:
+        event = WebhookReceived(
+            workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider="double",
+            event="changed", hints=(Hint(resource_external_id=external_id, stream=stream, keys=keys),),
+            received_at=self.deps.clock.now(),
+        )  # fmt: skip
+        await consumers.on_webhook(event, self.deps)
+
+    # What the loops do
+
+    async def discover(self) -> None:
+        while await Discovery(self.deps).step():
+            pass
+
+    async def work(self) -> int:
+        """Until nothing is due; answers how many resources were worked on."""
+        done = 0
+        while await self.executor.step():
+            done += 1
+        return done
+
+    async def dirty(self) -> int:
+        done = 0
+        while await DirtyLane(self.deps).step():
+            done += 1
+        return done
+
+    async def clean(self) -> None:
+        while await Cleanup(self.deps).step():
+            pass
+
+    async def report(self) -> None:
+        while await Reporter(self.deps).step():
+            pass
+
+    async def schedule(self) -> None:
+        while await Scheduler(self.deps).step():
+            pass
+
+    async def sync(self, *resources: str, **given: Any) -> None:
+        """Connected, discovered and pulled."""
+        await self.connect(*resources, **given)
+        await self.discover()
+        await self.work()
+
+    # What came of it
+
+    async def events(self, topic: str = "source.changed") -> list[dict[str, Any]]:
+        rows = await self.admin.fetch("SELECT payload FROM outbox WHERE topic = $1 ORDER BY id", topic)
+        return [msgspec.json.decode(row["payload"]) for row in rows]
+
+    async def forget_events(self) -> None:
+        await self.admin.execute("DELETE FROM outbox")
+
+    async def sources(self) -> dict[str, dict[str, Any]]:
+        """Live ones by key."""
+        rows = await self.admin.fetch("SELECT * FROM source WHERE NOT tombstone ORDER BY external_key")
+        return {row["external_key"]: dict(row) for row in rows}
+
+    async def run(self) -> dict[str, Any]:
+        """The newest run."""
+        return dict(await self.admin.fetchrow("SELECT * FROM run ORDER BY id DESC LIMIT 1"))
+
+    async def one(self, sql: str, *arguments: Any) -> Any:
+        return await self.admin.fetchval(sql, *arguments)

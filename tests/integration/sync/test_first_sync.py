@@ -1,0 +1,68 @@
+"""The thin line: connected → discovered → selected → pulled → sources and events."""
+
+from __future__ import annotations
+
+from tests.integration.sync.double import World
+from tests.integration.sync.engine import Engine
+
+
+async def test_connect_whatever_the_flags_finds_resources_and_syncs_them(engine: Engine, world: World) -> None:
+    world.repo("r1", items=25, files=12)
+    await engine.sync()
+
+    assert len(await engine.sources()) == 37
+    told = await engine.events()
+    assert len(told) == 37
+    assert {event["change"] for event in told} == {"created"}
+    run = await engine.run()
+    assert (run["state"], run["cause"]) == ("succeeded", "manual")
+    assert [event["external_id"] for event in await engine.events("resource.selected")] == ["r1"]
+    assert await engine.one("SELECT count(*) FROM work") == 0
+
+
+async def test_default_selection_takes_the_most_recently_active(engine: Engine, world: World) -> None:
+    for name in ("old", "newer", "newest"):
+        world.repo(name)
+    await engine.sync()
+
+    assert [event["external_id"] for event in await engine.events("resource.selected")] == ["newest", "newer"]
+
+
+async def test_resources_named_at_connect_are_the_only_ones(engine: Engine, world: World) -> None:
+    world.repo("r1", items=1)
+    world.repo("r2", items=1)
+    await engine.sync("acme/r1")
+
+    assert [event["external_id"] for event in await engine.events("resource.selected")] == ["r1"]
+
+
+async def test_resource_that_is_not_there_fails_the_run_with_its_name(engine: Engine, world: World) -> None:
+    await engine.sync("acme/nowhere")
+
+    run = await engine.run()
+    assert run["state"] == "failed"
+    assert "acme/nowhere" in run["error"]
+
+
+async def test_second_sync_of_nothing_new_tells_nothing_and_asks_conditionally(engine: Engine, world: World) -> None:
+    world.repo("r1", items=25, files=12)
+    await engine.sync(features=("issues",))
+    await engine.work()
+    await engine.update(features=("issues",))
+    await _again(engine)
+    await engine.forget_events()
+    written = await engine.one("SELECT max(seen_at) FROM source")
+    world.log.clear()
+
+    await _again(engine)
+
+    assert await engine.events() == []
+    assert [status for _, status in world.log] == [304, 304]
+    assert await engine.one("SELECT max(seen_at) FROM source") == written
+
+
+async def _again(engine: Engine) -> None:
+    from services.sync.use_cases.asking import sync_integration
+
+    await sync_integration(engine.integration, deps=engine.deps, workspace=engine.workspace)
+    await engine.work()

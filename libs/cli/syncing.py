@@ -9,7 +9,7 @@ import typer
 from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
 from libs.cli.screen import ago, emit, out, short, table
 from libs.local.client import Gateway, Json
-from libs.local.demo.following import follow
+from libs.local.demo.following import failure, follow
 
 Wait = Annotated[bool, typer.Option("--wait", help="Show the progress and return when it is done.")]
 Which = Annotated[str, typer.Argument(help="An integration, by id or type; `all` of the workspace.")]
@@ -29,7 +29,7 @@ def request_runs(door: Gateway, workspace: str, which: str) -> list[Json]:
     if which != ALL:
         found = find_integration(door, workspace, which)
         return [door.post(f"/v1/integrations/{found['id']}/sync")]
-    return list(door.post(f"/v1/workspaces/{workspace}/sync")["items"])
+    return list(door.post(f"/v1/workspaces/{workspace}/sync")["runs"])
 
 
 def runs(which: Which = ALL, workspace: Workspace = DEFAULT, limit: Limit = 10, as_json: AsJson = False) -> None:
@@ -67,7 +67,7 @@ def _draw(found: list[Json]) -> None:
         (
             run["id"], run["cause"], run["state"], ago(run.get("startedAt") or run.get("requestedAt")),
             *(f"{run['counts'][name]:,}" for name in COUNTS),
-            short(run.get("error"), 40),
+            short(failure(run), 40) if run["error"] else "",
         )
         for run in found
     ]  # fmt: skip

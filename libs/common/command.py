@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import msgspec
 import uvloop
@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from libs.common.database.migrate import migrate
 from libs.common.errors import ConfigurationError
+from libs.common.http.openapi import openapi_document
 from libs.common.runtime import Only, Service, run_service
 from libs.common.settings import CommonSettings, load_settings
 from libs.common.telemetry.logging import configure_logging
@@ -35,6 +36,11 @@ DESCRIBING = {
 }
 
 
+def describing_settings(settings_type: type[S]) -> S:
+    """Settings that open nothing: enough to build a service's routes."""
+    return load_settings(settings_type, DESCRIBING)
+
+
 def run_command(
     name: str,
     settings_type: type[S],
@@ -46,7 +52,7 @@ def run_command(
     chosen = _parser(name).parse_args(arguments)
     try:
         if chosen.verb == "openapi":
-            return _print_openapi(describe(load_settings(settings_type, DESCRIBING)))
+            return _print_openapi(describe(describing_settings(settings_type)))
         settings = load_settings(settings_type)
         configure_logging(name, settings.log_level)
         if chosen.verb == "migrate":
@@ -71,8 +77,7 @@ def _serve(name: str, settings: S, build: Callable[[S], Service], only: Only | N
 
 
 def _print_openapi(app: Litestar) -> int:
-    schema: dict[str, Any] = app.openapi_schema.to_schema()
-    document = msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=2)
+    document = msgspec.json.format(msgspec.json.encode(openapi_document(app), order="sorted"), indent=2)
     sys.stdout.write(document.decode() + "\n")
     return 0
 

@@ -52,6 +52,12 @@ def build(
     )
 
 
+def describe(settings: AuthSettings) -> Litestar:
+    """The routes alone, for the OpenAPI document: nothing is connected."""
+    providers = Providers(client=OutboundClient(()), environ={})
+    return create_app(create_deps(settings, SystemClock(), providers))
+
+
 def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
     db = Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url)
     return Deps(settings=settings, db=db, clock=clock, vault=Vault(settings.kek()), providers=providers)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-
-import msgspec
+from base64 import b64decode
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import CommonSettings
@@ -25,17 +23,3 @@ class AuthSettings(CommonSettings, frozen=True, kw_only=True):
 
     def kek(self) -> bytes:
         return b64decode(self.sluice_kek)
-
-
-def document_settings(**given: object) -> AuthSettings:
-    """Settings that open nothing: enough to build the HTTP application and print its OpenAPI document."""
-    nowhere = "postgresql://none:none@127.0.0.1:1/none"
-    values: dict[str, object] = {
-        "database_url": nowhere,
-        "worker_database_url": nowhere,
-        "kafka_bootstrap_servers": "127.0.0.1:1",
-        "redis_url": "redis://127.0.0.1:1",
-        "sluice_kek": b64encode(bytes(range(32))).decode(),
-        "service_signing_keys_dir": "/nonexistent",
-    }
-    return msgspec.convert({**values, **given}, AuthSettings)

@@ -19,6 +19,7 @@ from services.chunker import use_cases
 from services.chunker.domain import Filters
 from services.chunker.lexical import Highlight, highlight
 
+READ = "sources:read"
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
@@ -106,6 +107,7 @@ class SearchController(Controller):
         db: NamedDependency[Database],
     ) -> Page[Found]:
         """Chunks that answer the words, best first."""
+        principal.require(READ)
         principal.require_workspace(workspace)
         answers = await use_cases.search(
             db, workspace, query=data.query, filters=data.filters, cursor=data.cursor, limit=data.limit
@@ -143,6 +145,7 @@ class SearchController(Controller):
 
 
 async def _workspace_of(db: Database, principal: Principal, source_id: str) -> str:
+    principal.require(READ)
     workspace = await db.locate("indexed_source", source_id)
     if workspace is None:
         raise NotFound("no such source, or it is not indexed yet")

@@ -31,28 +31,20 @@ def _first(door: Gateway, workspace: str, status: str) -> list[Json]:
 
 
 def read_sources(door: Gateway, workspace: str) -> list[Json]:
-    found = list(door.pages(f"/v1/workspaces/{workspace}/sources", {"limit": 200}))
+    found = list(door.pages(f"/v1/workspaces/{workspace}/sources", {"limit": 500}))
     if not found:
         raise Told("The sync brought nothing.", "Is the repository empty, or the token without access to it?")
     return found
 
 
 def counted(sources: Sequence[Json]) -> Table:
-    """Sources by type, with how many of them are searchable and how many chunks they have."""
-    table = Table("", "sources", "ready", "failed", "chunks", box=None, padding=(0, 2), header_style="dim")
+    """Sources by type, and how many of them are searchable."""
+    table = Table("", "sources", "ready", "failed", box=None, padding=(0, 2), header_style="dim")
     for column in table.columns[1:]:
         column.justify = "right"
     kinds = Counter(one["type"] for one in sources)
     for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]):
         mine = [one for one in sources if one["type"] == kind]
         ready, failed = (sum(one["status"] == status for one in mine) for status in ("ready", "failed"))
-        chunks = sum(one.get("chunks") or 0 for one in mine)
-        cells = (
-            PLURALS.get(kind, kind),
-            f"{count:,}",
-            f"{ready:,}",
-            f"[red]{failed}[/red]" if failed else "0",
-            f"{chunks:,}",
-        )
-        table.add_row(*cells)
+        table.add_row(PLURALS.get(kind, kind), f"{count:,}", f"{ready:,}", f"[red]{failed}[/red]" if failed else "0")
     return table

@@ -54,8 +54,18 @@ def _bar(screen: Console | None) -> Progress:
 
 
 def _move(bar: Progress, task: TaskID, run: Json, *, ended: bool = False) -> None:
-    counts = run["counts"]
-    fetched, estimate = counts["fetched"], counts.get("estimate") or run.get("estimate") or 0
-    total = max(estimate, fetched, 1)
-    said = f"{fetched:,} read, {counts['requests']:,} requests"
-    bar.update(task, completed=total if ended else fetched, total=total if ended or estimate else None, said=said)
+    """The share is the service's own estimate; until it has one the bar only moves."""
+    counts, share = run["counts"], 1.0 if ended else run["progress"]
+    said = f"{counts['fetched']:,} read, {counts['requests']:,} requests{_streams(run)}"
+    bar.update(task, completed=share or 0.0, total=None if share is None else 1.0, said=said)
+
+
+def _streams(run: Json) -> str:
+    names = {one["stream"] for one in run.get("resources") or () if one["state"] == "running" and one["stream"]}
+    return f" ({', '.join(sorted(names))})" if names else ""
+
+
+def failure(run: Json) -> str:
+    """Why a run did not succeed, in the service's words."""
+    error = run.get("error")
+    return f"{error['detail'] or error['code']}" if error else "no reason was given"

@@ -19,7 +19,7 @@ i.created_at, i.updated_at, i.disconnected_at
 """
 OBSERVATION_COLUMNS = ", ".join(f"o.{name}" for name in Observation.__struct_fields__)
 SEEN = (
-    f"SELECT {INTEGRATION_COLUMNS}, {OBSERVATION_COLUMNS}"  # noqa: S608 - lists of our own columns
+    f"SELECT {INTEGRATION_COLUMNS}, {OBSERVATION_COLUMNS}"
     " FROM integration i JOIN observation o ON o.integration_id = i.id"
 )
 
@@ -47,7 +47,7 @@ async def add_integration(tx: Transaction, wanted: Integration) -> Integration |
             :tenant_id, CAST(:scopes AS jsonb))
         ON CONFLICT (workspace_id, provider) WHERE disconnected_at IS NULL DO NOTHING
         RETURNING {INTEGRATION_COLUMNS}
-        """,  # noqa: S608 - a list of our own columns
+        """,
         workspace=tx.workspace,
         provider=wanted.provider,
         **_changeable(wanted),
@@ -64,7 +64,7 @@ async def add_integration(tx: Transaction, wanted: Integration) -> Integration |
 
 async def lock_integration(tx: Transaction, integration_id: str) -> Integration | None:
     row = await tx.fetch_one(
-        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.id = :id FOR UPDATE OF i",  # noqa: S608
+        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.id = :id FOR UPDATE OF i",
         id=integration_id,
     )
     return None if row is None else _integration(row)
@@ -72,7 +72,7 @@ async def lock_integration(tx: Transaction, integration_id: str) -> Integration 
 
 async def find_integration(tx: Transaction, integration_id: str) -> Integration | None:
     row = await tx.fetch_one(
-        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.id = :id",  # noqa: S608
+        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.id = :id",
         id=integration_id,
     )
     return None if row is None else _integration(row)
@@ -80,7 +80,7 @@ async def find_integration(tx: Transaction, integration_id: str) -> Integration 
 
 async def lock_live_integrations(tx: Transaction) -> list[Integration]:
     rows = await tx.fetch_all(
-        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.disconnected_at IS NULL ORDER BY i.id FOR UPDATE OF i"  # noqa: S608
+        f"SELECT {INTEGRATION_COLUMNS} FROM integration i WHERE i.disconnected_at IS NULL ORDER BY i.id FOR UPDATE OF i"
     )
     return [_integration(row) for row in rows]
 
@@ -96,7 +96,7 @@ async def save_integration(tx: Transaction, wanted: Integration) -> Integration:
             tenant_id = :tenant_id, scopes = CAST(:scopes AS jsonb), updated_at = now(),
             disconnected_at = :disconnected_at
         WHERE i.id = :id RETURNING {INTEGRATION_COLUMNS}
-        """,  # noqa: S608 - lists of our own columns
+        """,
         paused=wanted.paused,
         failing=wanted.failing,
         grant_code=wanted.grant_code,

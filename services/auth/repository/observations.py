@@ -55,7 +55,7 @@ async def _observe(
     """Writes only if newer, in one statement: two deliveries of any order end at the newest values."""
     sets = ", ".join(f"{name} = :{name}" for name in values)
     changed = await tx.execute(
-        f"UPDATE observation SET {version_column} = :version, {sets}"  # noqa: S608 - our own column names
+        f"UPDATE observation SET {version_column} = :version, {sets}"
         f" WHERE integration_id = :integration_id AND {version_column} < :version",
         version=event.version,
         integration_id=event.integration_id,

@@ -10,16 +10,18 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from libs.common.clock import SystemClock
+from libs.common.command import describing_settings
 from libs.common.database.migrate import migrate
 from libs.common.ids import new_id
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.local.postgres import Postgres
 from services.auth.app import create_app, create_deps
 from services.auth.deps import Deps
-from services.auth.settings import AuthSettings, document_settings
+from services.auth.settings import AuthSettings
 from tests.integration.auth.provider_double import ProviderDouble
 
 API_KEY = "slk_a-key-of-this-test"
@@ -38,7 +40,8 @@ def auth_schema(postgres: Postgres) -> Postgres:
 def settings(auth_schema: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
     keys = tmp_path_factory.mktemp("signing-keys")
     make_service_keys(keys, ["auth", "sync", "webhooks"])
-    return document_settings(
+    return msgspec.structs.replace(
+        describing_settings(AuthSettings),
         database_url=auth_schema.dsn("auth_app"),
         worker_database_url=auth_schema.dsn("auth_worker"),
         service_signing_keys_dir=str(keys),

@@ -15,10 +15,14 @@ from libs.common.errors import SluiceError
 from libs.common.events import (
     DesiredState,
     Hint,
+    IntegrationAuthFailed,
     IntegrationConnected,
     IntegrationDisconnected,
     IntegrationUpdated,
+    SourceIndexed,
+    SourceIndexFailed,
     WebhookReceived,
+    WorkspaceDeleted,
 )
 from libs.common.ids import new_id
 from libs.common.internal import AccessToken, AccessTokenAsked
@@ -29,6 +33,7 @@ from services.sync.app import create_app
 from services.sync.deps import Deps
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Tokens
+from services.sync.use_cases.asking import sync_integration
 from services.sync.workers.dirty import DirtyLane
 from services.sync.workers.discovery import Discovery
 from services.sync.workers.executor import Executor
@@ -128,6 +133,18 @@ class Engine:
         )  # fmt: skip
         await consumers.on_disconnected(event, self.deps)
 
+    async def auth_failed(self) -> None:
+        self.version += 1
+        event = IntegrationAuthFailed(
+            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            code="auth_revoked",
+        )  # fmt: skip
+        await consumers.on_auth_failed(event, self.deps)
+
+    async def erase(self) -> None:
+        event = WorkspaceDeleted(workspace_id=self.workspace, version=self.version + 1)
+        await consumers.on_workspace_deleted(event, self.deps)
+
     async def hint(self, external_id: str, stream: str, *keys: str) -> None:
         event = WebhookReceived(
             workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider="double",
@@ -172,6 +189,25 @@ class Engine:
         await self.connect(*resources, **given)
         await self.discover()
         await self.work()
+
+    async def again(self) -> str:
+        """A manual sync to its end; answers the run."""
+        report = await sync_integration(self.integration, deps=self.deps, workspace=self.workspace)
+        await self.work()
+        return str(report.run["id"])
+
+    async def indexed(self, source_id: str, version: int) -> None:
+        event = SourceIndexed(
+            workspace_id=self.workspace, source_id=source_id, integration_id=self.integration, version=version, chunks=1
+        )
+        await consumers.on_indexed(event, self.deps)
+
+    async def index_failed(self, source_id: str, version: int) -> None:
+        event = SourceIndexFailed(
+            workspace_id=self.workspace, source_id=source_id, integration_id=self.integration, version=version,
+            code="too_large", detail="no",
+        )  # fmt: skip
+        await consumers.on_index_failed(event, self.deps)
 
     # What came of it
 

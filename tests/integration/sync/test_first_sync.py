@@ -47,22 +47,13 @@ async def test_resource_that_is_not_there_fails_the_run_with_its_name(engine: En
 async def test_second_sync_of_nothing_new_tells_nothing_and_asks_conditionally(engine: Engine, world: World) -> None:
     world.repo("r1", items=25, files=12)
     await engine.sync(features=("issues",))
-    await engine.work()
-    await engine.update(features=("issues",))
-    await _again(engine)
+    await engine.again()
     await engine.forget_events()
     written = await engine.one("SELECT max(seen_at) FROM source")
     world.log.clear()
 
-    await _again(engine)
+    await engine.again()
 
     assert await engine.events() == []
     assert [status for _, status in world.log] == [304, 304]
     assert await engine.one("SELECT max(seen_at) FROM source") == written
-
-
-async def _again(engine: Engine) -> None:
-    from services.sync.use_cases.asking import sync_integration
-
-    await sync_integration(engine.integration, deps=engine.deps, workspace=engine.workspace)
-    await engine.work()

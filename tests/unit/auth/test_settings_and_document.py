@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
+
 import pytest
 
+from libs.common.command import DESCRIBING, describing_settings
 from libs.common.errors import ConfigurationError
-from services.auth.__main__ import openapi
-from services.auth.settings import document_settings
+from libs.common.http.openapi import openapi_document
+from libs.common.settings import load_settings
+from services.auth.app import describe
+from services.auth.settings import AuthSettings
+
+
+def document() -> dict[str, Any]:
+    return openapi_document(describe(describing_settings(AuthSettings)))
 
 
 def test_document_lists_every_route_of_auth() -> None:
-    paths = msgspec.json.decode(openapi())["paths"]
+    paths = document()["paths"]
     told = {
         (method, path) for path, item in paths.items() for method in item if path.startswith(("/v1/", "/internal/"))
     }
@@ -20,6 +28,7 @@ def test_document_lists_every_route_of_auth() -> None:
         ("put", "/v1/workspaces/{workspace}"),
         ("delete", "/v1/workspaces/{workspace}"),
         ("get", "/v1/providers"),
+        ("get", "/v1/providers/{provider}/icon"),
         ("post", "/v1/workspaces/{workspace}/integrations"),
         ("get", "/v1/workspaces/{workspace}/integrations"),
         ("get", one),
@@ -34,15 +43,15 @@ def test_document_lists_every_route_of_auth() -> None:
 
 
 def test_document_is_the_same_twice() -> None:
-    assert openapi() == openapi()
+    assert document() == document()
 
 
 @pytest.mark.parametrize("seconds", [0, 3601])
 def test_teardown_outside_its_bounds_refuses_to_start(seconds: int) -> None:
     with pytest.raises(ConfigurationError, match="TEARDOWN_SECONDS"):
-        document_settings(teardown_seconds=seconds)
+        load_settings(AuthSettings, {**DESCRIBING, "TEARDOWN_SECONDS": str(seconds)})
 
 
 def test_printed_settings_show_no_secret() -> None:
-    settings = document_settings()
+    settings = describing_settings(AuthSettings)
     assert settings.sluice_kek not in repr(settings)

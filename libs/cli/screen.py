@@ -15,7 +15,7 @@ from rich.table import Table
 from libs.local.client import Told
 
 # A pipe has no width: a row is never cut for one.
-WIDTH = None if sys.stdout.isatty() else 200
+WIDTH = None if sys.stdout.isatty() else 120
 out = Console(width=WIDTH, highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -12,7 +12,6 @@ import msgspec
 import uvloop
 from litestar import Litestar
 
-from libs.common.database.migrate import migrate
 from libs.common.errors import ConfigurationError
 from libs.common.http.openapi import openapi_document
 from libs.common.runtime import Only, Service, run_service
@@ -56,6 +55,8 @@ def run_command(
         settings = load_settings(settings_type)
         configure_logging(name, settings.log_level)
         if chosen.verb == "migrate":
+            from libs.common.database.migrate import migrate  # alembic is half of a start, and only this verb needs it
+
             revision = migrate(name, settings.owner_database_url)
             print(f"{name} is at revision {revision}")  # noqa: T201 - a command's answer
             return 0

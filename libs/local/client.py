@@ -36,10 +36,11 @@ class Refused(Told):
 
 HINTS = {
     "unauthenticated": "The key in .sluice/keys/api-key is not this installation's: `make down`, then `make up`.",
+    "unknown_workspace": "Make it with `sluice workspace create`, or leave --workspace out.",
+    "type_already_connected": "`sluice integrations` lists it; `sluice disconnect` makes room for another.",
+    "token_refused": "Make a new token at the provider and connect again.",
     "auth_revoked": "Make a new token at the provider and connect again.",
-    "auth_expired": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
-    "conflict": "`sluice integrations` lists what is connected.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
 }
 

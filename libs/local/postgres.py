@@ -26,6 +26,8 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "fsync": "on",
     "jit": "off",
+    # After a first sync the planner must not wait a minute for the statistics of tables that were empty before.
+    "autovacuum_naptime": "2s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "cluster_name": "sluice",

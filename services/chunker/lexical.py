@@ -40,8 +40,10 @@ def normalise_for_index(text: str) -> str:
 
 def query_terms(query: str) -> str:
     """A query by the same rules as the index, each word once, bounded in length; empty if it holds no word."""
-    words = normalise_for_index(query[:_LONGEST_QUERY]).split()
-    return " ".join(list({word.lower(): word for word in words}.values())[:_MOST_TERMS])
+    words: dict[str, str] = {}
+    for word in normalise_for_index(query[:_LONGEST_QUERY]).split():
+        words.setdefault(word.lower(), word)
+    return " ".join(list(words.values())[:_MOST_TERMS])
 
 
 def _words(text: str) -> Iterator[str]:

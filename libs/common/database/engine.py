@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from libs.common.database.absence import is_away
 from libs.common.database.transaction import Transaction
 from libs.common.errors import DependencyDown
 
@@ -22,8 +23,6 @@ LIMITS = {
     "transaction_timeout": "60s",  # a forgotten transaction would hold back vacuum and the feed (RELIABILITY L06)
     "idle_in_transaction_session_timeout": "15s",
 }
-# What the driver and the pool raise while the server is away, starting or shutting down.
-AWAY = (OperationalError, InterfaceError, PoolTimeout, asyncpg.PostgresConnectionError, ConnectionError)
 _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
@@ -76,10 +75,8 @@ class Database:
             async with engine.begin() as connection:
                 tx = Transaction(connection, workspace=workspace, service=self.service)
                 yield tx
-        except AWAY as error:
-            raise DependencyDown("Postgres is away") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
+        except (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if is_away(error):
                 raise DependencyDown("Postgres is away") from error
             raise
         if tx.emitted:

@@ -10,18 +10,36 @@ from collections.abc import Iterable
 from pathlib import Path
 
 VARIABLE = "SLUICE_CRASHPOINT"
+# A directory in which a test may leave an order for a running process: the file is its pid, the content a name.
+ORDERS = "SLUICE_CRASHPOINT_ORDERS"
 
 _hits: Counter[str] = Counter()
+_orders = os.environ.get(ORDERS)
 
 
 def crashpoint(name: str) -> None:
-    """Kills this process (SIGKILL, so nothing is tidied up) at the n-th hit when SLUICE_CRASHPOINT is `name:n`."""
+    """Kills this process (SIGKILL, so nothing is tidied up) at the n-th hit when SLUICE_CRASHPOINT is `name:n`.
+
+    Under SLUICE_CRASHPOINT_ORDERS also at the next hit after the order came; the order is gone then, which proves it.
+    """
+    if _orders is not None and _taken(Path(_orders) / str(os.getpid()), name):
+        os.kill(os.getpid(), signal.SIGKILL)
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
     _hits[name] += 1
     if wanted == f"{name}:{_hits[name]}":
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _taken(order: Path, name: str) -> bool:
+    try:
+        if order.read_text() != name:
+            return False
+        order.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def crashpoints(roots: Iterable[Path]) -> dict[str, str]:

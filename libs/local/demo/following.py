@@ -50,7 +50,7 @@ def _bar(screen: Console | None) -> Progress:
         TextColumn("{task.fields[said]}"),
         TimeElapsedColumn(),
     )
-    return Progress(*columns, console=screen, disable=screen is None, refresh_per_second=8)
+    return Progress(*columns, console=screen, disable=screen is None, refresh_per_second=8, transient=True)
 
 
 def _move(bar: Progress, task: TaskID, run: Json, *, ended: bool = False) -> None:

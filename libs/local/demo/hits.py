@@ -16,7 +16,7 @@ LONGEST = 220
 
 
 def drawn(hits: Sequence[Json], marked: str | None = None) -> RenderableType:
-    """`marked` is the id of a source that was expected: it gets a tick."""
+    """`marked` is the id of the chunk that was expected: it gets a tick."""
     if not hits:
         return Text("  nothing found", style="dim")
     return Group(*(part for number, hit in enumerate(hits, start=1) for part in _hit(number, hit, marked)))
@@ -26,15 +26,21 @@ def _hit(number: int, hit: Json, marked: str | None) -> Iterator[RenderableType]
     source, chunk = hit["source"], hit["chunk"]
     head = Text(f"  {number}. ", style="dim")
     head.append(f"{source['type']:<13}", style=KINDS.get(source["type"], "blue"))
-    head.append(source["name"], style="bold")
-    if chunk["path"]:
-        head.append(f"  {' › '.join(chunk['path'])}", style="dim")
+    head.append(source["path"] or source["name"], style="bold")
+    if below := headings(source["name"], chunk["path"]):
+        head.append(f"  {below}", style="dim")
     head.append(f"  {hit['score']:.2f}", style="dim")
-    if marked is not None and source["id"] == marked:
+    if marked is not None and chunk["id"] == marked:
         head.append("  ✓ expected", style="bold green")
+    head.no_wrap, head.overflow = True, "ellipsis"
     yield head
     for highlight in hit["highlights"][:1]:
         yield Padding(_marked(highlight), (0, 0, 0, 6))
+
+
+def headings(name: str, path: Sequence[str]) -> str:
+    """Where in the source the chunk stands, without the title that is told already."""
+    return " › ".join(part for part in path if not name.startswith(part.rstrip("… ")[:60]))
 
 
 def _marked(highlight: Json) -> Text:

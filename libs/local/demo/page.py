@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+import msgspec
+
 from libs.local.client import Json
+from libs.local.demo.hits import headings
 from libs.local.demo.searches import Answered
 from libs.local.endpoints import Endpoints
 from libs.local.pages import start_page
@@ -45,21 +48,22 @@ def _running(endpoints: Endpoints) -> str:
 
 
 def _answered(endpoints: Endpoints, workspace: str, one: Answered) -> str:
-    body = f'{{"query": "{one.question.query}", "filters": {{"types": ["{one.question.type}"]}}}}'
+    body = msgspec.json.encode({"query": one.question.query, "filters": one.question.filters}).decode()
     call = (
         f"curl -s {endpoints.gateway}/v1/workspaces/{workspace}/search "
         f'-H "Authorization: Bearer $(cat .sluice/keys/api-key)" -H "Content-Type: application/json" -d \'{body}\''
     )
-    hits = "\n".join(_hit(hit, hit["source"]["id"] == one.expected["source"]["id"]) for hit in one.hits)
+    hits = "\n".join(_hit(hit, hit is one.expected) for hit in one.hits)
     return f"<h3>{escape(one.question.query)}</h3>\n{hits}\n<pre>{escape(call)}</pre>"
 
 
 def _hit(hit: Json, expected: bool) -> str:
     source = hit["source"]
-    where = " › ".join([source["type"], *hit["chunk"]["path"]])
+    where = " › ".join(filter(None, [source["type"], headings(source["name"], hit["chunk"]["path"])]))
     kind = "hit expected" if expected else "hit"
     shown = "".join(f"<p>{_marked(one)}</p>" for one in hit["highlights"][:1])
-    return f'<div class="{kind}"><b>{escape(source["name"])}</b> <small>{escape(where)}</small>{shown}</div>'
+    name = source["path"] or source["name"]
+    return f'<div class="{kind}"><b>{escape(name)}</b> <small>{escape(where)}</small>{shown}</div>'
 
 
 def _marked(highlight: Json) -> str:

@@ -120,9 +120,9 @@ def _search(demo: Demo) -> None:
     for question in _questions(demo):
         with demo.story.step(f"“{question.query}”") as step:
             answered = searches.ask(demo.door, demo.wanted.workspace, question)
-            step.say(f"asked for a {question.type.replace('_', ' ')}")
+            step.say(f"in {question.type.replace('_', ' ')}s, expects {question.name}")
         demo.answers.append(answered)
-        demo.story.screen.print(drawn(answered.hits, answered.expected["source"]["id"]))
+        demo.story.screen.print(drawn(answered.hits, answered.expected["chunk"]["id"]))
     demo.story.screen.print()
 
 

@@ -14,15 +14,19 @@ FIRST = 3
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` of a source of `type` must be among the first three answers to `query`."""
+    """A source of `type` with this `name` (a file: its path) must be among the first answers; `path` narrows."""
 
     query: str
     type: str
     name: str
+    path: str = ""
 
     @property
     def filters(self) -> Json:
-        return {"types": [self.type]}
+        return {"types": [self.type]} | ({"path": self.path} if self.path else {})
+
+    def means(self, source: Json) -> bool:
+        return bool(source["type"] == self.type and self.name in (source["name"], source["path"]))
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +46,7 @@ def ask(door: Gateway, workspace: str, question: Question) -> Answered:
     hits = list(door.post(f"/v1/workspaces/{workspace}/search", body)["items"])
     expected = find(hits, question)
     if expected is None:
-        got = "; ".join(hit["source"]["name"] for hit in hits) or "nothing"
+        got = "; ".join(hit["source"]["path"] or hit["source"]["name"] for hit in hits) or "nothing"
         raise Told(
             f'"{question.query}" does not find the {question.type} {question.name} but: {got}.',
             "After a change of the checkout the sandbox still plays the old one: `make down; rm -r .sluice/sandbox`.",
@@ -51,9 +55,7 @@ def ask(door: Gateway, workspace: str, question: Question) -> Answered:
 
 
 def find(hits: Sequence[Json], question: Question) -> Json | None:
-    return next(
-        (hit for hit in hits if (hit["source"]["type"], hit["source"]["name"]) == (question.type, question.name)), None
-    )
+    return next((hit for hit in hits if question.means(hit["source"])), None)
 
 
 def questions_from_titles(sources: Sequence[Json]) -> list[Question]:
@@ -62,7 +64,8 @@ def questions_from_titles(sources: Sequence[Json]) -> list[Question]:
     for kind in ("file", "issue", "pull_request"):
         named = [one for one in sources if one["type"] == kind and one["status"] == "ready" and _words(one["name"])]
         if named:
-            found.append(Question(query=_words(named[0]["name"]), type=kind, name=named[0]["name"]))
+            title = named[0]["path"] or named[0]["name"]
+            found.append(Question(query=_words(title), type=kind, name=title))
     if not found:
         raise Told(
             "Nothing was synced that could be searched for.", "Is the repository empty, or the token without access?"

@@ -52,4 +52,7 @@ def start(root: Path, *, sandbox: bool, screen: Console | None) -> Endpoints:
         return up(root, sandbox=sandbox, progress=silent)
     shown = Starting()
     with Live(shown, console=screen, refresh_per_second=12, transient=False):
-        return up(root, sandbox=sandbox, progress=shown.tell)
+        endpoints = up(root, sandbox=sandbox, progress=shown.tell)
+    if not screen.is_terminal:
+        screen.print()  # the live tree ends without a line break there
+    return endpoints

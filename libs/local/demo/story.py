@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.markup import escape
-from rich.rule import Rule
 
 from libs.local.client import Told
 
@@ -26,7 +25,7 @@ class Story:
 
     def title(self, text: str, below: str) -> None:
         self.screen.print()
-        self.screen.print(Rule(f"[bold]{escape(text)}[/bold]", align="left", style="dim"))
+        self.screen.print(f"[bold]{escape(text)}[/bold]")
         self.screen.print(f"[dim]{escape(below)}[/dim]\n")
 
     @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from services.auth.api.integrations import IntegrationController, connect, list_integrations
 from services.auth.api.internal import lend_access_token
-from services.auth.api.workspaces import delete_workspace, list_providers, put_workspace
+from services.auth.api.workspaces import delete_workspace, list_providers, put_workspace, read_icon
 
 HANDLERS = (
     put_workspace,
     delete_workspace,
     list_providers,
+    read_icon,
     connect,
     list_integrations,
     IntegrationController,

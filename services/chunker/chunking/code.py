@@ -7,14 +7,14 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from services.chunker.chunking.grammars import GRAMMARS, Grammar, parse
-from services.chunker.chunking.model import BLOCK, HARD, LINE, Section, Unit
+from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, Section, Unit
 from services.chunker.chunking.scopes import definition_of, scope_name
 from services.chunker.chunking.splitting import line_units, starts_exact
 from services.chunker.chunking.tokens import counter
 
 _DEEPEST = 12  # nested deeper than this, code goes by lines: each level may count its text once more
 _LIKELY_LONG = 5  # beyond this many bytes a token a node is opened uncounted, so that little is counted twice
-_TOP, _STEP, _DEFINED = 11, 3, 2  # ranks: outer before inner, definitions before statements
+_TOP = 11
 
 Scope = tuple[str, ...]
 
@@ -96,7 +96,7 @@ class _Source:
     def _read_item(self, item: _Item, scope: Scope, depth: int) -> None:
         defined = self._definition(item, depth)
         inner = (*scope, scope_name(defined, self.grammar, self.source)) if defined else scope
-        rank = max(_TOP - _STEP * depth + (_DEFINED if defined else 0), LINE)
+        rank = _rank(depth, defined is not None)
         if item.end - item.start <= self.budget * _LIKELY_LONG:
             tokens = counter()(self._piece(item))
             if tokens <= self.budget:
@@ -160,6 +160,13 @@ class _Source:
 
 
 _ONLY_AT_TOP = frozenset({"lexical_declaration"})
+
+
+def _rank(depth: int, defined: bool) -> int:
+    """Outer before inner; between definitions is a good place to cut, between the statements of a body is not."""
+    if defined:
+        return max(_TOP - 2 * depth, BLOCK)
+    return (_TOP - 1, ITEM)[depth] if depth < 2 else LINE
 
 
 def _last_row(node: Node) -> int:

@@ -97,13 +97,22 @@ class _Reader:
         self._read_pieces(block)
 
     def _read_pieces(self, block: Block) -> None:
-        glued = self.bare
+        glued, waited = self.bare, self.waiting < block.start
         opening = self._flush(block.start)
-        pieces = self._cut(block)
+        pieces = self._alone(block) if waited else self._cut(block)
         pieces[0].rank = GLUED if glued else BLOCK
         if opening and pieces[0].exact and opening.tokens + pieces[0].tokens <= self.budget:
             opening.tokens += pieces.pop(0).tokens
         self.units += pieces
+
+    def _alone(self, block: Block) -> list[Unit]:
+        """A block too long beside what waited may still fit whole."""
+        if block.end - block.start <= self.budget * _TOO_LONG:
+            tokens = self.count(self.text[block.start : block.end])
+            if tokens <= self.budget:
+                exact = starts_exact(self.text, block.start)
+                return [Unit(block.start, tokens, BLOCK, self.section, exact)]
+        return self._cut(block)
 
     def _flush(self, end: int) -> Unit | None:
         """What waits becomes a unit that ends at `end`; returned if it adds up with what may follow."""

@@ -10,12 +10,13 @@ from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from zlib import crc32
 
-from services.chunker.chunking.model import GLUED, HARD, Unit
+from services.chunker.chunking.model import BLOCK, GLUED, HARD, Unit
 from services.chunker.chunking.splitting import INEXACT_ROOM
 
 _HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary
 _APART = 0.8  # budgets on either side that an anchor must outrank
 _FULL_FROM = 0.6  # a chunk may end from here on
+_WHOLE_FROM = 0.3  # or from here on, rather than inside a block, a list item, a function body
 _EVEN = 0.3  # the last two chunks of a run share it no less evenly than this
 _SPREAD = 0x9E3779B1
 
@@ -82,6 +83,10 @@ class _Run:
             earliest, latest = max(rest - self.budget, rest * _EVEN), min(self.budget, rest * (1 - _EVEN))
         low = max(bisect_left(self.at, base + earliest, start + 1, end), start + 1)
         high = bisect_right(self.at, base + latest, start + 1, end)
+        if low >= high or (max(self.strength[low:high]) >> 32) < BLOCK:
+            whole = bisect_left(self.at, base + self.budget * _WHOLE_FROM, start + 1, end)
+            if whole < low and (max(self.strength[whole:low]) >> 32) >= BLOCK:
+                low, high = whole, low
         if low >= high:
             low, high = start + 1, max(bisect_right(self.at, base + self.budget, start + 1, end), start + 2)
             return max(range(low, high), key=lambda i: (self.units[i].rank > GLUED, i))

@@ -18,7 +18,7 @@ from services.sync.use_cases.picking import Picked
 READ = "resources:read"
 WRITE = "resources:write"
 
-Query = Annotated[str, QueryParameter(max_length=200)]
+Matching = Annotated[str, QueryParameter(name="query", max_length=200)]
 
 
 @get("/v1/integrations/{integration:str}/resources", tags=["resources"])
@@ -26,14 +26,14 @@ async def list_resources(
     integration: FromPath[str],
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
-    query: Query = "",
+    matching: Matching = "",
     cursor: FromQuery[str | None] = None,
 ) -> ResourcesWire:
     """What the grant could sync, most recently active first, and what is selected."""
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     position: dict[str, Any] | None = decode_cursor(cursor, dict) if cursor else None
-    return _wire(await picking.offer(integration, deps=deps, workspace=workspace, query=query, cursor=position))
+    return _wire(await picking.offer(integration, deps=deps, workspace=workspace, query=matching, cursor=position))
 
 
 @put("/v1/integrations/{integration:str}/resources", tags=["resources"])

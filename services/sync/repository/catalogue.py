@@ -11,7 +11,8 @@ from libs.common.database.transaction import Row, Transaction
 
 STATUS = """
 UPDATE source SET status = :status, status_detail = :detail
-WHERE id = :id AND version <= :version AND NOT tombstone AND (status, coalesce(status_detail, '')) <> (:status, coalesce(:detail, ''))
+WHERE id = :id AND version <= :version AND NOT tombstone
+  AND (status, coalesce(status_detail, '')) <> (:status, coalesce(:detail, ''))
 """
 
 
@@ -41,7 +42,8 @@ async def heads(tx: Transaction, ids: Sequence[str]) -> dict[str, Row]:
 
 async def contents(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[int, str, str]]:
     """(version, content hash, content) by id, of one snapshot."""
-    rows = await tx.fetch_all("SELECT id, version, content_hash, content FROM source WHERE id = ANY(:ids)", ids=list(ids))
+    sql = "SELECT id, version, content_hash, content FROM source WHERE id = ANY(:ids)"
+    rows = await tx.fetch_all(sql, ids=list(ids))
     return {row["id"]: (row["version"], row["content_hash"], row["content"]) for row in rows}
 
 
@@ -61,7 +63,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 async def page(tx: Transaction, wanted: Filter, *, after: str, limit: int) -> Sequence[Row]:
     """In order of id. Tombstones only when their status is asked for."""
     return await tx.fetch_all(
-        f"SELECT {COLUMNS} FROM source WHERE workspace_id = :workspace AND id > :after"  # noqa: S608 - constants
+        f"SELECT {COLUMNS} FROM source WHERE workspace_id = :workspace AND id > :after"
         " AND (CAST(:type AS text) IS NULL OR type = :type)"
         " AND (CAST(:integration AS text) IS NULL OR integration_id = :integration)"
         " AND (CAST(:resource AS text) IS NULL OR resource_id = :resource)"
@@ -78,7 +80,7 @@ async def page(tx: Transaction, wanted: Filter, *, after: str, limit: int) -> Se
 
 
 async def one(tx: Transaction, source_id: str) -> Row | None:
-    return await tx.fetch_one(f"SELECT {COLUMNS}, content FROM source WHERE id = :id", id=source_id)  # noqa: S608
+    return await tx.fetch_one(f"SELECT {COLUMNS}, content FROM source WHERE id = :id", id=source_id)
 
 
 async def changed_files(tx: Transaction, *, source_id: str | None, path: str | None, after: Any, limit: int) -> Any:

@@ -27,7 +27,7 @@ WITH due AS MATERIALIZED (
   ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE cleanup c SET {NEW_LEASE} FROM due WHERE c.id = due.id
 RETURNING c.id, c.workspace_id, c.kind, c.integration_id, c.resource_id, c.types, c.epoch
-"""  # noqa: S608 - only the constants above
+"""
 
 
 async def claim(tx: Transaction, *, owner: str, lease: timedelta) -> CleanupClaim | None:
@@ -66,7 +66,7 @@ async def release(tx: Transaction, claim: CleanupClaim, *, done: bool, after: ti
         await tx.execute("DELETE FROM cleanup WHERE id = :id AND epoch = :epoch", id=claim.id, epoch=claim.epoch)
         return
     await tx.execute(
-        f"UPDATE cleanup SET run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE id = :id AND epoch = :epoch",  # noqa: S608 - constant
+        f"UPDATE cleanup SET run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE id = :id AND epoch = :epoch",
         id=claim.id,
         epoch=claim.epoch,
         after=after,

@@ -66,7 +66,8 @@ VALUES (:resource, :key, :workspace, :integration, :stream, :traceparent,
   CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint))
 ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.wanted + 1, excluded.wanted),
   traceparent = excluded.traceparent,
-  run_at = CASE WHEN dirty_object.attempts = 0 THEN least(dirty_object.run_at, excluded.run_at) ELSE dirty_object.run_at END
+  run_at = CASE WHEN dirty_object.attempts = 0 THEN least(dirty_object.run_at, excluded.run_at)
+                ELSE dirty_object.run_at END
 """
 
 
@@ -103,7 +104,7 @@ async def finish(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()
         ],
     )
     await tx.execute(
-        f"UPDATE dirty_object SET attempts = 0, run_at = now(), {NO_LEASE}"  # noqa: S608 - constant
+        f"UPDATE dirty_object SET attempts = 0, run_at = now(), {NO_LEASE}"
         " WHERE resource_id = :id AND epoch = :epoch",
         id=claim.resource_id,
         epoch=claim.epoch,
@@ -112,7 +113,7 @@ async def finish(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()
 
 async def postpone(tx: Transaction, claim: DirtyClaim, *, after: timedelta) -> None:
     await tx.execute(
-        f"UPDATE dirty_object SET attempts = attempts + 1, run_at = now() + CAST(:after AS interval), {NO_LEASE}"  # noqa: S608
+        f"UPDATE dirty_object SET attempts = attempts + 1, run_at = now() + CAST(:after AS interval), {NO_LEASE}"
         " WHERE resource_id = :id AND epoch = :epoch",
         id=claim.resource_id,
         epoch=claim.epoch,

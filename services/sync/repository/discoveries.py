@@ -28,7 +28,7 @@ WITH due AS MATERIALIZED (
   ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE discovery d SET {NEW_LEASE} FROM due WHERE d.integration_id = due.integration_id
 RETURNING d.integration_id, d.workspace_id, d.resources, d.run_id, d.attempts, d.epoch, d.traceparent
-"""  # noqa: S608 - only the constants above
+"""
 
 
 async def claim(tx: Transaction, *, owner: str, lease: timedelta) -> DiscoveryClaim | None:
@@ -58,7 +58,7 @@ async def finish(tx: Transaction, claim: DiscoveryClaim) -> bool:
 
 async def postpone(tx: Transaction, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> None:
     await tx.execute(
-        f"UPDATE discovery SET attempts = attempts + CAST(:count AS integer),"  # noqa: S608 - constant
+        f"UPDATE discovery SET attempts = attempts + CAST(:count AS integer),"
         f" run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE integration_id = :id AND epoch = :epoch",
         id=claim.integration_id,
         epoch=claim.epoch,

@@ -20,7 +20,7 @@ async def mark_erased(tx: Transaction) -> None:
 async def erase_hot(tx: Transaction) -> None:
     """What makes anyone work on it; owners in the middle of a page lose their lease by this."""
     for table in HOT:
-        await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=tx.workspace)  # noqa: S608
+        await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=tx.workspace)
 
 
 async def erase_some(tx: Transaction) -> bool:
@@ -34,7 +34,7 @@ async def erase_some(tx: Transaction) -> bool:
 
 async def _delete_some(tx: Transaction, table: str, also: str) -> int:
     return await tx.execute(
-        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"  # noqa: S608 - constants
+        f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table}"
         f" WHERE workspace_id = :workspace{also} LIMIT {STEP}))",
         workspace=tx.workspace,
     )
@@ -49,7 +49,7 @@ async def remove_integration(tx: Transaction, integration_id: str) -> None:
     """Its sources are tombstones by now: they stay, without any word of the user's."""
     for table in ("resource_stream", "listing_seen", "validator", "quarantined_item", "source_part", "changed_file"):
         await tx.execute(
-            f"DELETE FROM {table} t USING resource r WHERE r.id = t.resource_id AND r.integration_id = :id",  # noqa: S608
+            f"DELETE FROM {table} t USING resource r WHERE r.id = t.resource_id AND r.integration_id = :id",
             id=integration_id,
         )
     await tx.execute("DELETE FROM resource WHERE integration_id = :id", id=integration_id)

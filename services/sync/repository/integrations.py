@@ -40,7 +40,7 @@ COLUMNS = (
 
 
 async def find(tx: Transaction, integration_id: str, *, lock: bool = False) -> Integration | None:
-    sql = f"SELECT {COLUMNS} FROM known_integration WHERE id = :id{' FOR UPDATE' if lock else ''}"  # noqa: S608
+    sql = f"SELECT {COLUMNS} FROM known_integration WHERE id = :id{' FOR UPDATE' if lock else ''}"
     row = await tx.fetch_one(sql, id=integration_id)
     return _integration(row) if row else None
 
@@ -50,7 +50,7 @@ def _integration(row: Row) -> Integration:
 
 
 async def of_workspace(tx: Transaction) -> list[Integration]:
-    rows = await tx.fetch_all(f"SELECT {COLUMNS} FROM known_integration WHERE NOT disconnected ORDER BY id")  # noqa: S608
+    rows = await tx.fetch_all(f"SELECT {COLUMNS} FROM known_integration WHERE NOT disconnected ORDER BY id")
     return [_integration(row) for row in rows]
 
 
@@ -113,7 +113,10 @@ async def write_account(tx: Transaction, integration_id: str, *, account: str, n
 
 async def stop(tx: Transaction, integration_id: str, *, version: int) -> bool:
     """The grant is lost; False when a newer word is there."""
-    sql = "UPDATE known_integration SET status = 'error', version = :v WHERE id = :id AND version < :v AND NOT disconnected"
+    sql = (
+        "UPDATE known_integration SET status = 'error', version = :v"
+        " WHERE id = :id AND version < :v AND NOT disconnected"
+    )
     return await tx.execute(sql, id=integration_id, v=version) > 0
 
 
@@ -160,7 +163,8 @@ async def schedule_poll(tx: Transaction, integration_id: str, *, minutes: int, a
 
 
 async def scheduled_minutes(tx: Transaction, integration_id: str) -> int | None:
-    found: int | None = await tx.fetch_value("SELECT minutes FROM poll_schedule WHERE integration_id = :id", id=integration_id)
+    sql = "SELECT minutes FROM poll_schedule WHERE integration_id = :id"
+    found: int | None = await tx.fetch_value(sql, id=integration_id)
     return found
 
 
@@ -189,7 +193,7 @@ VALUES (:id, :workspace, {EPOCH_MS}, :changes, CASE WHEN :polled THEN now() END)
 ON CONFLICT (integration_id) DO UPDATE SET version = greatest(o.version + 1, excluded.version),
   change_count = o.change_count + excluded.change_count,
   last_polled_at = coalesce(excluded.last_polled_at, o.last_polled_at)
-"""  # noqa: S608 - only the constant above
+"""
 
 
 async def touch(tx: Transaction, integration_id: str, *, changes: int = 0, polled: bool = False) -> None:
@@ -223,16 +227,16 @@ async def note_success(tx: Transaction, integration_id: str) -> None:
 
 async def unreported(tx: Transaction, *, most: int) -> list[tuple[str, str]]:
     """(integration, workspace), by the worker role."""
-    rows = await tx.fetch_all(
-        "SELECT integration_id, workspace_id FROM observed_state WHERE reported_version < version LIMIT :most", most=most
-    )
+    sql = "SELECT integration_id, workspace_id FROM observed_state WHERE reported_version < version LIMIT :most"
+    rows = await tx.fetch_all(sql, most=most)
     return [(row["integration_id"], row["workspace_id"]) for row in rows]
 
 
 async def take_unreported(tx: Transaction, integration_id: str) -> Row | None:
     """Marks it as told; None when someone else has told it."""
     return await tx.fetch_one(
-        "UPDATE observed_state o SET reported_version = version WHERE integration_id = :id AND reported_version < version"
+        "UPDATE observed_state o SET reported_version = version"
+        " WHERE integration_id = :id AND reported_version < version"
         " RETURNING version, last_polled_at, change_count, error_count, last_error, last_error_code,"
         " (SELECT next_poll_at FROM poll_schedule p WHERE p.integration_id = o.integration_id) AS next_poll_at",
         id=integration_id,

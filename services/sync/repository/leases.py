@@ -42,7 +42,7 @@ WITH due AS MATERIALIZED (
 UPDATE work w SET {NEW_LEASE}, parked_until = NULL FROM due WHERE w.resource_id = due.resource_id
 RETURNING w.resource_id, w.workspace_id, w.integration_id, w.kind, w.cause, w.ticket, w.run_id, w.streams, w.attempts,
   w.epoch, clock_timestamp() AS since, w.traceparent
-"""  # noqa: S608 - only the constants above
+"""
 
 
 async def claim_work(tx: Transaction, *, owner: str, lease: timedelta) -> Claim | None:
@@ -67,8 +67,27 @@ async def beat(tx: Transaction, table: str, row_id: str, *, epoch: int, lease: t
 
 async def holds_work(tx: Transaction, claim: Claim) -> bool:
     """Locks the row: until this transaction ends nobody can take the work over."""
-    sql = "SELECT true FROM work WHERE resource_id = :id AND epoch = :epoch FOR UPDATE"
-    return bool(await tx.fetch_value(sql, id=claim.resource_id, epoch=claim.epoch))
+    return await attempts_of(tx, claim) is not None
+
+
+async def attempts_of(tx: Transaction, claim: Claim) -> int | None:
+    """Failures in a row since the last committed page; None when the work is another's. Locks the row."""
+    sql = "SELECT attempts FROM work WHERE resource_id = :id AND epoch = :epoch FOR UPDATE"
+    found: int | None = await tx.fetch_value(sql, id=claim.resource_id, epoch=claim.epoch)
+    return found
+
+
+async def moment(tx: Transaction) -> datetime:
+    """When this transaction began, by the database: rows that another lane writes later are newer than our reads."""
+    found: datetime = await tx.fetch_value("SELECT now()")
+    return found
+
+
+async def note_progress(tx: Transaction, claim: Claim) -> None:
+    """A committed page ends a row of failures: a long backfill may meet more of them than one page is given."""
+    if claim.attempts:
+        sql = "UPDATE work SET attempts = 0 WHERE resource_id = :id AND epoch = :epoch"
+        await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch)
 
 
 ENQUEUE = """
@@ -128,7 +147,7 @@ UPDATE work SET kind = 'poll', cause = coalesce(again_cause, cause), ticket = :t
   streams = CASE WHEN '*' = ANY(again_streams) THEN NULL ELSE again_streams END,
   again_streams = NULL, again_cause = NULL, again_run_id = NULL, attempts = 0, run_at = now(), {NO_LEASE}
 WHERE resource_id = :id AND epoch = :epoch AND again_streams IS NOT NULL RETURNING coalesce(run_id, '')
-"""  # noqa: S608 - only the constants above
+"""
 
 
 async def finish_work(tx: Transaction, claim: Claim, *, next_ticket: str) -> str | None:
@@ -144,21 +163,21 @@ async def postpone_work(tx: Transaction, claim: Claim, *, after: timedelta, coun
     """Back into the queue; `count` says that this was a failed attempt. False when the lease is another's."""
     sql = f"""
         UPDATE work SET run_at = now() + CAST(:after AS interval), attempts = attempts + CAST(:count AS integer),
-          {NO_LEASE} WHERE resource_id = :id AND epoch = :epoch"""  # noqa: S608 - only the constants above
+          {NO_LEASE} WHERE resource_id = :id AND epoch = :epoch"""
     return await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch, after=after, count=int(count)) > 0
 
 
 async def park_integration(tx: Transaction, integration_id: str, until: datetime, *, epoch: int) -> None:
     """The budget is the grant's: everything waiting on it waits, and so does the work that hit the limit (`epoch`)."""
     await tx.execute(
-        f"UPDATE work SET run_at = greatest(run_at, :until), parked_until = :until, {NO_LEASE}"  # noqa: S608 - constant
+        f"UPDATE work SET run_at = greatest(run_at, :until), parked_until = :until, {NO_LEASE}"
         " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
         id=integration_id,
         until=until,
         epoch=epoch,
     )
     await tx.execute(
-        f"UPDATE dirty_object SET run_at = greatest(run_at, :until), {NO_LEASE}"  # noqa: S608 - constant
+        f"UPDATE dirty_object SET run_at = greatest(run_at, :until), {NO_LEASE}"
         " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
         id=integration_id,
         until=until,
@@ -170,7 +189,7 @@ async def pause(tx: Transaction, integration_id: str, *, paused: bool) -> None:
     """Pausing moves every epoch on: an owner in the middle of a page writes nothing more."""
     for table in ("work", "dirty_object", "discovery"):
         await tx.execute(
-            f"UPDATE {table} SET paused = :paused, run_at = CASE WHEN :paused THEN run_at ELSE now() END, {NO_LEASE}"  # noqa: S608
+            f"UPDATE {table} SET paused = :paused, run_at = CASE WHEN :paused THEN run_at ELSE now() END, {NO_LEASE}"
             " WHERE integration_id = :id AND paused <> :paused",
             id=integration_id,
             paused=paused,
@@ -179,17 +198,17 @@ async def pause(tx: Transaction, integration_id: str, *, paused: bool) -> None:
 
 async def take_away(tx: Transaction, integration_id: str) -> None:
     """Owners of this integration's resources lose them; the work itself stays and is claimed anew."""
-    await tx.execute(f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id", id=integration_id)  # noqa: S608 - constant
+    await tx.execute(f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id", id=integration_id)
 
 
 async def forget_integration(tx: Transaction, integration_id: str) -> None:
     for table in ("work", "dirty_object", "discovery", "poll_schedule"):
-        await tx.execute(f"DELETE FROM {table} WHERE integration_id = :id", id=integration_id)  # noqa: S608 - constant
+        await tx.execute(f"DELETE FROM {table} WHERE integration_id = :id", id=integration_id)
 
 
 async def forget_resource(tx: Transaction, resource_id: str) -> None:
     for table in ("work", "dirty_object"):
-        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)  # noqa: S608 - constant
+        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
 
 
 async def forget_work(tx: Transaction, claim: Claim) -> None:

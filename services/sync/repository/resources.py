@@ -35,7 +35,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = (
-    "id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, selected, version, state, error_count"
+    "id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, selected, version, state,"
+    " error_count"
 )
 
 SELECT = f"""
@@ -46,7 +47,7 @@ ON CONFLICT (workspace_id, integration_id, external_id) DO UPDATE SET selected =
   error_count = 0, version = greatest(resource.version + 1, excluded.version)
 WHERE NOT resource.selected
 RETURNING {COLUMNS}
-"""  # noqa: S608 - only the constants above
+"""
 
 
 async def select(
@@ -71,14 +72,14 @@ async def select(
 async def deselect(tx: Transaction, resource_id: str) -> Stored | None:
     """None when it was not selected. Its cursors go: selected again, it starts from the beginning."""
     row = await tx.fetch_one(
-        f"UPDATE resource SET selected = false, state = 'idle', error = NULL, error_code = NULL, error_count = 0,"  # noqa: S608
+        f"UPDATE resource SET selected = false, state = 'idle', error = NULL, error_code = NULL, error_count = 0,"
         f" version = greatest(version + 1, {EPOCH_MS}) WHERE id = :id AND selected RETURNING {COLUMNS}",
         id=resource_id,
     )
     if row is None:
         return None
     for table in ("resource_stream", "listing_seen", "validator", "quarantined_item"):
-        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)  # noqa: S608 - constants
+        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
     return _stored(row)
 
 
@@ -87,14 +88,14 @@ def _stored(row: Row) -> Stored:
 
 
 async def find(tx: Transaction, resource_id: str) -> Stored | None:
-    row = await tx.fetch_one(f"SELECT {COLUMNS} FROM resource WHERE id = :id", id=resource_id)  # noqa: S608 - constant
+    row = await tx.fetch_one(f"SELECT {COLUMNS} FROM resource WHERE id = :id", id=resource_id)
     return _stored(row) if row else None
 
 
 async def get_by_external(tx: Transaction, integration_id: str, external_id: str) -> Stored:
     """Of a resource that is known to be there."""
     row = await tx.fetch_one(
-        f"SELECT {COLUMNS} FROM resource WHERE integration_id = :id AND external_id = :external",  # noqa: S608
+        f"SELECT {COLUMNS} FROM resource WHERE integration_id = :id AND external_id = :external",
         id=integration_id,
         external=external_id,
     )
@@ -195,8 +196,8 @@ async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
 SAVE_CURSOR = """
 INSERT INTO resource_stream (resource_id, stream, workspace_id, cursor, cursor_version, listing, started_ticket,
   finished_ticket, last_page_at)
-VALUES (:id, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket, CASE WHEN :last THEN :ticket ELSE '' END,
-  now())
+VALUES (:id, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket,
+  CASE WHEN :last THEN :ticket ELSE '' END, now())
 ON CONFLICT (resource_id, stream) DO UPDATE SET cursor = excluded.cursor, listing = excluded.listing,
   cursor_version = resource_stream.cursor_version + 1, started_ticket = excluded.started_ticket,
   finished_ticket = excluded.finished_ticket, last_page_at = now()
@@ -227,15 +228,14 @@ async def restart_streams(tx: Transaction, integration_id: str, names: Sequence[
         id=integration_id,
         names=list(names),
     )
-    await tx.execute(
-        "DELETE FROM validator v USING resource r WHERE r.id = v.resource_id AND r.integration_id = :id", id=integration_id
-    )
+    sql = "DELETE FROM validator v USING resource r WHERE r.id = v.resource_id AND r.integration_id = :id"
+    await tx.execute(sql, id=integration_id)
 
 
 async def drop_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:
     for table in ("resource_stream", "listing_seen"):
         await tx.execute(
-            f"DELETE FROM {table} s USING resource r WHERE r.id = s.resource_id AND r.integration_id = :id"  # noqa: S608
+            f"DELETE FROM {table} s USING resource r WHERE r.id = s.resource_id AND r.integration_id = :id"
             " AND s.stream = ANY(:names)",
             id=integration_id,
             names=list(names),
@@ -246,7 +246,8 @@ async def drop_streams(tx: Transaction, integration_id: str, names: Sequence[str
 
 
 async def forget_listing(tx: Transaction, resource_id: str, stream: str) -> None:
-    await tx.execute("DELETE FROM listing_seen WHERE resource_id = :id AND stream = :stream", id=resource_id, stream=stream)
+    sql = "DELETE FROM listing_seen WHERE resource_id = :id AND stream = :stream"
+    await tx.execute(sql, id=resource_id, stream=stream)
 
 
 async def note_seen(tx: Transaction, resource_id: str, stream: str, keys: Sequence[str]) -> None:

@@ -13,7 +13,8 @@ from libs.common.events.source import Cause
 ACTIVE = "('queued', 'running')"
 UNFINISHED = "('queued', 'running', 'parked')"
 COUNTS = (
-    "fetched", "created", "updated", "deleted", "unchanged", "quarantined", "requests", "not_modified", "bytes", "pages",
+    "fetched", "created", "updated", "deleted", "unchanged", "quarantined", "requests", "not_modified", "bytes",
+    "pages",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ class Counts(msgspec.Struct, kw_only=True):
 async def open_run(tx: Transaction, *, run_id: str, integration_id: str, cause: Cause) -> tuple[str, bool]:
     """The integration's active run and whether it is this new one; two at once cannot be (a unique index says so)."""
     made = await tx.execute(
-        f"INSERT INTO run (id, workspace_id, integration_id, cause) VALUES (:id, :workspace, :integration, :cause)"  # noqa: S608
+        f"INSERT INTO run (id, workspace_id, integration_id, cause) VALUES (:id, :workspace, :integration, :cause)"
         f" ON CONFLICT (integration_id) WHERE state IN {ACTIVE} DO NOTHING",
         id=run_id,
         workspace=tx.workspace,
@@ -44,7 +45,7 @@ async def open_run(tx: Transaction, *, run_id: str, integration_id: str, cause: 
     )
     if made:
         return run_id, True
-    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"  # noqa: S608 - constant
+    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"
     found = await tx.fetch_value(sql, id=integration_id)
     if found is None:  # it ended between the two statements
         return await open_run(tx, run_id=run_id, integration_id=integration_id, cause=cause)
@@ -75,7 +76,10 @@ async def lock(tx: Transaction, run_id: str) -> Row | None:
 
 async def start(tx: Transaction, run_id: str) -> bool:
     """True for the first resource that begins."""
-    sql = "UPDATE run SET state = 'running', started_at = now(), revision = revision + 1 WHERE id = :id AND state = 'queued'"
+    sql = (
+        "UPDATE run SET state = 'running', started_at = now(), revision = revision + 1"
+        " WHERE id = :id AND state = 'queued'"
+    )
     return await tx.execute(sql, id=run_id) > 0
 
 
@@ -110,7 +114,7 @@ ADD_PAGE = f"""
 UPDATE run_resource SET {", ".join(f"{name} = {name} + :{name}" for name in COUNTS)}, stream = :stream,
   estimate = coalesce(:estimate, estimate), revision = revision + 1
 WHERE run_id = :run AND resource_id = :resource
-"""  # noqa: S608 - column names of ours
+"""
 
 
 async def add_counts(
@@ -122,7 +126,7 @@ async def add_counts(
 
 
 async def unfinished(tx: Transaction, run_id: str) -> int:
-    sql = f"SELECT count(*) FROM run_resource WHERE run_id = :id AND state IN {UNFINISHED}"  # noqa: S608 - constant
+    sql = f"SELECT count(*) FROM run_resource WHERE run_id = :id AND state IN {UNFINISHED}"
     found: int = await tx.fetch_value(sql, id=run_id)
     return found
 
@@ -154,7 +158,7 @@ async def end_resources(
 
 
 async def active_of(tx: Transaction, integration_id: str) -> str | None:
-    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"  # noqa: S608 - constant
+    sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"
     found = await tx.fetch_value(sql, id=integration_id)
     return None if found is None else str(found)
 
@@ -173,7 +177,7 @@ SELECT r.*, {SUMMED}, CAST(r.revision + coalesce(sum(rr.revision), 0) AS bigint)
   count(*) FILTER (WHERE rr.state = 'running') AS running,
   CAST(coalesce(sum(greatest(coalesce(rr.estimate, 0), rr.fetched)), 0) AS bigint) AS estimate
 FROM run r LEFT JOIN run_resource rr ON rr.run_id = r.id
-"""  # noqa: S608 - column names of ours
+"""
 
 
 async def report(tx: Transaction, run_id: str) -> Row | None:

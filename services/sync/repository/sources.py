@@ -121,7 +121,7 @@ FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::tex
   AS u(id, key, type, name, path, url, content, body, content_type, content_hash, seen_hash, revision, metadata,
        author, updated_at)
 RETURNING id, version
-"""  # noqa: S608 - only the constant above
+"""
 
 UPDATE = f"""
 UPDATE source s SET type = u.type, name = u.name, path = u.path, url = u.url, content = u.content, body = u.body,
@@ -137,7 +137,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
   AS u(id, key, type, name, path, url, content, body, content_type, content_hash, seen_hash, revision, metadata,
        author, updated_at, bump)
 WHERE s.id = u.id RETURNING s.id, s.version
-"""  # noqa: S608 - only the constant above
+"""
 
 
 async def insert(
@@ -185,7 +185,7 @@ UPDATE source s SET content = u.content, body = u.body, content_hash = u.content
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS u(id, content, body, content_hash)
 WHERE s.id = u.id AND s.content_hash <> u.content_hash
 RETURNING s.id, s.version, s.type, s.url, s.content_hash
-"""  # noqa: S608 - only the constant above
+"""
 
 
 async def rewrite(tx: Transaction, rows: Sequence[Rewrite]) -> Sequence[Any]:
@@ -215,7 +215,7 @@ UPDATE source s SET tombstone = true, status = 'deleted', status_detail = NULL, 
 FROM unnest($1::text[], $2::text[], $3::text[]) AS u(id, key, proof)
 WHERE s.id = u.id AND NOT s.tombstone
 RETURNING s.id, s.external_key, s.type, s.version, s.url, s.path
-"""  # noqa: S608 - only the constant above
+"""
 
 
 async def tombstone(tx: Transaction, rows: Sequence[tuple[str, str, str]]) -> list[Tombstoned]:
@@ -252,7 +252,8 @@ async def some_live(
 ) -> list[Live]:
     """The next sources that a cleanup has to tombstone."""
     rows = await tx.fetch_all(
-        "SELECT id, external_key, resource_id, provider FROM source WHERE integration_id = :integration_id AND NOT tombstone"
+        "SELECT id, external_key, resource_id, provider FROM source"
+        " WHERE integration_id = :integration_id AND NOT tombstone"
         " AND (:resource_id = '' OR resource_id = :resource_id)"
         " AND (CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[]))) ORDER BY id LIMIT :most",
         integration_id=integration_id,

@@ -61,9 +61,9 @@ async def tombstone_all(tx: Transaction, batch: Batch, rows: Iterable[tuple[str,
 async def _displace(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceChanged]:
     """A file renamed onto another one ends that one: its row steps aside so that its id is told as deleted."""
     aside = [(row.id, f"moved:{row.id}:{row.key}", f"another object took {row.key}") for row in plan.displaced]
-    gone = await sources.tombstone(tx, [one for one, row in zip(aside, plan.displaced, strict=True) if not row.tombstone])
-    buried = [sources.Aside(row.id, key) for (_, key, _), row in zip(aside, plan.displaced, strict=True) if row.tombstone]
-    await sources.step_aside(tx, buried)
+    buried = {row.id for row in plan.displaced if row.tombstone}
+    gone = await sources.tombstone(tx, [one for one in aside if one[0] not in buried])
+    await sources.step_aside(tx, [sources.Aside(row, key) for row, key, _ in aside if row in buried])
     if plan.moves:
         await sources.move(tx, batch.resource_id, plan.moves)
     return [_deleted(batch, one) for one in gone]
@@ -140,9 +140,8 @@ async def _rewrite_touched(tx: Transaction, batch: Batch, keys: set[str]) -> lis
 async def _remove(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceChanged]:
     """A key that a rename took over in the same batch is not removed."""
     observed = {item.key for item in batch.observed}
-    rows = [
-        (plan.rows[key].id, key, proof) for key, proof in batch.removed.items() if key in plan.rows and key not in observed
-    ]
+    known = ((plan.rows[key].id, key, proof) for key, proof in batch.removed.items() if key in plan.rows)
+    rows = [row for row in known if row[1] not in observed]
     return [_deleted(batch, one) for one in await sources.tombstone(tx, rows)]
 
 

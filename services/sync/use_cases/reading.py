@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from libs.common.database.transaction import Row
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.internal import MAX_BATCH_BYTES, MAX_BATCH_IDS, SourceBatch, SourceBatchAsked, SourceItem
@@ -47,7 +48,8 @@ def _item(source_id: str, head: Row | None, content: tuple[int, str, str] | None
     if head is None or content is None:
         return SourceItem(id=source_id, state="unknown")
     if head["tombstone"]:
-        return SourceItem(id=source_id, state="tombstone", version=head["version"], integration_id=head["integration_id"])
+        told = {"version": head["version"], "integration_id": head["integration_id"]}
+        return SourceItem(id=source_id, state="tombstone", **told)
     version, digest, text = content
     return SourceItem(
         id=source_id, state="present", version=version, integration_id=head["integration_id"],

@@ -1,4 +1,4 @@
-"""Requesting, joining, finishing and cancelling runs. Runs are locked before work rows, so that nobody waits in a ring."""
+"""Requesting, joining, finishing, cancelling runs. Runs are locked before work rows, so that nobody waits in a ring."""
 
 from __future__ import annotations
 

@@ -70,14 +70,15 @@ async def park(deps: Deps, claim: Claim, until: datetime) -> None:
 
 async def try_again(deps: Deps, claim: Claim, *, code: str, detail: str) -> None:
     """A passing failure: later and later, and after the last try given up until the next poll or request."""
-    if claim.attempts + 1 >= MOST_ATTEMPTS:
-        await give_up(deps, claim, code=code, detail=detail)
-        return
     async with deps.db.transaction(claim.workspace_id) as tx:
-        if not await _lock(tx, claim):
+        await _lock(tx, claim)
+        attempts = await leases.attempts_of(tx, claim)
+        if attempts is None:
             return
-        after = backoff(claim.attempts + 1, deps.first_retry)
-        await leases.postpone_work(tx, claim, after=after, count=True)
+        if attempts + 1 >= MOST_ATTEMPTS:
+            await _give_up(tx, claim, code=code, detail=detail)
+            return
+        await leases.postpone_work(tx, claim, after=backoff(attempts + 1, deps.first_retry), count=True)
         await _note_in_run(tx, claim, state="queued", code=code, detail=detail)
         await _tell_failure(tx, claim, code=code, detail=detail, state="waiting")
 
@@ -85,11 +86,14 @@ async def try_again(deps: Deps, claim: Claim, *, code: str, detail: str) -> None
 async def give_up(deps: Deps, claim: Claim, *, code: str, detail: str, counts: bool = True) -> None:
     """`counts` False: an access problem of one resource says nothing about the integration."""
     async with deps.db.transaction(claim.workspace_id) as tx:
-        if not await _lock(tx, claim):
-            return
-        await leases.forget_work(tx, claim)
-        await _tell_failure(tx, claim, code=code, detail=detail, state="error", counts=counts)
-        await _end_in_run(tx, claim, state="failed", code=code, detail=detail)
+        if await _lock(tx, claim):
+            await _give_up(tx, claim, code=code, detail=detail, counts=counts)
+
+
+async def _give_up(tx: Transaction, claim: Claim, *, code: str, detail: str, counts: bool = True) -> None:
+    await leases.forget_work(tx, claim)
+    await _tell_failure(tx, claim, code=code, detail=detail, state="error", counts=counts)
+    await _end_in_run(tx, claim, state="failed", code=code, detail=detail)
 
 
 async def _lock(tx: Transaction, claim: Claim) -> bool:

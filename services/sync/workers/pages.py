@@ -170,7 +170,7 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
         await _hold(tx, job)
         applied = await apply_batch(tx, batch)
         await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), estimate=None)
-        job.read_after = await tx.fetch_value("SELECT now()")
+        job.read_after = await leases.moment(tx)
 
 
 async def _commit_page(
@@ -186,6 +186,7 @@ async def _commit_page(
             tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=job.claim.ticket,
             last=page.last,
         )  # fmt: skip
+        await leases.note_progress(tx, job.claim)
         await resources.save_validators(tx, job.resource.id, learned)
         if page.resource is not None:
             await resources.relabel(tx, job.resource.id, page.resource)
@@ -193,7 +194,7 @@ async def _commit_page(
         spent.pages = 1
         seen = len(batch.observed) + unchanged
         await _account(tx, job, stream, applied, spent, fetched=seen, estimate=page.estimate)
-        job.read_after = await tx.fetch_value("SELECT now()")
+        job.read_after = await leases.moment(tx)
     _advance(job, stream, page, learned)
 
 

@@ -235,7 +235,7 @@ async def test_a_bad_record_is_one_letter_however_often_it_comes(db: Database, b
         for _ in range(3):
             await producer.send_and_wait(rig.TOPIC, body, partition=1, headers=headers)
         await producer.send_and_wait(rig.TOPIC, body, partition=1, headers=[("ce_id", b"\xff")])
-        await producer.send_and_wait(rig.TOPIC, None, partition=1, headers=[])
+        await producer.send_and_wait(rig.TOPIC, None, key=b"k", partition=1, headers=[])
     async with rig.running(listening(db, bus, "room-repeat")):
 
         async def parked() -> None:

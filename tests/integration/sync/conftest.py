@@ -57,8 +57,9 @@ async def admin(sync_schema: Postgres) -> AsyncIterator[asyncpg.Connection[async
     """Sees everything; the tables are empty when a test begins, because workers claim across workspaces."""
     connection = await asyncpg.connect(sync_schema.dsn("postgres"))
     await connection.execute("SET search_path = sync, public")
-    tables = ", ".join([*TENANT_TABLES, *QUEUE_TABLES, "outbox", "erased_workspace"])
-    await connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+    # DELETE: on a few rows it takes a tenth of TRUNCATE's time.
+    tables = [*TENANT_TABLES, *QUEUE_TABLES, "outbox", "erased_workspace"]
+    await connection.execute("; ".join(f"DELETE FROM {table}" for table in tables))
     yield connection
     await connection.close()
 
@@ -80,7 +81,7 @@ async def engine(
 @pytest.fixture
 async def api(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
     """An administrator's client."""
-    transport = httpx.ASGITransport(app=engine.app())
+    transport = httpx.ASGITransport(app=engine.app())  # type: ignore[arg-type]  # ASGI by two names
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://sync", headers=headers) as client:
         yield client

@@ -50,7 +50,8 @@ MANIFEST = Manifest(
     default_resources=2,
     features=(
         Feature(
-            id="issues", name="Issues", description="", enabled=True, streams=("items", "notes"), source_types=("issue",)
+            id="issues", name="Issues", description="", enabled=True, streams=("items", "notes"),
+            source_types=("issue",),
         ),
         Feature(
             id="prs", name="PRs", description="", enabled=False, streams=("items", "notes"),
@@ -68,7 +69,7 @@ class Answer(msgspec.Struct):
     url: str = ""
 
 
-Fault = Callable[[str], Answer | Awaitable[Answer] | None]
+Fault = Callable[[str], Any]  # an Answer, None, or something to await for one of them
 
 
 class Repo(msgspec.Struct):
@@ -119,7 +120,7 @@ class World:
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Answer:
         path = url.removeprefix("https://api.double.test")
-        answer = await self._fault(path) or self._answer(path, dict(headers or {}))
+        answer = await self._fault(path) or self.answer(path, dict(headers or {}))
         self.log.append((path, answer.status))
         answer.url = url
         return answer
@@ -128,11 +129,11 @@ class World:
         for fault in self.faults:
             found = fault(path)
             found = await found if isinstance(found, Awaitable) else found
-            if found is not None:
+            if isinstance(found, Answer):
                 return found
         return None
 
-    def _answer(self, path: str, headers: dict[str, str]) -> Answer:
+    def answer(self, path: str, headers: dict[str, str]) -> Answer:
         if headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return Answer(401)
         found = self._find(path)
@@ -280,7 +281,8 @@ class DoubleFacet:
             )  # fmt: skip
         found = _item(row)
         if isinstance(found, Observed):
-            return msgspec.structs.replace(found, parts=tuple(_part(note) for note in row["notes"]), parts_prefix="note:")
+            parts = tuple(_part(note) for note in row["notes"])
+            return msgspec.structs.replace(found, parts=parts, parts_prefix="note:")
         assert isinstance(found, Quarantined)
         return found
 
@@ -307,7 +309,8 @@ def _item(row: dict[str, Any]) -> Item:
 
 
 def _part(row: dict[str, Any]) -> Part:
-    return Part(key=f"note:{row['id']}", author="bob", created_at=EPOCH + timedelta(seconds=row["id"]), body=row["text"])
+    at = EPOCH + timedelta(seconds=row["id"])
+    return Part(key=f"note:{row['id']}", author="bob", created_at=at, body=row["text"])
 
 
 async def _get(ctx: SyncContext, path: str) -> Any:
@@ -315,7 +318,7 @@ async def _get(ctx: SyncContext, path: str) -> Any:
 
 
 async def _ask(ctx: SyncContext, path: str, *, conditional: bool = False, missing: bool = False) -> Any:
-    answer = await ctx.http.request("GET", path, conditional=conditional)
+    answer = await ctx.http.request("GET", path, conditional="pull" if conditional else "")
     if answer.status in (200, 304) or (missing and answer.status == 404):
         return answer
     if answer.status == 401:

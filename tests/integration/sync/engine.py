@@ -104,6 +104,13 @@ class Engine:
     def app(self) -> Litestar:
         return create_app(self.deps, ServiceTokens("sync", Path(self.settings.service_signing_keys_dir)))
 
+    def environment(self) -> dict[str, str]:
+        """What `child.py` needs to be another replica, with a copy of the world as it is now."""
+        return {
+            "CHILD_SETTINGS": msgspec.json.encode(self.settings).decode(),
+            "CHILD_REPOS": msgspec.json.encode(self.world.repos).decode(),
+        }
+
     # What others tell
 
     def connected(self, *resources: str, **given: Any) -> IntegrationConnected:
@@ -225,7 +232,8 @@ class Engine:
 
     async def run(self) -> dict[str, Any]:
         """The newest run."""
-        return dict(await self.admin.fetchrow("SELECT * FROM run ORDER BY id DESC LIMIT 1"))
+        row = await self.admin.fetchrow("SELECT * FROM run ORDER BY id DESC LIMIT 1")
+        return dict(row or {})
 
     async def one(self, sql: str, *arguments: Any) -> Any:
         return await self.admin.fetchval(sql, *arguments)

@@ -12,11 +12,11 @@ from libs.common.testing.eventually import eventually
 from services.sync.repository import leases
 from services.sync.workers import pages
 from services.sync.workers.executor import Executor
-from tests.integration.sync.double import Answer, World
+from tests.integration.sync.double import Answer, Fault, World
 from tests.integration.sync.engine import Engine
 
 
-def once(answer: Answer, part: str):  # type: ignore[no-untyped-def]
+def once(answer: Answer, part: str) -> Fault:
     """A fault that meets each path once."""
     met: set[str] = set()
 
@@ -45,7 +45,6 @@ async def test_body_cut_at_every_page_loses_nothing_and_reads_each_page_twice_at
     world.faults.append(once(Answer(200, b'{"rows": [{"num'), "/items?"))
     await engine.connect(features=("issues",))
     await engine.discover()
-    await engine.admin.execute("UPDATE work SET attempts = -100")
     await work_until_done(engine)
 
     assert len(await engine.sources()) == 35
@@ -165,12 +164,13 @@ async def test_rate_limit_parks_the_grant_and_leaves_the_worker_free(engine: Eng
     world.faults.append(lambda path: Answer(429, headers={"retry-after": "60"}) if limited and "r1" in path else None)
     await engine.connect(features=("issues",))
     await engine.discover()
-    await engine.admin.execute("UPDATE work SET priority = 0 FROM resource r WHERE r.id = resource_id AND r.external_id = 'r1'")
+    first = "UPDATE work SET priority = -1 FROM resource r WHERE r.id = resource_id AND r.external_id = 'r1'"
+    await engine.admin.execute(first)
     await engine.work()
 
     assert await engine.one("SELECT count(*) FROM work WHERE parked_until > now() + interval '50 seconds'") >= 1
-    assert await engine.one("SELECT state FROM run_resource rr JOIN resource r ON r.id = resource_id"
-                            " WHERE external_id = 'r1'") == "parked"
+    state = "SELECT rr.state FROM run_resource rr JOIN resource r ON r.id = resource_id WHERE external_id = 'r1'"
+    assert await engine.one(state) == "parked"
     assert (await engine.run())["state"] == "running"
     assert await engine.one("SELECT error_count FROM observed_state") == 0
     asked = len(world.log)
@@ -181,7 +181,7 @@ async def test_rate_limit_parks_the_grant_and_leaves_the_worker_free(engine: Eng
     await engine.admin.execute("UPDATE work SET run_at = now()")
     await engine.work()
     assert (await engine.run())["state"] == "succeeded"
-    assert len(await engine.sources()) == 6
+    assert await engine.one("SELECT count(*) FROM source WHERE NOT tombstone") == 6
 
 
 async def test_refused_token_is_told_to_the_broker_once_and_the_sync_goes_on(engine: Engine, world: World) -> None:
@@ -192,7 +192,7 @@ async def test_refused_token_is_told_to_the_broker_once_and_the_sync_goes_on(eng
         if "page=1" in path:
             world.tokens = {"token-2"}
 
-    world.faults.append(expire)  # type: ignore[arg-type]
+    world.faults.append(expire)
     await engine.sync(features=("issues",))
 
     assert len(await engine.sources()) == 25
@@ -240,7 +240,7 @@ async def test_lost_sight_of_a_resource_deletes_nothing(engine: Engine, world: W
     world.faults.append(lambda path: Answer(status) if "/r1/" in path else None)
     await engine.again()
 
-    assert len(await engine.sources()) == 11
+    assert await engine.one("SELECT count(*) FROM source WHERE NOT tombstone") == 11
     assert await engine.events() == []
     assert await engine.one("SELECT error_code FROM resource WHERE external_id = 'r1'") == "lost_sight"
     assert (await engine.run())["state"] == "succeeded"
@@ -289,7 +289,7 @@ async def test_no_connection_is_held_while_the_provider_hangs(engine: Engine, wo
     def look(path: str) -> None:
         checked_out.append(pool.checkedout())  # type: ignore[attr-defined]
 
-    world.faults.append(look)  # type: ignore[arg-type]
+    world.faults.append(look)
     await engine.sync()
     await engine.hint("r1", "items", "item:1")
     await engine.dirty()

@@ -38,6 +38,26 @@ def test_process_dies_at_the_wanted_hit(setting: str, printed: int, code: int) -
     assert (len(done.stdout.split()), done.returncode) == (printed, code)
 
 
+ORDERED = """
+import os, pathlib, sys
+from libs.common.testing.crashpoints import crashpoint
+order = pathlib.Path(os.environ["SLUICE_CRASHPOINT_ORDERS"]) / str(os.getpid())
+crashpoint("test.page")
+order.write_text("test.page")
+crashpoint("test.other")
+print("alive", flush=True)
+crashpoint("test.page")
+print("still alive", flush=True)
+"""
+
+
+def test_process_dies_at_the_next_hit_after_its_order(tmp_path: Path) -> None:
+    env = {**os.environ, "SLUICE_CRASHPOINT_ORDERS": str(tmp_path), "PYTHONPATH": "."}
+    done = subprocess.run([sys.executable, "-c", ORDERED], env=env, capture_output=True, timeout=30, check=False)
+    assert (done.stdout.split(), done.returncode) == ([b"alive"], -signal.SIGKILL)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_crash_point_of_the_source_is_listed(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('crashpoint("one.a")\n\ndef f():\n    crashpoint("one.b")\n')
     assert crashpoints([tmp_path]) == {"one.a": f"{tmp_path}/a.py:1", "one.b": f"{tmp_path}/a.py:4"}

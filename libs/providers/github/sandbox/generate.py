@@ -150,7 +150,8 @@ def _merged_pull(writer: _Writer, number: int, commit: pygit2.Commit) -> None:
 
 def _open_pull(writer: _Writer, number: int) -> None:
     """A branch of its own on top of the head: one note added to the file that the words come from."""
-    piece, git = varied(writer.pieces, number * 2 + 1), writer.git
+    # Counted from the end: the last ones are open in every copy of the checkout, and speak of its first documents.
+    piece, git = varied(writer.pieces, (ISSUES + PULLS - number) // 4), writer.git
     path, text = _noted(git, writer.tip, piece, number)
     branch, title = f"sandbox/note-{number}", f"Note on {piece.title}"
     head = git.write(

@@ -1,0 +1,37 @@
+"""One running installation for all of these tests; each test works in workspaces of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.chaos.stack import Stack, long_run, running_stack
+
+# Minutes of kills: `make chaos` alone.
+collect_ignore = [] if long_run() else ["test_long_run.py"]
+
+Tell = Callable[[str, float, str, object], None]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    with running_stack() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def no_faults_left(stack: Stack) -> Iterator[None]:
+    yield
+    stack.control.ask("DELETE", "faults")
+
+
+@pytest.fixture
+def figure(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """One measured value on a line of its own, also of a test that passes."""
+
+    def tell(name: str, value: float, unit: str, against: object) -> None:
+        with capsys.disabled():
+            print(f"\nfigure {name} value={value:g} unit={unit} against={against}")
+
+    return tell

@@ -1,0 +1,141 @@
+"""One fresh workspace that copies repositories of the played provider, and what a test may ask about it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import uuid4
+
+from libs.common.testing.eventually import eventually
+from libs.local.client import Json, Refused, Told
+from libs.local.demo.following import FINAL
+from libs.local.demo.wanted import FEATURES, PROVIDER, SANDBOX_TOKEN
+from tests.chaos.stack import Stack
+from tests.chaos.verdict import Verdict, judge
+
+CODE_REPOSITORY = "sluice/sluice"
+# Asked by several streams and by the check of the token: objects, not pages of a listing.
+NO_PAGE = re.compile(r"/github/api/(user|repos/[^/]+/[^/]+|repositories/\d+)(\?.*)?$")
+
+# A page is one transaction, and now() is its start: sources of one page share the moment.
+PAGES = """
+SELECT count(DISTINCT created_at) FROM sync.source
+WHERE integration_id = $1 AND ($2::timestamptz IS NULL OR created_at < $2)
+  AND ($3::timestamptz IS NULL OR created_at > $3)
+"""
+INDEXED = """
+SELECT count(*) FROM chunker.indexed_source
+WHERE integration_id = $1 AND ($2::timestamptz IS NULL OR indexed_at < $2)
+  AND ($3::timestamptz IS NULL OR indexed_at > $3)
+"""
+
+
+@dataclass
+class Syncing:
+    stack: Stack
+    workspace: str
+    repositories: Sequence[str]
+    since: int
+    integration: str = ""
+    runs: list[Json] = field(default_factory=list)
+
+    async def pages(self, *, before: datetime | None = None, after: datetime | None = None) -> int:
+        """Committed pages that brought sources, by the database's clock (this machine's)."""
+        return await self.stack.number(PAGES, self.integration, before, after)
+
+    async def indexed(self, *, before: datetime | None = None, after: datetime | None = None) -> int:
+        return await self.stack.number(INDEXED, self.integration, before, after)
+
+    async def reach(self, *, pages: int, indexed: int = 0, seconds: float = 30.0) -> None:
+        async def there() -> bool:
+            return await self.pages() >= pages and await self.indexed() >= indexed
+
+        await eventually(there, timeout=seconds, interval=0.02)
+
+    def last_run(self) -> Json | None:
+        found = self.stack.door.get(f"/v1/integrations/{self.integration}/sync-runs")["items"]
+        return found[0] if found else None
+
+    def at_rest(self) -> bool:
+        """The newest run succeeded, and no source waits for the chunker. A part that is coming back is "not yet"."""
+        try:
+            run = self.last_run()
+            if run is None or run["state"] not in FINAL:
+                return False
+            assert run["state"] == "succeeded", run["error"]
+            return not any(self._has(status) for status in ("pending", "processing"))
+        except Told:
+            return False
+
+    def _has(self, status: str) -> bool:
+        place = f"/v1/workspaces/{self.workspace}/sources"
+        return bool(self.stack.door.get(place, {"status": status, "limit": 1})["items"])
+
+    async def settle(self, seconds: float) -> Verdict:
+        """What stands when nothing is under way any more, at most after `seconds`."""
+        await eventually(self.at_rest, timeout=seconds, interval=0.2)
+        return await self.verdict()
+
+    async def verdict(self) -> Verdict:
+        return await judge(self.stack, self.workspace, self.integration, self.repositories)
+
+    async def sync_again(self) -> None:
+        """A run of its own, so that what a lost delivery told is taken up."""
+        await patiently(self.stack, "POST", f"/v1/integrations/{self.integration}/sync")
+
+    def fetches(self) -> Counter[str]:
+        """How often each page or object was sent to us since this began, by the provider's own log."""
+        entries = self.stack.control.requests(self.since)["items"]
+        return Counter(
+            one["path"]
+            for one in entries
+            if one["method"] == "GET" and one["status"] == 200 and not NO_PAGE.match(one["path"])
+        )
+
+
+async def begin(stack: Stack, *repositories: str, monitor: bool = False) -> Syncing:
+    """Connects in a workspace of its own; returns once the first run is there."""
+    workspace = f"chaos-{uuid4().hex[:12]}"
+    syncing = Syncing(stack, workspace, repositories, since=stack.control.last_request())
+    await patiently(stack, "PUT", f"/v1/workspaces/{workspace}")
+    body = {
+        "provider": PROVIDER, "token": SANDBOX_TOKEN, "features": FEATURES, "resources": list(repositories),
+        "monitorChanges": monitor, "pollingEnabled": False,
+    }  # fmt: skip
+    made = await patiently(stack, "POST", f"/v1/workspaces/{workspace}/integrations", body)
+    syncing.integration = made["id"]
+    return syncing
+
+
+async def patiently(stack: Stack, method: str, path: str, body: Json | None = None) -> Json:
+    """Asked again while a part is coming back. A conflict after a lost answer is what the first try has made."""
+
+    def asked() -> Json | None:
+        try:
+            return stack.door.ask(method, path, body=body)
+        except Refused as refused:
+            if refused.status == 409 and path.endswith("/integrations"):
+                return stack.door.get(path)["items"][0]
+            assert refused.status >= 500 or refused.status == 404, refused
+            return None
+        except Told:
+            return None
+
+    answer = await eventually(asked, timeout=30.0, interval=0.2)
+    assert answer is not None
+    return answer
+
+
+def seed(stack: Stack, repository: str, issues: int) -> str:
+    stack.control.ask("POST", "seed", {"issues": issues, "repository": repository})
+    return repository
+
+
+def slow_issue_pages(stack: Stack, repository: str, seconds: float) -> int:
+    """Each page of that repository's issues comes late, so that a test can strike between two; answers the fault."""
+    found = stack.control.truth(repository)["repositories"][0]["id"]
+    match = f"/repositories/{found}/issues\\?"
+    return int(stack.control.ask("POST", "faults", {"match": match, "kind": "slow", "seconds": seconds, "times": 0})["id"])

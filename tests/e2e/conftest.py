@@ -1,0 +1,127 @@
+"""One real stack for the whole suite: four services, broker, database, front door and the sandbox."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.common.testing.eventually import eventually
+from libs.local.client import Control, Gateway
+from libs.local.demo.connecting import connect
+from libs.local.demo.counting import wait_until_indexed
+from libs.local.demo.following import wait_for
+from libs.local.demo.wanted import Wanted
+from libs.local.endpoints import Endpoints
+from libs.local.up import down, up
+from tests.support.checkout import copy_working_files
+
+WANTED = Wanted.of({})
+SYNC_SECONDS = 90.0
+_words = itertools.count(1)
+
+
+@dataclass
+class Line:
+    """The running line, with GitHub connected in workspace `default`."""
+
+    root: Path
+    endpoints: Endpoints
+    door: Gateway
+    control: Control
+    key: str
+    integration: str = ""
+    run: dict[str, Any] = field(default_factory=dict)
+
+    def word(self) -> str:
+        """A word that stands nowhere else."""
+        return f"zyx{os.getpid()}q{next(_words)}qux"
+
+    def search(self, query: str, **filters: Any) -> list[dict[str, Any]]:
+        body = {"query": query, "limit": 5, "filters": filters}
+        return list(self.door.post("/v1/workspaces/default/search", body)["items"])
+
+    def names(self, query: str, **filters: Any) -> list[str]:
+        return [hit["source"]["path"] or hit["source"]["name"] for hit in self.search(query, **filters)]
+
+    async def found(self, word: str, seconds: float = 15.0) -> dict[str, Any]:
+        """The first hit that really holds the word."""
+        hits = await eventually(lambda: self.search(word), timeout=seconds)
+        assert word in hits[0]["chunk"]["text"]
+        return hits[0]
+
+    async def gone(self, word: str, seconds: float = 15.0) -> None:
+        await eventually(lambda: not self.search(word), timeout=seconds)
+
+    def sync(self) -> dict[str, Any]:
+        run = self.door.post(f"/v1/integrations/{self.integration}/sync")
+        return wait_for(self.door, run["id"], SYNC_SECONDS, lambda seen: None)
+
+    def raw(self, method: str, path: str, *, key: str | None = None, **how: Any) -> httpx.Response:
+        """As the front door answers, errors too; `key` "" sends none."""
+        headers = {**how.pop("headers", {})}
+        if key != "":
+            headers["authorization"] = f"Bearer {key or self.key}"
+        return httpx.request(method, self.endpoints.gateway + path, headers=headers, timeout=30, **how)
+
+    def sluice(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """The command as a person starts it in that checkout."""
+        command = [sys.executable, "-m", "libs.cli", *arguments]
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def asked(self, *arguments: str) -> Any:
+        """The JSON that a command writes."""
+        done = self.sluice(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def line() -> Iterator[Line]:
+    root = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
+    try:
+        copy_working_files(root)
+        yield _connected(root)
+    finally:
+        down(root)
+        shutil.rmtree(root)
+
+
+def _connected(root: Path) -> Line:
+    endpoints = up(root, sandbox=True)
+    assert endpoints.sandbox is not None
+    key = Path(endpoints.key_file).read_text().strip()
+    line = Line(root, endpoints, Gateway(endpoints.gateway, key), Control(endpoints.sandbox), key)
+    made, run, _ = connect(line.door, WANTED)
+    line.integration = made["id"]
+    line.run = wait_for(line.door, run["id"], SYNC_SECONDS, lambda seen: None)
+    wait_until_indexed(line.door, "default", SYNC_SECONDS)
+    return line
+
+
+@pytest.fixture
+async def hooked(line: Line) -> Line:
+    """With the provider's hook registered."""
+
+    def active() -> bool:
+        return bool(line.door.get(f"/v1/integrations/{line.integration}")["webhook"]["state"] == "active")
+
+    await eventually(active, timeout=20)
+    return line

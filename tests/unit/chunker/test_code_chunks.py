@@ -1,0 +1,158 @@
+"""Source is cut along its syntax: definitions whole where they fit, with what belongs to them and their scope."""
+
+import pytest
+
+from services.chunker.chunking import Chunk
+from services.chunker.chunking.languages import kind_of, language_of
+from tests.unit.chunker.texts import chunks_of, own_files
+
+_BODY = "        total = first + second * third\n" * 8
+
+
+def python_class(methods: int) -> str:
+    parts = [
+        f'    # about m{i}\n    @cached\n    def m{i}(self, x):\n        """Does {i}."""\n{_BODY}\n'
+        for i in range(methods)
+    ]
+    return 'class Foo(Bar):\n    """A class."""\n\n' + "".join(parts)
+
+
+def starting(chunks: list[Chunk], line: str) -> Chunk:
+    return next(c for c in chunks if c.text.startswith(line))
+
+
+def test_class_that_fits_is_one_chunk_with_its_scope() -> None:
+    source = "import os\n\n" + python_class(1) + "\n\n" + python_class(6).replace("Foo", "Long")
+    chunks = chunks_of(source, "code", "python")
+    assert starting(chunks, "class Foo").anchor == "class Foo"
+    assert "def m0" in starting(chunks, "class Foo").text
+
+
+def test_methods_of_a_long_class_are_whole_under_their_scope() -> None:
+    chunks = chunks_of(python_class(9), "code", "python", budget=128)
+    methods = [c for c in chunks if c.heading_path[1:]]
+    assert len(methods) >= 8
+    assert all(c.heading_path[0] == "class Foo" for c in methods)
+    assert all(c.text.count("def m") == 1 for c in methods)
+    assert all(c.anchor == f"class Foo > def {c.text.split('def ')[1].split('(')[0]}" for c in methods)
+
+
+def test_comments_and_decorators_stay_with_their_definition() -> None:
+    chunks = chunks_of(python_class(9), "code", "python", budget=128)
+    assert all("# about m" in c.text.splitlines()[0] for c in chunks if "def m3(" in c.text or "def m7(" in c.text)
+
+
+def test_imports_are_a_chunk_of_their_own() -> None:
+    head = '"""What this is."""\n\nimport os\nfrom sys import (\n    path,\n)\n\n'
+    chunks = chunks_of(head + python_class(6), "code", "python")
+    assert chunks[0].text == head
+    assert chunks[0].anchor == ""
+
+
+def test_file_that_fits_is_one_chunk() -> None:
+    source = "import os\n\n\ndef f():\n    return os.sep\n"
+    assert [c.text for c in chunks_of(source, "code", "python")] == [source]
+
+
+def test_function_over_the_budget_is_cut_between_statements() -> None:
+    source = "def long(first, second, third):\n" + "    call(first,\n         second)\n" * 80
+    chunks = chunks_of(source, "code", "python", budget=96)
+    assert len(chunks) > 4
+    assert all(c.text.startswith("    call(") for c in chunks[1:])
+    assert {c.anchor for c in chunks} == {"def long"}
+
+
+_LINE = "    value = value + other * third;\n" * 12
+_SOURCES = {
+    "javascript": ("import a from 'a';\n\n", f"/** doc */\nexport function one(x) {{\n{_LINE}}}\n", "function one"),
+    "typescript": (
+        "import a from 'a';\n\n",
+        f"@dec()\nexport class One<T> {{\n  m(): void {{\n{_LINE}  }}\n}}\n",
+        "class One",
+    ),
+    "tsx": ("import a from 'a';\n\n", f"export const One = () => {{\n{_LINE}  return <b>x</b>;\n}};\n", "const One"),
+    "go": (
+        'package p\n\nimport "fmt"\n\n',
+        f"// doc\nfunc (s *Server) One(x int) int {{\n{_LINE}}}\n",
+        "func Server.One",
+    ),
+    "java": (
+        "package p;\n\nimport a.B;\n\n",
+        f"/** doc */\n@A\nclass One {{\n  void m() {{\n{_LINE}  }}\n}}\n",
+        "class One",
+    ),
+    "rust": (
+        "use a::b;\n\n",
+        f"/// doc\n#[inline]\nimpl Drop for One {{\n  fn drop(&mut self) {{\n{_LINE}  }}\n}}\n",
+        "impl Drop for One",
+    ),
+    "c": ("#include <a.h>\n\n", f"/* doc */\nstatic int *one(int x) {{\n{_LINE}}}\n", "function one"),
+    "cpp": (
+        "#include <a>\n\n",
+        f"// doc\ntemplate <class T>\nclass One {{\n  void m() {{\n{_LINE}  }}\n}};\n",
+        "class One",
+    ),
+    "ruby": ("", f"# doc\nclass One\n  def m\n{_LINE}  end\nend\n", "class One"),
+    "bash": ("", f"# doc\none() {{\n{_LINE}}}\n", "function one"),
+}
+
+
+@pytest.mark.parametrize("language", _SOURCES)
+def test_definition_is_whole_with_its_scope_in(language: str) -> None:
+    imports, definition, scope = _SOURCES[language]
+    other = definition.replace("one", "two").replace("One", "Two")
+    chunks = chunks_of(imports + definition + "\n" + other, "code", language, budget=200)
+    found = next(c for c in chunks if c.anchor == scope)
+    assert found.text == definition + "\n"
+    assert chunks[-1].text == other
+    assert not imports or chunks[0].text == imports
+
+
+def test_characters_of_several_bytes_do_not_shift_the_cuts() -> None:
+    source = python_class(9).replace("about", "über 漢字 😀 about")
+    chunks = chunks_of(source, "code", "python", budget=160)
+    assert all(c.text.startswith("    # über") for c in chunks if c.heading_path[1:])
+
+
+def test_language_without_a_grammar_is_cut_at_the_margin() -> None:
+    block = "service{}:\n  image: one\n" + "  setting: value of it\n" * 9 + "\n"
+    chunks = chunks_of("".join(block.format(i) for i in range(20)), "code", "yaml", budget=128)
+    assert sum(c.text.startswith("service") for c in chunks) >= 0.8 * len(chunks)
+
+
+def test_source_too_broken_to_parse_falls_back_to_lines() -> None:
+    source = 'a<b<"\n' * 20_000
+    chunks = chunks_of(source, "code", "cpp")
+    assert "".join(c.text for c in chunks) == source
+    assert {c.anchor for c in chunks} == {""}
+
+
+def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> None:
+    chunks = [
+        c
+        for path in own_files(".py")
+        if "services/chunker" in str(path)
+        for c in chunks_of(path.read_text(), "code", "python")
+    ]
+    words = ("def ", "class ", "async def ", "@", "#", '"""')
+    inside = [c for c in chunks if c.text[0] == " " and not c.text.lstrip().startswith(words)]
+    assert len(inside) <= 0.2 * len(chunks)
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "kind"),
+    [
+        ("src/app.PY", "python", "code"),
+        ("web/App.tsx", "tsx", "code"),
+        ("Dockerfile", "dockerfile", "code"),
+        ("deploy/Dockerfile.dev", "dockerfile", "code"),
+        ("Makefile", "make", "code"),
+        ("docs/Guide.mdx", None, "markdown"),
+        ("LICENSE", None, "plain"),
+        ("notes.txt", None, "plain"),
+        ("include/a.h", "c", "code"),
+        (".gitignore", None, "plain"),
+    ],
+)
+def test_language_and_kind_follow_the_file_name(path: str, language: str | None, kind: str) -> None:
+    assert (language_of(path), kind_of(path)) == (language, kind)

@@ -1,0 +1,113 @@
+"""Extractive summaries say what a text is about in its own sentences, the same ones every time."""
+
+import os
+import subprocess
+import sys
+
+from hypothesis import given, settings
+
+from services.chunker.summarising import section_summaries, summarise
+from tests.unit.chunker.texts import ROOT, chunks_of, odd_texts, paragraphs
+
+TEXT = """# Leases
+
+A lease gives one worker the right to pull a resource until it expires.
+The [worker](http://x/y) that holds the **lease** says its epoch with every write.
+
+```python
+lease = "this code is never part of a summary, whatever it says"
+```
+
+| a | table |
+|---|---|
+| is | not prose either |
+
+When the lease expires, another worker takes the resource at the page where the first one stopped.
+Bananas are yellow and have nothing to do with the rest of this.
+
+<div>neither is HTML a sentence of this text</div>
+
+- Every lease is a row, and its time is the time of the database.
+"""
+
+
+def test_summary_holds_sentences_of_the_text_in_its_order() -> None:
+    summary = summarise(TEXT, sentences=3)
+    assert summary.startswith("A lease gives one worker")
+    assert "Bananas" not in summary
+    assert summary.count(". ") == 2
+
+
+def test_markup_code_tables_and_html_are_left_out() -> None:
+    summary = summarise(TEXT, sentences=9)
+    assert "The worker that holds the lease says" in summary
+    assert "Every lease is a row" in summary
+    assert not [word for word in ("http", "**", "never part", "not prose", "HTML", "#", "- ") if word in summary]
+
+
+def test_repeated_sentence_is_said_once() -> None:
+    assert summarise("The same sentence stands here again. " * 9) == "The same sentence stands here again."
+
+
+def test_sentences_unlike_each_other_are_preferred() -> None:
+    text = (
+        "The relay publishes outbox rows in order of their ids. "
+        "The relay publishes outbox rows strictly in order of their ids. "
+        "Search ranks rows of chunks by words and vectors. "
+        "Workers claim rows by lease and publish their results. "
+    )
+    summary = summarise(text, sentences=2)
+    assert ("strictly" in summary) + ("rows in order" in summary) == 1
+
+
+def test_text_without_prose_gives_its_beginning() -> None:
+    assert summarise("```\nx = 1\n```\n") == "``` x = 1 ```"
+    assert summarise("") == ""
+
+
+def test_text_in_chinese_is_summarised_by_its_sentences() -> None:
+    assert summarise(
+        "租约让一个工作者拉取资源直到过期。租约过期以后另一个工作者接手继续。香蕉是黄色的水果没有关系。", 1
+    ).endswith("。")
+
+
+@settings(max_examples=80, deadline=None)
+@given(odd_texts)
+def test_any_text_is_summarised(text: str) -> None:
+    assert "\n" not in summarise(text)
+
+
+def test_summary_is_the_same_under_any_hash_seed() -> None:
+    code = "from services.chunker.summarising import summarise; import sys; print(summarise(sys.stdin.read()))"
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            input=paragraphs(60),
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_long_text_is_summarised_from_its_late_parts_too() -> None:
+    assert len(summarise(paragraphs(2_000))) > 100
+
+
+def test_every_top_section_below_the_title_has_a_summary_with_its_chunks() -> None:
+    text = "".join(f"## {name}\n\n{paragraphs(12, seed)}\n" for seed, name in enumerate(("Connect", "Sync", "Search")))
+    chunks = chunks_of("# Handbook\n\nAn introduction to all of this stands here.\n\n" + text)
+    source, *rest = section_summaries(chunks)
+    assert source.heading_path == ()
+    assert source.chunk_ids == tuple(c.id for c in chunks)
+    assert [s.heading_path[:1] for s in rest] == [("Handbook",)] * len(rest)
+    assert {s.heading_path[-1] for s in rest} >= {"Sync", "Search"}
+    assert all(s.summary and s.chunk_ids for s in rest)
+
+
+def test_no_chunks_have_no_summaries() -> None:
+    assert section_summaries([]) == []

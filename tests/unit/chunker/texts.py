@@ -1,0 +1,63 @@
+"""Texts and documents that the chunker's tests share."""
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from services.chunker.chunking import Chunk, ChunkKind, Document, chunk
+
+ROOT = Path(__file__).parents[3]
+_WORDS = (
+    "source change cursor lease page token index chunk section worker queue event outbox relay provider resource "
+    "workspace listing certificate sweep budget delivery signature replay snapshot version tombstone partition"
+).split()
+
+# Directional marks, joiners, a byte order mark, decomposed and astral characters, both halves of a surrogate pair,
+# line ends of every kind, and what opens or closes a block.
+_ODD = (
+    "\u202e\u2066\u200b\u200d\ufeff\u0301\u00e9\u2028\x85\x0b\x1e\0\r\n \t😀漢。\ud83d\ude00\udfff"
+    "#`~-=|>*_[]()<!{}.'\"1a"
+)
+odd_texts = st.text(st.one_of(st.sampled_from(_ODD), st.characters()), max_size=400)
+
+
+def own_files(suffix: str) -> Iterator[Path]:
+    """The repository's own files, nothing installed or hidden among them."""
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(suffix))
+
+
+def document(text: str, kind: ChunkKind = "markdown", language: str | None = None, path: str | None = None) -> Document:
+    return Document("src-1", "file", "Title", path, kind, language, text)
+
+
+def chunks_of(text: str, kind: ChunkKind = "markdown", language: str | None = None, budget: int = 256) -> list[Chunk]:
+    return chunk(document(text, kind, language), budget)
+
+
+def paragraphs(count: int, seed: int = 7, gap: str = "\n\n") -> str:
+    """Prose without headings: so many paragraphs of one to five sentences, always the same for a seed."""
+    chance = random.Random(seed)
+    return gap.join(_paragraph(chance) for _ in range(count)) + "\n"
+
+
+def _paragraph(chance: random.Random) -> str:
+    return " ".join(_sentence(chance) for _ in range(chance.randint(1, 5)))
+
+
+def _sentence(chance: random.Random) -> str:
+    return " ".join(chance.choices(_WORDS, k=chance.randint(6, 18))).capitalize() + "."
+
+
+def sections(count: int, seed: int = 11) -> str:
+    chance = random.Random(seed)
+    parts = ["# Handbook\n\nWhat this is about.\n\n"]
+    for number in range(count):
+        level = chance.choice(("##", "##", "###"))
+        body = "\n\n".join(_paragraph(chance) for _ in range(chance.randint(1, 4)))
+        parts.append(f"{level} Topic {number}\n\n{body}\n\n")
+    return "".join(parts)

@@ -9,7 +9,7 @@ import msgspec
 
 from libs.common.events.source import SourceType
 
-ACCESS_TOKEN_PATH = "/internal/v1/integrations/{integration_id}/access-token"
+ACCESS_TOKEN_PATH = "/internal/v1/integrations/{integration_id}/access-token"  # noqa: S105 - a route
 SOURCE_BATCH_PATH = "/internal/v1/sources:batch"
 MAX_BATCH_IDS = 200
 MAX_BATCH_BYTES = 8_000_000

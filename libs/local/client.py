@@ -69,6 +69,9 @@ class Gateway:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._client.close()
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
@@ -126,7 +129,9 @@ class Control:
         return self._ask("POST", "change", json={"op": op, **what})
 
     def truth(self, repository: str = "sluice/sluice") -> Json:
-        return self._ask("GET", "truth", params={"repository": repository})
+        """What the provider holds now of one repository."""
+        found: Json = self._ask("GET", "truth", params={"repository": repository})["repositories"][0]
+        return found
 
     def requests(self, since: int = 0, match: str = "") -> Json:
         return self._ask("GET", "requests", params={"since": since, "match": match})

@@ -1,14 +1,9 @@
-"""What the front door serves at `/`: a start page with the API documents, and the providers' icons."""
+"""The page at `/` of the front door: a person who opens the printed address finds the API documents."""
 
 from __future__ import annotations
 
-import html
-import tomllib
-from pathlib import Path
-
 from libs.local.state import SERVICES, State
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881 }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; padding: 0 1.2rem }
@@ -38,12 +33,6 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" role="img" aria-label="{name}">'
-    '<rect width="32" height="32" rx="7" fill="hsl({hue} 45% 40%)"/>'
-    '<text x="16" y="21" font-family="system-ui,sans-serif" font-size="13" font-weight="600" fill="#fff"'
-    ' text-anchor="middle">{letters}</text></svg>\n'
-)
 
 
 def start_page(body: str = "") -> str:
@@ -56,22 +45,3 @@ def write_start_page(state: State) -> None:
     page = state.pages / "index.html"
     if not page.exists():
         page.write_text(start_page())
-    write_icons(state)
-
-
-def write_icons(state: State) -> None:
-    """Two letters on a colour for every provider of the catalogue, whose manifest says /providers/<id>.svg."""
-    place = state.pages / "providers"
-    place.mkdir(mode=0o700, exist_ok=True)
-    for manifest in sorted((CHECKOUT / "libs" / "providers").glob("[a-z]*/manifest.toml")):
-        said = tomllib.loads(manifest.read_text())
-        (place / f"{said['id']}.svg").write_text(icon(said["id"], said["name"]))
-
-
-def icon(provider: str, name: str) -> str:
-    """The same letters and colour every time."""
-    words = "".join(" " + c if c.isupper() else c for c in name).split()
-    letters = "".join(word[0] for word in words)[:2] or name[:2]
-    return ICON.format(
-        name=html.escape(name, quote=True), hue=sum(provider.encode()) * 37 % 360, letters=html.escape(letters)
-    )

@@ -27,7 +27,7 @@ SETTINGS = {
     "fsync": "on",
     "jit": "off",
     # After a first sync the planner must not wait a minute for the statistics of tables that were empty before.
-    "autovacuum_naptime": "2s",
+    "autovacuum_naptime": "5s",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "cluster_name": "sluice",

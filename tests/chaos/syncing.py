@@ -16,7 +16,6 @@ from libs.local.demo.wanted import FEATURES, PROVIDER, SANDBOX_TOKEN
 from tests.chaos.stack import Stack
 from tests.chaos.verdict import Verdict, judge
 
-CODE_REPOSITORY = "sluice/sluice"
 # Asked by several streams and by the check of the token: objects, not pages of a listing.
 NO_PAGE = re.compile(r"/github/api/(user|repos/[^/]+/[^/]+|repositories/\d+)(\?.*)?$")
 
@@ -30,6 +29,10 @@ INDEXED = """
 SELECT count(*) FROM chunker.indexed_source
 WHERE integration_id = $1 AND ($2::timestamptz IS NULL OR indexed_at < $2)
   AND ($3::timestamptz IS NULL OR indexed_at > $3)
+"""
+WAITING = """
+SELECT status, count(*) FROM sync.source
+WHERE integration_id = $1 AND status IN ('pending', 'processing') GROUP BY status
 """
 
 
@@ -59,20 +62,17 @@ class Syncing:
         found = self.stack.door.get(f"/v1/integrations/{self.integration}/sync-runs")["items"]
         return found[0] if found else None
 
-    def at_rest(self) -> bool:
+    async def at_rest(self) -> None:
         """The newest run succeeded, and no source waits for the chunker. A part that is coming back is "not yet"."""
         try:
             run = self.last_run()
-            if run is None or run["state"] not in FINAL:
-                return False
-            assert run["state"] == "succeeded", run["error"]
-            return not any(self._has(status) for status in ("pending", "processing"))
-        except Told:
-            return False
-
-    def _has(self, status: str) -> bool:
-        place = f"/v1/workspaces/{self.workspace}/sources"
-        return bool(self.stack.door.get(place, {"status": status, "limit": 1})["items"])
+        except Told as told:
+            raise AssertionError(told.text) from told
+        assert run is not None, "no run yet"
+        assert run["state"] in FINAL, f"the run is {run['state']}: {run['counts']}"
+        assert run["state"] == "succeeded", run["error"]
+        waiting = await self.stack.rows(WAITING, self.integration)
+        assert not waiting, f"not searchable yet: {[tuple(row) for row in waiting]}"
 
     async def settle(self, seconds: float) -> Verdict:
         """What stands when nothing is under way any more, at most after `seconds`."""
@@ -129,13 +129,16 @@ async def patiently(stack: Stack, method: str, path: str, body: Json | None = No
     return answer
 
 
-def seed(stack: Stack, repository: str, issues: int) -> str:
+def seed(stack: Stack, repository: str, *, issues: int, files: int = 0) -> str:
     stack.control.ask("POST", "seed", {"issues": issues, "repository": repository})
+    if files:
+        texts = {f"notes/{number:03}.md": f"# Note {number}\n\nOne of {files}.\n" for number in range(files)}
+        stack.control.change("push", repository=repository, files=texts, message="Notes")
     return repository
 
 
-def slow_issue_pages(stack: Stack, repository: str, seconds: float) -> int:
-    """Each page of that repository's issues comes late, so that a test can strike between two; answers the fault."""
-    found = stack.control.truth(repository)["repositories"][0]["id"]
-    match = f"/repositories/{found}/issues\\?"
-    return int(stack.control.ask("POST", "faults", {"match": match, "kind": "slow", "seconds": seconds, "times": 0})["id"])
+def slow_down(stack: Stack, repository: str, *, after_pages: int, seconds: float) -> None:
+    """From then on each page of that repository's issues comes late, so that a test can strike in between."""
+    found = stack.control.truth(repository)["id"]
+    fault = {"match": f"/repositories/{found}/issues\\?", "kind": "slow", "after": after_pages + 1, "times": 0}
+    stack.control.ask("POST", "faults", {**fault, "seconds": seconds})

@@ -9,19 +9,21 @@ import pytest
 from libs.local.state import SERVICES
 from tests.chaos.conftest import Tell
 from tests.chaos.stack import Killed, Stack
-from tests.chaos.syncing import CODE_REPOSITORY, Syncing, begin, seed, slow_issue_pages
+from tests.chaos.syncing import Syncing, begin, seed, slow_down
 
 pytestmark = pytest.mark.timeout(120)
 
-ISSUES = 600
-STRIKE_AFTER_PAGES = 3
-PAGE_SECONDS = 0.5
+ISSUES = 300
+FILES = 120
+STRIKE_AFTER_PAGES = 1
+PAGE_SECONDS = 2.0
 WITHIN = 30.0
 
 
 @pytest.fixture(scope="module")
 def large(stack: Stack) -> str:
-    return seed(stack, "chaos/large", ISSUES)
+    """Pages of issues, which come whole, and pages of files, which are read one by one."""
+    return seed(stack, "chaos/large", issues=ISSUES, files=FILES)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +32,9 @@ def large(stack: Stack) -> str:
 async def test_kill_in_mid_sync_leaves_the_copy_as_the_provider_has_it(
     stack: Stack, large: str, figure: Tell, victims: tuple[str, ...]
 ) -> None:
-    slow_issue_pages(stack, large, PAGE_SECONDS)
-    # Page after page of one repository, object after object of the other.
-    repositories = [large, CODE_REPOSITORY] if "sync" in victims else [large]
-    syncing = await begin(stack, *repositories)
-    await syncing.reach(pages=STRIKE_AFTER_PAGES, indexed=1)
+    slow_down(stack, large, after_pages=STRIKE_AFTER_PAGES, seconds=PAGE_SECONDS)
+    syncing = await begin(stack, large)
+    await syncing.reach(pages=STRIKE_AFTER_PAGES, indexed=1 if "chunker" in victims else 0)
     killed = stack.kill(*victims)
     await stack.back(killed.before)
     began = time.monotonic()

@@ -62,7 +62,7 @@ async def judge(stack: Stack, workspace: str, integration: str, repositories: Se
 
 def _expected(stack: Stack, name: str) -> Iterator[tuple[Place, str]]:
     """(resource, key) → name, as a copy has to have them."""
-    repository: Json = stack.control.truth(name)["repositories"][0]
+    repository: Json = stack.control.truth(name)
     at = str(repository["id"])
     yield (at, "repository"), repository["fullName"]
     for issue in repository["issues"]:

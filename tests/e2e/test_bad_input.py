@@ -125,7 +125,7 @@ def test_invalid_cursor_is_refused(line: Line, method: str, path: str, body: Any
 
 
 def test_second_integration_of_a_type_is_a_conflict(line: Line) -> None:
-    problem(line.raw("POST", CONNECT, json=connect_body()), 409, "type_already_connected")
+    problem(line.raw("POST", CONNECT, json=connect_body()), 409, "type_already_connected", "/provider")
 
 
 def test_twenty_connects_at_once_make_one_integration(line: Line, workspace: str) -> None:

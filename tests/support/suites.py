@@ -1,4 +1,4 @@
-"""Runs the suites one after another and prints seconds, counts and skips of each: `python -m tests.support.suites unit e2e`.
+"""Runs suites one after another, printing seconds, counts and skips: `python -m tests.support.suites unit e2e`.
 
 `--kafka` runs every test that uses a broker once more, on a real Apache Kafka, and refuses a run that covers less.
 """

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 LOOK_EVERY = 1.0
 RECONNECT_AFTER = 1.0
 BROKER_STOPS_WITHIN = 5.0
+JOINS_WITHIN = 60.0
 
 _in_hand = gauge("consumer_longest_in_hand_seconds", "How long the slowest handler has held its message", ["consumer"])
 
@@ -120,7 +121,7 @@ class ConsumerComponent:
         while not stop.is_set():
             try:
                 await self._serve(stop)
-            except KafkaError as error:
+            except (KafkaError, TimeoutError) as error:
                 log.warning("broker_away", consumer_group=self._consumers.group, error_type=type(error).__name__)
                 await pause(RECONNECT_AFTER, stop)
 
@@ -135,7 +136,8 @@ class ConsumerComponent:
         broker = self._broker(lanes)
         try:
             await admin.start()
-            await broker.start()
+            async with asyncio.timeout(JOINS_WITHIN):  # a broker that dies now would be waited for without end
+                await broker.start()
             self._lanes = lanes
             log.info("consumers_started", consumer_group=self._consumers.group, topic_count=len(topics))
             await self._watch(stop, lanes, log_ids)

@@ -19,6 +19,8 @@ INSERT = """
 INSERT INTO outbox (event_id, workspace_id, topic, key, payload, traceparent)
 VALUES (:event_id, :workspace_id, :topic, :key, :payload, :traceparent)
 """
+# An event is thin; one that the broker refuses for its size would stand in the relay's way for ever.
+LARGEST = 512 * 1024
 _encoder = msgspec.json.Encoder()
 
 
@@ -32,11 +34,14 @@ def _row(service: str, event: Event, traceparent: str | None) -> dict[str, objec
     topic = topic_of(event)
     if topic.owner != service:
         raise ValueError(f"{topic.name} is owned by {topic.owner}, not by {service}")
+    payload = _encoder.encode(event)
+    if len(payload) > LARGEST:
+        raise ValueError(f"{topic.name} of {len(payload)} bytes: an event says which thing, never its content")
     return {
         "event_id": new_id(),
         "workspace_id": event.workspace_id,
         "topic": topic.name,
         "key": event.key,
-        "payload": _encoder.encode(event),
+        "payload": payload,
         "traceparent": traceparent,
     }

@@ -9,7 +9,8 @@ from libs.common.provider.chunks import ChunkKind
 MARKDOWN = {".md", ".mdx", ".markdown"}
 CODE = set(
     ".py .pyi .js .mjs .cjs .jsx .ts .tsx .mts .cts .go .java .rs .c .h .cc .cpp .cxx .hpp .hh .rb .sh .bash .kt .kts "
-    ".swift .scala .cs .php .sql .css .scss .html .vue .svelte .lua .pl .r .dart .ex .exs .erl .hs .clj .proto .tf".split()
+    ".swift .scala .cs .php .sql .css .scss .html .vue .svelte .lua .pl .r .dart .ex .exs .erl .hs .clj .proto "
+    ".tf".split()
 )
 GENERATED = {
     "package-lock.json",

@@ -53,7 +53,7 @@ class _Reader:
             if end - start > long or text[block.start] == "<":
                 self._read_block(block)
             elif end - start < short:
-                self.bare = False
+                self.bare, self.named = False, ""
             elif (tokens := count(text[start:end])) <= budget:
                 self._add(start, tokens)
             else:
@@ -99,7 +99,7 @@ class _Reader:
     def _read_pieces(self, block: Block) -> None:
         glued, waited = self.bare, self.waiting < block.start
         opening = self._flush(block.start)
-        pieces = self._alone(block) if waited else self._cut(block)
+        pieces = self._alone(block) if waited and block.kind in _UNDIVIDED else self._cut(block)
         pieces[0].rank = GLUED if glued else BLOCK
         if opening and pieces[0].exact and opening.tokens + pieces[0].tokens <= self.budget:
             opening.tokens += pieces.pop(0).tokens
@@ -141,6 +141,7 @@ class _Reader:
 
 _MAY_NAME = ("html", "paragraph")
 _DIVISIBLE = ("list", "quote")
+_UNDIVIDED = ("fence", "code", "html")
 
 
 def _header(text: str, start: int) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -12,13 +11,12 @@ from libs.common.events.source import Cause, Change, SourceType
 from libs.common.provider.sync import Observed, Part, PartSeen
 from services.sync.domain.content import part_hash, seen_hash
 
-Lane = Literal["page", "dirty"]
-
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one page, or one re-read of dirty objects, brought. `removed` maps a key to its proof.
 
-    `read_after`: rows written later than this by another lane may be newer than what we hold.
+    `at` stands for objects without a time of their own. `read_after`: rows written later than this by another lane may
+    be newer than what we hold.
     """
 
     workspace_id: str
@@ -32,6 +30,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     removed: Mapping[str, str] = {}
     quarantined: Mapping[str, tuple[str, str]] = {}
     read_after: datetime | None = None
+    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -70,23 +69,28 @@ class Plan(msgspec.Struct):
     renamed_from: dict[str, str | None] = {}
 
 
-def keys_of(batch: Batch) -> list[str]:
-    """Every key whose stored row the plan has to see."""
-    keys = [item.key for item in batch.observed]
-    keys += [item.previous_key for item in batch.observed if item.previous_key]
-    keys += [item.parent_key for item in batch.parts]
-    return list(dict.fromkeys([*keys, *batch.removed]))
+def hashes_of(batch: Batch) -> dict[str, bytes | None]:
+    """What was observed of each key, and None for keys whose stored row the plan has to see whatever it holds."""
+    found: dict[str, bytes | None] = dict.fromkeys(batch.removed)
+    for item in batch.observed:
+        if item.previous_key:
+            found[item.key] = found[item.previous_key] = None
+    return found | {item.key: seen_hash(item) for item in batch.observed if item.key not in found}
 
 
-def make_plan(batch: Batch, known: Mapping[str, Known]) -> Plan:
-    """The last observation of a key in a batch counts."""
+def make_plan(
+    batch: Batch, known: Mapping[str, Known], hashes: Mapping[str, bytes | None], same: Collection[str] = ()
+) -> Plan:
+    """`same` keys are stored exactly as observed, so their rows were not read. The last observation of a key counts."""
     newest = {item.key: item for item in batch.observed}
     plan = Plan(rows=dict(known), moves=[], displaced=[], changed={}, hashes={}, stale=[], renamed_from={})
-    fresh = {key: item for key, item in newest.items() if not _is_stale(known.get(key), item, batch.read_after)}
-    plan.stale = [key for key in newest if key not in fresh]
+    differing = {key: item for key, item in newest.items() if key not in same}
+    plan.unchanged = len(newest) - len(differing)
+    fresh = {key: item for key, item in differing.items() if not _is_stale(known.get(key), item, batch.read_after)}
+    plan.stale = [key for key in differing if key not in fresh]
     _plan_moves(plan, fresh, known)
     for key, item in fresh.items():
-        digest = seen_hash(item)
+        digest = hashes.get(key) or seen_hash(item)
         row = plan.rows.get(key)
         if row and not row.tombstone and row.seen_hash == digest and key not in plan.renamed_from:
             plan.unchanged += 1

@@ -59,6 +59,27 @@ class Tombstoned(msgspec.Struct, frozen=True):
     path: str | None
 
 
+# What is stored exactly as it was observed is not even sent back.
+DIFFERING = """
+SELECT u.key, s.id, s.external_key, s.type, s.name, s.path, s.url, s.content_hash, s.seen_hash, s.version, s.tombstone,
+       s.provider_updated_at, s.seen_at
+FROM unnest($2::text[], $3::bytea[]) AS u(key, hash)
+LEFT JOIN source s ON s.resource_id = $1 AND s.external_key = u.key
+WHERE s.id IS NULL OR s.tombstone OR u.hash IS NULL OR s.seen_hash <> u.hash
+"""
+
+
+async def differing(
+    tx: Transaction, resource_id: str, hashes: Mapping[str, bytes | None]
+) -> tuple[dict[str, Known], set[str]]:
+    """The stored rows that are not as observed, and the keys that are. A hash of None always answers the row."""
+    if not hashes:
+        return {}, set()
+    rows = await (await tx.driver()).fetch(DIFFERING, resource_id, list(hashes), list(hashes.values()))
+    found = {row[0]: Known(*tuple(row)[1:]) for row in rows if row[1] is not None}
+    return found, set(hashes) - {row[0] for row in rows}
+
+
 KNOWN = """
 SELECT id, external_key, type, name, path, url, content_hash, seen_hash, version, tombstone,
        provider_updated_at, seen_at

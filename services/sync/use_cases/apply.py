@@ -6,7 +6,7 @@ The caller holds the row lock of the resource, so two lanes never interleave in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -15,7 +15,7 @@ from libs.common.events.source import Change, SourceChanged, SourceType
 from libs.common.ids import new_id
 from libs.common.provider.sync import Observed
 from services.sync.domain.content import content_hash, render, storable
-from services.sync.domain.plan import Batch, Plan, change_of, keys_of, make_plan, plan_parts
+from services.sync.domain.plan import Batch, Plan, change_of, hashes_of, make_plan, plan_parts
 from services.sync.repository import parts, quarantine, sources
 from services.sync.repository.sources import Rewrite, Tombstoned, Write
 
@@ -36,8 +36,9 @@ class Applied(msgspec.Struct, kw_only=True):
 
 
 async def apply_batch(tx: Transaction, batch: Batch) -> Applied:
-    known = await sources.known(tx, batch.resource_id, keys_of(batch))
-    plan = make_plan(batch, known)
+    hashes = hashes_of(batch)
+    known, same = await sources.differing(tx, batch.resource_id, hashes)
+    plan = make_plan(batch, known, hashes, same)
     applied = Applied(unchanged=plan.unchanged, stale=tuple(plan.stale))
     events = await _displace(tx, batch, plan)
     touched = await _apply_parts(tx, batch, plan)
@@ -146,7 +147,9 @@ async def _remove(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceChang
 
 
 async def _note_quarantine(tx: Transaction, batch: Batch) -> None:
-    await quarantine.resolve(tx, batch.resource_id, [item.key for item in batch.observed] + list(batch.removed))
+    waiting = await quarantine.keys(tx, batch.resource_id)
+    came = waiting & ({item.key for item in batch.observed} | set(batch.removed))
+    await quarantine.resolve(tx, batch.resource_id, sorted(came))
     await quarantine.note(tx, batch)
 
 
@@ -198,7 +201,7 @@ def _event(
         content_hash=digest,
         url=url,
         previous_path=previous_path,
-        occurred_at=at or datetime.now(UTC),
+        occurred_at=at or batch.at,
         cause=batch.cause,
         changed_paths=changed_paths,
     )

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
@@ -26,10 +26,12 @@ from libs.common.database.policies import queue_table
 from libs.common.events import BY_NAME, DesiredState, IntegrationConnected
 from libs.common.events.cloudevents import Attributes, encode
 from libs.common.ids import new_id
-from libs.common.runtime import Component
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from libs.local.roles import schema_statements
+
+if TYPE_CHECKING:
+    from libs.common.runtime import Component  # it loads the HTTP edge, which the processes here do not need
 
 ROOT = Path(__file__).resolve().parents[3]
 TOPIC = "integration.connected"
@@ -113,7 +115,7 @@ async def as_owner(postgres: Postgres, db: Database, name: str) -> AsyncIterator
 
 
 @asynccontextmanager
-async def running(*components: Component) -> AsyncIterator[None]:
+async def running(*components: "Component") -> AsyncIterator[None]:
     """Each runs as the supervisor would run it; a failure of one fails the test."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(component.run(stop), name=component.name) for component in components]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -19,7 +20,9 @@ KERNEL_QUEUES = {"outbox", "dead_letter", "job", "erased_workspace"}
 TENANT_TABLES = """
 SELECT n.nspname AS service, c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
   array(SELECT p.polname::text FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
-  array(SELECT r.rolname::text FROM pg_policy p JOIN pg_roles r ON r.oid = ANY(p.polroles) WHERE p.polrelid = c.oid) AS roles
+  array(
+    SELECT r.rolname::text FROM pg_policy p JOIN pg_roles r ON r.oid = ANY(p.polroles) WHERE p.polrelid = c.oid
+  ) AS roles
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'workspace_id' AND NOT a.attisdropped
 WHERE n.nspname = ANY($1) AND c.relkind IN ('r', 'p')
@@ -36,8 +39,6 @@ def migrated(postgres: Postgres) -> Postgres:
 
 def migrate_in_thread(service: str, dsn: str) -> str:
     """`migrate` runs its own loop; the test session's loop is busy with this fixture."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(migrate, service, dsn).result()
 

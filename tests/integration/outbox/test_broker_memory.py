@@ -2,12 +2,14 @@
 
 import asyncio
 
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from libs.common.bus.broker import ensure_topics
 from libs.common.bus.consume import Consumers, create_consumer_component
 from libs.common.bus.metadata import BrokerView
 from libs.common.database.engine import Database
+from libs.common.errors import ConfigurationError
 from libs.common.events import BY_NAME, IntegrationConnected
 from libs.common.outbox.relay import Relay
 from libs.common.testing.eventually import eventually
@@ -118,17 +120,20 @@ async def test_a_broker_lost_in_mid_stream_costs_no_effect(db: Database, broker_
     assert lost == 0
 
 
-async def test_a_topic_that_was_touched_first_gets_the_catalogues_partitions(broker_process: BrokerProcess) -> None:
-    """The embedded broker makes four partitions of any touched topic; the real one makes none."""
+async def test_a_topic_with_other_partitions_is_refused_and_made_again_only_if_embedded(
+    broker_process: BrokerProcess,
+) -> None:
+    """The embedded broker makes four partitions of any touched topic. Elsewhere a person made it so, and decides."""
     bus = rig.bus_of(broker_process.bootstrap)
     wanted = [BY_NAME[rig.TOPIC], BY_NAME["integration.updated"]]
-    if bus.kafka_flavour == "embedded":
-        admin = AIOKafkaAdminClient(bootstrap_servers=bus.kafka_bootstrap_servers)
-        await admin.start()
-        await admin.create_topics([NewTopic(rig.TOPIC, 4, 1)])
-        await admin.close()
-    logs = await ensure_topics(bus.kafka_bootstrap_servers, wanted, embedded=bus.kafka_flavour == "embedded")
-    again = await ensure_topics(bus.kafka_bootstrap_servers, wanted, embedded=bus.kafka_flavour == "embedded")
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus.kafka_bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(rig.TOPIC, 4, 1)])
+    await admin.close()
+    with pytest.raises(ConfigurationError, match=rig.TOPIC):
+        await ensure_topics(bus.kafka_bootstrap_servers, wanted)
+    logs = await ensure_topics(bus.kafka_bootstrap_servers, wanted, embedded=True)
+    again = await ensure_topics(bus.kafka_bootstrap_servers, wanted)
     assert {name: log.partitions for name, log in logs.items()} == {topic.name: topic.partitions for topic in wanted}
     assert logs == again
 

@@ -80,9 +80,9 @@ class Engine:
         self.deps = self.replica()
         self.executor = Executor(self.deps)
 
-    def replica(self, facet: DoubleFacet | None = None) -> Deps:
+    def replica(self, settings: SyncSettings | None = None) -> Deps:
         """Another process's view of the same database and provider."""
-        chosen, world = facet or DoubleFacet(), self.world
+        facet, world = DoubleFacet(), self.world
 
         def open_http(provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
             return GrantedHttp(
@@ -93,8 +93,8 @@ class Engine:
         clock = SystemClock()
         urls = {"app_url": self.settings.database_url, "worker_url": self.settings.worker_database_url}
         return Deps(
-            db=Database("sync", **urls, app_pool=6, worker_pool=3), clock=clock, settings=self.settings,
-            tokens=Tokens(self.broker, clock), open_http=open_http, facet_of=lambda _: chosen,
+            db=Database("sync", **urls, app_pool=6, worker_pool=3), clock=clock, settings=settings or self.settings,
+            tokens=Tokens(self.broker, clock), open_http=open_http, facet_of=lambda _: facet,
             manifest_of=lambda _: MANIFEST, owner=f"sync-{new_id()}",
         )  # fmt: skip
 

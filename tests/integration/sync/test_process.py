@@ -31,7 +31,7 @@ async def test_process_killed_at_a_step_is_followed_from_its_last_page(
 
     async def finished() -> bool:
         await engine.work()
-        return (await engine.run())["state"] == "succeeded"
+        return bool((await engine.run())["state"] == "succeeded")
 
     await eventually(finished, timeout=15)
     assert len(await engine.sources()) == 60

@@ -51,14 +51,14 @@ def assert_sound(document: Document, budget: int) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=odd_texts, budget=st.sampled_from([16, 33, 256]))
 def test_any_text_joins_back_within_the_budget(kind: ChunkKind, text: str, budget: int) -> None:
     assert_sound(document(text, kind, "python"), budget)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(text=block_texts, language=st.sampled_from(["python", "rust", "yaml", None]))
 def test_any_mixture_of_blocks_joins_back_within_the_budget(kind: ChunkKind, text: str, language: str | None) -> None:
     assert_sound(document(text, kind, language), 48)

@@ -10,7 +10,7 @@ from services.chunker.lexical import highlight, normalise_for_index
 from services.chunker.summarising import summarise
 from tests.unit.chunker.texts import chunks_of, paragraphs
 
-_SIZE = 6_000
+_SIZE = 4_000
 _PUMPED = {
     "prose": paragraphs(60),
     "headings": "# h\n",

@@ -170,3 +170,9 @@ def test_headings_inside_a_comment_rank_below_it() -> None:
 def test_heading_that_only_resembles_a_comment_line_starts_no_comment() -> None:
     text = "# Title\n\n## ann commented at lunch\n\nWords.\n"
     assert len(chunks_of(text, "conversation")) == 1
+
+
+def test_anchor_before_other_words_is_not_the_next_headings() -> None:
+    chunks = chunks_of(f'<a id="words"></a>\n\nShort.\n\n# Real\n\n{paragraphs(9)}')
+    assert "real" in {c.anchor for c in chunks}
+    assert "words" not in {c.anchor for c in chunks}

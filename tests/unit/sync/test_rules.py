@@ -28,7 +28,8 @@ def test_parts_are_rendered_in_order_of_creation_in_utc() -> None:
     late = Part(key="2", author="bob\nsmith", created_at=NOW, body="late\n", label="reviewed")
     early = Part(key="1", author="ada", created_at=datetime(2026, 1, 1, 13, tzinfo=east), body="early")
     assert render("Body\n", [late, early]) == (
-        "Body\n\n## ada commented at 2026-01-01T11:00:00Z\n\nearly\n\n## bob smith reviewed at 2026-01-01T12:00:00Z\n\nlate"
+        "Body\n\n## ada commented at 2026-01-01T11:00:00Z\n\nearly"
+        "\n\n## bob smith reviewed at 2026-01-01T12:00:00Z\n\nlate"
     )
     assert render("Body\n", []) == "Body\n"
 

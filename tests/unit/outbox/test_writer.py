@@ -1,0 +1,53 @@
+"""An event becomes a row of its own service's outbox, or the transaction fails."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import pytest
+
+from libs.common.events import Hint, WebhookReceived
+from libs.common.outbox import writer
+from libs.common.telemetry.tracing import current_traceparent, span, use_traceparent
+from tests.integration.bus.rig import connected
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class FakeTransaction:
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.rows: list[Mapping[str, object]] = []
+
+    async def execute_many(self, sql: str, rows: Iterable[Mapping[str, object]]) -> None:
+        self.rows += rows
+
+
+async def test_a_row_carries_key_workspace_and_trace() -> None:
+    tx = FakeTransaction("auth")
+    event = connected("k-1", 3)
+    with use_traceparent(TRACE), span("a change"):
+        expected = current_traceparent()
+        await writer.write(tx, [event, event])
+    first, second = tx.rows
+    assert first["key"] == "k-1"
+    assert first["workspace_id"] == event.workspace_id
+    assert first["topic"] == "integration.connected"
+    assert first["traceparent"] == expected
+    assert msgspec.json.decode(first["payload"], type=type(event)) == event
+    assert first["event_id"] != second["event_id"]
+
+
+async def test_only_the_owner_of_a_topic_may_write_it() -> None:
+    with pytest.raises(ValueError, match="owned by auth"):
+        await writer.write(FakeTransaction("sync"), [connected("k", 1)])
+
+
+async def test_an_event_that_carries_content_is_refused_before_the_broker_would() -> None:
+    keys = tuple(f"key-{number:08}" for number in range(60_000))
+    hint = Hint(resource_external_id="r", stream="s", keys=keys)
+    event = WebhookReceived(
+        workspace_id="w", integration_id="i", delivery_id="d", provider="p", event="e", hints=(hint,),
+        received_at="2026-03-02T09:30:15Z",
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="bytes"):
+        await writer.write(FakeTransaction("webhooks"), [event])

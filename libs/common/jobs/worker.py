@@ -79,6 +79,7 @@ class JobWorker:
         self._idle = idle
         self._first_retry = first_retry
         self._owner = f"jobs-{new_id()}"
+        self._turn = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         lanes = [asyncio.create_task(self._lane(stop), name="job lane") for _ in range(self._concurrency)]
@@ -93,23 +94,29 @@ class JobWorker:
     async def _lane(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                worked = await self._step()
+                row = await self._next(stop)
+                if row is not None:
+                    await self._settle(row)
             except DependencyDown as error:
                 log.warning("jobs_wait", code=error.code)
-                worked = False
-            if not worked:
-                await pause(self._idle * random.uniform(0.8, 1.2), stop)  # noqa: S311 - spreads load, guards nothing
+                await pause(self._idle, stop)
 
-    async def _step(self) -> bool:
-        async with self._db.queue() as tx:
-            row = await tx.fetch_one(CLAIM, owner=self._owner, seconds=self._seconds, kinds=sorted(self._handlers))
-        if row is None:
-            return False
+    async def _next(self, stop: asyncio.Event) -> Row | None:
+        """One lane asks at a time, so that idle lanes cost nothing; the next one asks once this has work."""
+        async with self._turn:
+            if stop.is_set():
+                return None
+            async with self._db.queue() as tx:
+                row = await tx.fetch_one(CLAIM, owner=self._owner, seconds=self._seconds, kinds=sorted(self._handlers))
+            if row is None:
+                await pause(self._idle * random.uniform(0.8, 1.2), stop)  # noqa: S311 - spreads load, guards nothing
+            return row
+
+    async def _settle(self, row: Row) -> None:
         crashpoint("job.claimed")
         job, payload = _job(row), _payload(row)
         with use_traceparent(None), span(f"job {job.kind}", workspace_id=job.workspace_id, job_id=job.id):
             await self._finish(job, await self._outcome(job, payload))
-        return True
 
     async def _outcome(self, job: Job, payload: Mapping[str, Any]) -> Exception | None:
         """The failure, if any. A lease that another owner took ends the run: its writes would be fenced anyway."""

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 INSERT = """
 INSERT INTO outbox (event_id, workspace_id, topic, key, payload, traceparent)
-VALUES (:event_id, :workspace_id, :topic, :key, :payload, :traceparent)
+SELECT event_id, workspace_id, topic, key, payload, CAST(:traceparent AS text)
+FROM unnest(CAST(:event_ids AS text[]), CAST(:workspace_ids AS text[]), CAST(:topics AS text[]),
+  CAST(:keys AS text[]), CAST(:payloads AS bytea[])) WITH ORDINALITY
+  AS given(event_id, workspace_id, topic, key, payload, place)
+ORDER BY place
 """
 # An event is thin; one that the broker refuses for its size would stand in the relay's way for ever.
 LARGEST = 512 * 1024
@@ -25,23 +29,28 @@ _encoder = msgspec.json.Encoder()
 
 
 async def write(tx: Transaction, events: Sequence[Event]) -> None:
-    """Refuses an event that another service owns: one owner a topic."""
-    traceparent = current_traceparent()
-    await tx.execute_many(INSERT, [_row(tx.service, event, traceparent) for event in events])
+    """One statement, in the order given. Refuses an event that another service owns: one owner a topic."""
+    topics = [_topic_name(tx.service, event) for event in events]
+    await tx.execute(
+        INSERT,
+        event_ids=[new_id() for _ in events],
+        workspace_ids=[event.workspace_id for event in events],
+        topics=topics,
+        keys=[event.key for event in events],
+        payloads=[_payload(topic, event) for topic, event in zip(topics, events, strict=True)],
+        traceparent=current_traceparent(),
+    )
 
 
-def _row(service: str, event: Event, traceparent: str | None) -> dict[str, object]:
+def _topic_name(service: str, event: Event) -> str:
     topic = topic_of(event)
     if topic.owner != service:
         raise ValueError(f"{topic.name} is owned by {topic.owner}, not by {service}")
+    return topic.name
+
+
+def _payload(topic: str, event: Event) -> bytes:
     payload = _encoder.encode(event)
     if len(payload) > LARGEST:
-        raise ValueError(f"{topic.name} of {len(payload)} bytes: an event says which thing, never its content")
-    return {
-        "event_id": new_id(),
-        "workspace_id": event.workspace_id,
-        "topic": topic.name,
-        "key": event.key,
-        "payload": payload,
-        "traceparent": traceparent,
-    }
+        raise ValueError(f"{topic} of {len(payload)} bytes: an event says which thing, never its content")
+    return payload

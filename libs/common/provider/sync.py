@@ -123,10 +123,10 @@ Item = Observed | Listed | PartSeen | Removed | Quarantined
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """Proof of a whole listing: only a complete one lets the engine tombstone what it did not see.
 
-    `scope` is the key prefix it covers (`file:`, `issue:`), `change_token` was taken before the first page.
+    `scopes` are the key prefixes it covers (`file:`, `issue:`), `change_token` was taken before the first page.
     """
 
-    scope: str
+    scopes: tuple[str, ...]
     pages: int
     items: int
     errors: int

@@ -105,7 +105,7 @@ async def _pages(
 def _certificate(at: Position, items: list[Item]) -> Certificate:
     pages = max(1, -(-len(items) // BATCH))
     return Certificate(
-        scope="file:", pages=pages, items=len(items), errors=0, chain_closed=True, change_token=at.target
+        scopes=("file:",), pages=pages, items=len(items), errors=0, chain_closed=True, change_token=at.target
     )
 
 

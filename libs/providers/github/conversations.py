@@ -50,7 +50,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def issues(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
-    return _pull(ctx, "/issues", {"state": "all"}, _issue, cursor, scope="conversation")
+    return _pull(ctx, "/issues", {"state": "all"}, _issue, cursor, scopes=_scopes(ctx))
 
 
 def comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
@@ -61,17 +61,23 @@ def review_comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Pa
     return _pull(ctx, "/pulls/comments", {}, _comment("review_comment"), cursor)
 
 
+def _scopes(ctx: SyncContext) -> tuple[str, ...]:
+    """One list holds both kinds; only what is kept of it is certified."""
+    prefixes = {"issues": "issue:", "prs": "pull_request:"}
+    return tuple(prefix for feature, prefix in prefixes.items() if feature in ctx.features)
+
+
 async def _pull(
     ctx: SyncContext,
     path: str,
     params: dict[str, str],
     convert: Convert,
     cursor: Cursor | None,
-    scope: str | None = None,
+    scopes: tuple[str, ...] = (),
 ) -> AsyncIterator[Page]:
     """Pages until a listing from the newest `since` holds nothing newer than itself: what changed meanwhile is in."""
     at = msgspec.convert(cursor or {}, Position)
-    if ctx.full and scope and not at.listing:
+    if ctx.full and scopes and not at.listing:
         at = Position(listing=ctx.clock.now().isoformat())
     while True:
         answer = await _ask(ctx, path, params, at)
@@ -82,7 +88,7 @@ async def _pull(
         follow = next_link(answer)
         after = _advance(at, items, newest, follow)
         last = follow is None and (after.since == at.since or at.listing is not None)
-        yield _page(at, after, items, last=last, scope=scope)
+        yield _page(at, after, items, last=last, scopes=scopes)
         if last:
             return
         at = after
@@ -113,12 +119,12 @@ def _advance(at: Position, items: list[Item], newest: datetime | None, follow: s
     return Position(since=since, single=at.next is None)
 
 
-def _page(at: Position, after: Position, items: list[Item], *, last: bool, scope: str | None) -> Page:
+def _page(at: Position, after: Position, items: list[Item], *, last: bool, scopes: tuple[str, ...]) -> Page:
     certificate = None
-    if at.listing and last and scope:
+    if at.listing and last and scopes:
         errors = at.errors + sum(isinstance(item, Quarantined) for item in items)
         certificate = Certificate(
-            scope=scope,
+            scopes=scopes,
             pages=at.pages + 1,
             items=at.items + len(items),
             errors=errors,

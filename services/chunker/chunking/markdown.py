@@ -10,7 +10,7 @@ from services.chunker.chunking.splitting import container_units, line_units, pro
 from services.chunker.chunking.tokens import counter
 
 _COMMENT = re.compile(
-    r"^## \S[^\n]* (?:commented|reviewed|replied) at "
+    r"^## \S[^\n]* at "
     r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)[ \t]*$",
     re.MULTILINE,
 )

@@ -49,9 +49,7 @@ async def sync_workspace(
 
 
 @get("/v1/sync-runs/{run:str}", tags=["sync"])
-async def read_run(
-    run: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
-) -> RunWire:
+async def read_run(run: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]) -> RunWire:
     """Counts, an estimate of its progress, and the state of each of its resources."""
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "run", run)
@@ -97,9 +95,7 @@ def _message(event: str, report: RunReport) -> ServerSentEventMessage:
 
 
 @post("/v1/sync-runs/{run:str}/cancel", tags=["sync"], status_code=200)
-async def cancel_run(
-    run: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
-) -> RunWire:
+async def cancel_run(run: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]) -> RunWire:
     """What is committed stays; the rest of the run is given up."""
     principal.require(WRITE)
     workspace = await asking.workspace_of(deps, principal, "run", run)

@@ -117,9 +117,7 @@ async def list_changes(
     after = decode_cursor(cursor, int) if cursor else 0
     items = await reading.read_changes(deps=deps, workspace=workspace, after=after, limit=limit)
     found = [
-        ChangeWire(
-            seq=one.seq, event_id=one.event_id, topic=one.topic, occurred_at=one.occurred_at, event=one.payload
-        )
+        ChangeWire(seq=one.seq, event_id=one.event_id, topic=one.topic, occurred_at=one.occurred_at, event=one.payload)
         for one in items
     ]
     return ChangesWire(items=found, next_cursor=encode_cursor(items[-1].seq if items else after))

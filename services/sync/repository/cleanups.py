@@ -71,5 +71,3 @@ async def release(tx: Transaction, claim: CleanupClaim, *, done: bool, after: ti
         epoch=claim.epoch,
         after=after,
     )
-
-

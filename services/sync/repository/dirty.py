@@ -104,8 +104,7 @@ async def finish(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()
         ],
     )
     await tx.execute(
-        f"UPDATE dirty_object SET attempts = 0, run_at = now(), {NO_LEASE}"
-        " WHERE resource_id = :id AND epoch = :epoch",
+        f"UPDATE dirty_object SET attempts = 0, run_at = now(), {NO_LEASE} WHERE resource_id = :id AND epoch = :epoch",
         id=claim.resource_id,
         epoch=claim.epoch,
     )
@@ -119,5 +118,3 @@ async def postpone(tx: Transaction, claim: DirtyClaim, *, after: timedelta) -> N
         epoch=claim.epoch,
         after=after,
     )
-
-

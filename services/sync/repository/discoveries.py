@@ -65,5 +65,3 @@ async def postpone(tx: Transaction, claim: DiscoveryClaim, *, after: timedelta, 
         after=after,
         count=int(count),
     )
-
-

@@ -81,9 +81,7 @@ WHERE known_integration.version < excluded.version AND NOT known_integration.dis
 """
 
 
-async def write(
-    tx: Transaction, *, integration_id: str, provider: str, version: int, state: DesiredState
-) -> bool:
+async def write(tx: Transaction, *, integration_id: str, provider: str, version: int, state: DesiredState) -> bool:
     """False when what is there is as new."""
     return await tx.execute(
         WRITE,

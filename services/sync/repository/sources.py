@@ -255,15 +255,16 @@ async def tombstone(tx: Transaction, rows: Sequence[tuple[str, str, str]]) -> li
     return gone
 
 
-async def unseen(tx: Transaction, resource_id: str, stream: str, scope: str) -> list[tuple[str, str]]:
-    """Live sources of a certified scope that its listing did not meet: (id, key)."""
+async def unseen(tx: Transaction, resource_id: str, stream: str, scopes: Sequence[str]) -> list[tuple[str, str]]:
+    """Live sources of the certified scopes that its listing did not meet: (id, key)."""
     rows = await (await tx.driver()).fetch(
         "SELECT s.id, s.external_key FROM source s WHERE s.resource_id = $1 AND NOT s.tombstone"
-        " AND starts_with(s.external_key, $3) AND NOT EXISTS (SELECT FROM listing_seen l"
+        " AND EXISTS (SELECT FROM unnest($3::text[]) AS p(prefix) WHERE starts_with(s.external_key, p.prefix))"
+        " AND NOT EXISTS (SELECT FROM listing_seen l"
         " WHERE l.resource_id = $1 AND l.stream = $2 AND l.key = s.external_key)",
         resource_id,
         stream,
-        scope,
+        list(scopes),
     )
     return [(row[0], row[1]) for row in rows]
 
@@ -285,9 +286,7 @@ async def some_live(
     return [Live(row["id"], row["external_key"], row["resource_id"], row["provider"]) for row in rows]
 
 
-async def replace_changed_files(
-    tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]
-) -> None:
+async def replace_changed_files(tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]) -> None:
     """By source id: an empty sequence clears."""
     if not files:
         return

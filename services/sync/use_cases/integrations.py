@@ -61,9 +61,7 @@ async def _take(
         return None
     await integrations.remember_workspace(tx)
     before = await integrations.find(tx, integration_id, lock=True)
-    if not await integrations.write(
-        tx, integration_id=integration_id, provider=provider, version=version, state=state
-    ):
+    if not await integrations.write(tx, integration_id=integration_id, provider=provider, version=version, state=state):
         return None
     now = await integrations.find(tx, integration_id)
     return None if now is None else (before, now)
@@ -95,9 +93,7 @@ async def _follow_features(tx: Transaction, before: Integration, now: Integratio
     await resources.restart_streams(tx, now.id, change.backfill)
     await resources.drop_streams(tx, now.id, change.drop_streams)
     if change.drop_types:
-        await cleanups.want(
-            tx, cleanup_id=new_id(), kind="types", integration_id=now.id, types=change.drop_types
-        )
+        await cleanups.want(tx, cleanup_id=new_id(), kind="types", integration_id=now.id, types=change.drop_types)
     if change.backfill and now.works and await resources.selected_ids(tx, now.id):
         await request_run(tx, now, cause="manual", streams=change.backfill)
 

@@ -29,9 +29,7 @@ class Picked(msgspec.Struct, frozen=True):
     found: ResourcePage | None = None
 
 
-async def offer(
-    integration_id: str, *, deps: Deps, workspace: str, query: str, cursor: Cursor | None
-) -> Picked:
+async def offer(integration_id: str, *, deps: Deps, workspace: str, query: str, cursor: Cursor | None) -> Picked:
     """A page of what the grant could sync, and everything that is selected."""
     integration = await _read(deps, workspace, integration_id)
     facet = deps.facet_of(integration.provider)

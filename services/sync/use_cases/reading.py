@@ -60,9 +60,7 @@ def _item(source_id: str, head: Row | None, content: tuple[int, str, str] | None
     )  # fmt: skip
 
 
-async def list_sources(
-    *, deps: Deps, workspace: str, wanted: Filter, after: str, limit: int
-) -> Sequence[Row]:
+async def list_sources(*, deps: Deps, workspace: str, wanted: Filter, after: str, limit: int) -> Sequence[Row]:
     async with deps.db.transaction(workspace) as tx:
         await require_workspace(tx)
         return await catalogue.page(tx, wanted, after=after, limit=limit)

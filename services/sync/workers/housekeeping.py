@@ -44,9 +44,7 @@ class Scheduler:
                 return
             await request_run(tx, integration, cause="poll")
             after = until_next_poll(integration.polling_interval)
-            await integrations.schedule_poll(
-                tx, integration_id, minutes=integration.polling_interval, after=after
-            )
+            await integrations.schedule_poll(tx, integration_id, minutes=integration.polling_interval, after=after)
             await integrations.touch(tx, integration_id)
 
 
@@ -67,9 +65,7 @@ class Reporter:
         async with self._deps.db.transaction(workspace) as tx:
             row = await integrations.take_unreported(tx, integration_id)
             if row is not None:
-                await tx.emit(
-                    SyncStateChanged(workspace_id=workspace, integration_id=integration_id, **dict(row))
-                )
+                await tx.emit(SyncStateChanged(workspace_id=workspace, integration_id=integration_id, **dict(row)))
 
 
 class Cleanup:

@@ -122,8 +122,6 @@ async def _end_in_run(
 async def _tell_failure(
     tx: Transaction, claim: Claim, *, code: str, detail: str, state: str, counts: bool = True
 ) -> None:
-    failures = await resources.note_failure(
-        tx, claim.resource_id, code=code, detail=detail, state=state, count=counts
-    )
+    failures = await resources.note_failure(tx, claim.resource_id, code=code, detail=detail, state=state, count=counts)
     if counts:
         await integrations.note_failure(tx, claim.integration_id, failures=failures, code=code, detail=detail)

@@ -203,9 +203,7 @@ def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None
     job.grant.settle(learned)
     job.complete &= page.certificate is None or page.certificate.complete
     finished = job.claim.ticket if page.last else ""
-    job.streams[stream] = Stream(
-        stream=stream, cursor=page.cursor, listing=page.full_listing, finished_ticket=finished
-    )
+    job.streams[stream] = Stream(stream=stream, cursor=page.cursor, listing=page.full_listing, finished_ticket=finished)
     if page.resource is not None:
         job.grant.resource = page.resource
 
@@ -221,9 +219,7 @@ async def _account(
 ) -> None:
     if applied.stale:
         keys = [(stream, key) for key in applied.stale]
-        await dirty.mark(
-            tx, integration_id=job.resource.integration_id, resource_id=job.resource.id, keys=keys
-        )
+        await dirty.mark(tx, integration_id=job.resource.integration_id, resource_id=job.resource.id, keys=keys)
     if job.claim.run_id:
         counts = msgspec.structs.replace(
             spent, fetched=fetched, created=applied.created, updated=applied.updated, deleted=applied.deleted,
@@ -248,7 +244,7 @@ async def _follow_listing(tx: Transaction, job: Job, stream: str, page: Page, ba
         return 0
     deleted = 0
     if page.certificate.complete:
-        missing = await sources.unseen(tx, job.resource.id, stream, page.certificate.scope)
+        missing = await sources.unseen(tx, job.resource.id, stream, page.certificate.scopes)
         proof = f"not in a complete listing of {page.certificate.items} items"
         deleted = await tombstone_all(tx, batch, missing, proof)
     await resources.forget_listing(tx, job.resource.id, stream)

@@ -255,7 +255,7 @@ class DoubleFacet:
             listing, last = at["listing"], not found["more"]
             at = {**at, "page": at["page"] + 1, "items": at["items"] + len(items)}
             certificate = Certificate(
-                scope="file:", pages=at["page"], items=at["items"], errors=0, chain_closed=True, change_token="t"
+                scopes=("file:",), pages=at["page"], items=at["items"], errors=0, chain_closed=True, change_token="t"
             )
             yield Page(
                 items=items, cursor={"round": at["round"]} if last else dict(at), last=last, full_listing=listing,

@@ -18,7 +18,8 @@ SQL_ROOMS = (
     "libs/common/jobs/",
     "libs/common/database/",
     "libs/common/bus/dead_letters",
-    "libs/local/roles.py",  # prepares a cluster: roles and schemas, no service's rows
+    "libs/local/roles.py",  # these two prepare a cluster: roles and schemas, no row of a service
+    "libs/local/postgres.py",
 )
 SCRUBBED = re.compile(
     r"/work/|pypi\.org|pythonhosted|registry\.npmjs|repo1?\.maven|crates\.io|proxy\.golang", re.IGNORECASE

@@ -127,7 +127,7 @@ class Copy:
 
     def _sweep(self, certificate: Certificate, seen: set[str]) -> None:
         if certificate.complete:
-            for key in [key for key in self.objects if key.startswith(certificate.scope) and key not in seen]:
+            for key in [key for key in self.objects if key.startswith(certificate.scopes) and key not in seen]:
                 del self.objects[key]
 
     def keys(self, prefix: str) -> set[str]:

@@ -112,7 +112,7 @@ async def test_force_push_falls_back_to_the_whole_tree(played: Played) -> None:
     await played.change(op="push", force=True, files={"kept.md": "ahead\n"})
     await played.sync()
     await assert_equals_truth(played)
-    assert played.copy.certificates[-1].scope == "file:"
+    assert played.copy.certificates[-1].scopes == ("file:",)
 
 
 async def test_changed_default_branch_is_listed_whole(played: Played) -> None:
@@ -175,6 +175,14 @@ async def test_deleted_issue_is_gone_with_proof_and_only_while_its_repository_is
     await played.change(op="delete_repository")
     with pytest.raises(LostSight):
         await FACET.fetch(played.copy.context(), [Listed(key="issue:3", type="issue", revision="")])
+
+
+async def test_full_listing_certifies_both_kinds_and_finds_what_was_deleted(played: Played) -> None:
+    await played.sync()
+    await played.change(op="delete_issue", number=2)
+    await played.copy.pull("issues", full=True)
+    assert played.copy.certificates[-1].scopes == ("issue:", "pull_request:")
+    await assert_equals_truth(played)
 
 
 async def test_transferred_issue_is_gone_here(played: Played) -> None:

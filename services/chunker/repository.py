@@ -10,9 +10,12 @@ from libs.common.events import SourceChanged
 from services.chunker.domain import K1, B, Cut, Filters, Position, Summary, Wanted
 from services.chunker.tables import EVERY_TABLE
 
+# What is indexed already is old news: a broker that lost its memory is told everything of a week again.
 WANT = """
 INSERT INTO index_wanted AS w (source_id, workspace_id, integration_id, provider, version, remove, traceparent)
-VALUES (:source_id, :workspace_id, :integration_id, :provider, :version, :remove, :traceparent)
+SELECT CAST(:source_id AS text), CAST(:workspace_id AS text), CAST(:integration_id AS text), CAST(:provider AS text),
+  CAST(:version AS bigint), CAST(:remove AS boolean), CAST(:traceparent AS text)
+WHERE NOT EXISTS (SELECT FROM indexed_source i WHERE i.id = :source_id AND i.version >= :version)
 ON CONFLICT (source_id) DO UPDATE SET version = excluded.version, remove = excluded.remove, due_at = now(),
   attempts = 0, traceparent = excluded.traceparent
 WHERE w.version < excluded.version

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from libs.common.bus.broker import ensure_topics
 from libs.common.bus.consume import Consumers
@@ -18,7 +19,7 @@ from libs.common.events.cloudevents import Attributes, encode, source_of
 from libs.local.state import SERVICES
 from tests.chaos.stack import Stack
 
-FIELDS = "event_id, topic, key, payload, occurred_at, traceparent"
+FIELDS = "event_id, workspace_id, topic, key, payload, occurred_at, traceparent"
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     service: str
     event_id: str
+    workspace_id: str
     topic: str
     key: str
     payload: bytes
@@ -42,14 +44,13 @@ async def retained(stack: Stack, services: Sequence[str] = SERVICES) -> list[Pub
     return found
 
 
-async def publish(stack: Stack, events: Iterable[Published]) -> dict[TopicPartition, int]:
-    """Sends copies, making sure of the topics first; answers the greatest offset of each partition."""
+async def publish(stack: Stack, events: Iterable[tuple[Published, int | None]]) -> dict[TopicPartition, int]:
+    """Sends copies, each to that partition or to its key's; answers the greatest offset of each partition."""
     await ensure_topics(stack.endpoints.kafka, CATALOG, embedded=True)
     producer = AIOKafkaProducer(bootstrap_servers=stack.endpoints.kafka, acks="all")
     await producer.start()
     try:
-        sent = [await _send(producer, event) for event in events]
-        acks = [await future for future in sent]
+        acks = [await sent for sent in [await _send(producer, *event) for event in events]]
     finally:
         await producer.stop()
     ends: dict[TopicPartition, int] = {}
@@ -59,12 +60,15 @@ async def publish(stack: Stack, events: Iterable[Published]) -> dict[TopicPartit
     return ends
 
 
-async def _send(producer: AIOKafkaProducer, event: Published):  # type: ignore[no-untyped-def]
+async def _send(producer: AIOKafkaProducer, event: Published, partition: int | None) -> Awaitable[RecordMetadata]:
     about = Attributes(
         id=event.event_id, source=source_of(event.service), type=event.topic, time=event.occurred_at,
         subject=event.key, traceparent=event.traceparent,
     )  # fmt: skip
-    return await producer.send(event.topic, event.payload, key=event.key.encode(), headers=encode(about))
+    sent: Awaitable[RecordMetadata] = await producer.send(
+        event.topic, event.payload, key=event.key.encode(), headers=encode(about), partition=partition
+    )
+    return sent
 
 
 async def acknowledged(stack: Stack) -> dict[TopicPartition, int]:
@@ -95,9 +99,3 @@ async def assert_all_read(stack: Stack, ends: Mapping[TopicPartition, int]) -> N
 def listened(service: str) -> Consumers:
     found: Consumers = importlib.import_module(f"services.{service}.consumers").consumers
     return found
-
-
-async def waiting(stack: Stack, services: Sequence[str] = SERVICES) -> int:
-    """Rows that no relay has published yet."""
-    counts = [await stack.number(f"SELECT count(*) FROM {one}.outbox WHERE published_at IS NULL") for one in services]
-    return sum(counts)

@@ -22,6 +22,7 @@ from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
 from libs.local.demo.wanted import Wanted
 from libs.local.endpoints import Endpoints
+from libs.local.ports import free_port
 from libs.local.up import down, up
 from tests.support.checkout import copy_working_files
 
@@ -114,6 +115,7 @@ def line() -> Iterator[Line]:
 
 
 def _connected(root: Path) -> Line:
+    os.environ["SLUICE_PORT"] = str(free_port())  # never the default one: a person's own stack may be using it
     endpoints = up(root, sandbox=True)
     assert endpoints.sandbox is not None
     key = Path(endpoints.key_file).read_text().strip()

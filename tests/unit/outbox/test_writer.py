@@ -1,6 +1,6 @@
 """An event becomes a row of its own service's outbox, or the transaction fails."""
 
-from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,12 +14,15 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeTransaction:
+    """Keeps the columns of the last statement."""
+
     def __init__(self, service: str) -> None:
         self.service = service
-        self.rows: list[Mapping[str, object]] = []
+        self.written: dict[str, Any] = {}
 
-    async def execute_many(self, sql: str, rows: Iterable[Mapping[str, object]]) -> None:
-        self.rows += rows
+    async def execute(self, sql: str, **columns: object) -> int:
+        self.written = columns
+        return 1
 
 
 async def test_a_row_carries_key_workspace_and_trace() -> None:
@@ -28,18 +31,19 @@ async def test_a_row_carries_key_workspace_and_trace() -> None:
     with use_traceparent(TRACE), span("a change"):
         expected = current_traceparent()
         await writer.write(tx, [event, event])
-    first, second = tx.rows
-    assert first["key"] == "k-1"
-    assert first["workspace_id"] == event.workspace_id
-    assert first["topic"] == "integration.connected"
-    assert first["traceparent"] == expected
-    assert msgspec.json.decode(first["payload"], type=type(event)) == event
-    assert first["event_id"] != second["event_id"]
+    assert tx.written["keys"] == ["k-1", "k-1"]
+    assert tx.written["workspace_ids"] == [event.workspace_id] * 2
+    assert tx.written["topics"] == ["integration.connected"] * 2
+    assert tx.written["traceparent"] == expected
+    assert [msgspec.json.decode(payload, type=type(event)) for payload in tx.written["payloads"]] == [event, event]
+    assert len(set(tx.written["event_ids"])) == 2
 
 
 async def test_only_the_owner_of_a_topic_may_write_it() -> None:
+    tx = FakeTransaction("sync")
     with pytest.raises(ValueError, match="owned by auth"):
-        await writer.write(FakeTransaction("sync"), [connected("k", 1)])
+        await writer.write(tx, [connected("k", 1)])
+    assert tx.written == {}
 
 
 async def test_an_event_that_carries_content_is_refused_before_the_broker_would() -> None:

@@ -15,13 +15,18 @@ WEAK = {"", "changeme", "secret", "password", "default", "test"}
 
 
 class CommonSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service reads. A field `database_url` is the variable DATABASE_URL; lists are comma separated."""
+    """What every service reads. A field `database_url` is the variable DATABASE_URL; lists are comma separated.
+
+    `kafka_session_timeout_ms` 0 takes the flavour's own; with a `kafka_group_instance_id` a restart moves no partition.
+    """
 
     database_url: str
     worker_database_url: str
     owner_database_url: str = ""
     kafka_bootstrap_servers: str
     kafka_flavour: Literal["embedded", "kafka"] = "kafka"
+    kafka_session_timeout_ms: int = 0
+    kafka_group_instance_id: str = ""
     redis_url: str
     public_url: str = "http://localhost:8080"
     cors_allowed_origins: tuple[str, ...] = ("http://localhost:5173",)

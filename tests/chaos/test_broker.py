@@ -89,7 +89,7 @@ async def _refill(stack: Stack, neighbour: Syncing, ends: dict[bus.TopicPartitio
     assert all(now[place] > end for place, end in ends.items())
 
 
-async def test_everything_told_again_doubled_and_out_of_order_changes_no_row(
+async def test_everything_told_twice_more_and_out_of_order_changes_no_row(
     stack: Stack, neighbour: Syncing, figure: Tell
 ) -> None:
     await eventually(lambda: assert_quiet(stack), timeout=PATIENCE)
@@ -99,7 +99,7 @@ async def test_everything_told_again_doubled_and_out_of_order_changes_no_row(
     killed = stack.kill("broker")
     await stack.back(killed.before)
     await eventually(lambda: _assert_republished(stack, logs, events), timeout=PATIENCE)
-    copies = [(event, None) for event in await bus.retained(stack) for _ in range(2)]
+    copies = [(event, None) for event in await bus.retained(stack)]
     random.Random(7).shuffle(copies)
     ends = await bus.publish(stack, copies)
     await eventually(lambda: bus.assert_all_read(stack, ends), timeout=PATIENCE)
@@ -108,7 +108,7 @@ async def test_everything_told_again_doubled_and_out_of_order_changes_no_row(
     after = await checksums(stack)
     changed = [table for table in before if before[table] != after[table]]
     figure("told_again", len(changed), "changed_tables", len(before))
-    assert len(copies) >= 2 * 30
+    assert len(copies) > 100
     assert not changed
     assert await told(stack) == events
     assert stack.control.last_request() == requests

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from libs.local.client import Json
+from libs.local.state import SERVICES
 from tests.chaos.stack import Stack
 
 Place = tuple[str, str]
@@ -20,6 +21,8 @@ FROM (SELECT id, version FROM sync.source WHERE integration_id = $1 AND NOT tomb
 FULL JOIN (SELECT id, version FROM chunker.indexed_source WHERE integration_id = $1) i USING (id)
 WHERE s.version IS DISTINCT FROM i.version
 """
+# A killed part is no fault of a message: none may be parked for it.
+PARKED = " UNION ALL ".join(f"SELECT topic, error FROM {service}.dead_letter" for service in SERVICES)
 
 
 class Verdict(msgspec.Struct, kw_only=True):
@@ -32,10 +35,11 @@ class Verdict(msgspec.Struct, kw_only=True):
     different: list[Place]
     unready: list[Place]
     astray: list[str]
+    parked: list[Place]
 
     @property
     def wrong(self) -> int:
-        return sum(map(len, (self.missing, self.extra, self.twice, self.different, self.unready, self.astray)))
+        return sum(map(len, (self.missing, self.extra, self.twice, self.different, self.unready, self.astray, self.parked)))
 
     def __str__(self) -> str:
         lists = {name: getattr(self, name) for name in self.__struct_fields__ if name != "expected"}
@@ -57,6 +61,7 @@ async def judge(stack: Stack, workspace: str, integration: str, repositories: Se
         different=sorted(place for place in truth.keys() & seen.keys() if truth[place] != names[place]),
         unready=sorted((one["status"], one["externalId"]) for one in held if one["status"] != "ready"),
         astray=[row["id"] for row in await stack.rows(ASTRAY, integration)],
+        parked=[(row["topic"], row["error"]) for row in await stack.rows(PARKED)],
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from libs.local.state import SERVICES
 
-PROGRAM = '''
+PROGRAM = """
 import http.server, os, pathlib, sys
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -19,7 +19,7 @@ if sys.argv[1] == "migrate":
     sys.exit(0 if os.environ["OWNER_DATABASE_URL"] else 1)
 address = os.environ["HTTP_HOST"], int(os.environ["HTTP_PORT"])
 http.server.ThreadingHTTPServer(address, Answer).serve_forever()
-'''
+"""
 
 
 def write_checkout(root: Path) -> None:

@@ -85,7 +85,8 @@ class RealKafka:
         settings = server_settings(self.port, self._controller, self._place / "data")
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         if not (self._place / "data").exists():
-            cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            # The first byte is fixed: an id that begins with "-" would be read as an option.
+            cluster_id = urlsafe_b64encode(b"s" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
             subprocess.run([*_java(self._place), *tool], check=True, capture_output=True, timeout=60)
 

@@ -52,7 +52,7 @@ def rerun_on_kafka() -> int:
     with real_kafka() as broker:
         print(f"broker: Apache Kafka {broker.version}", flush=True)
         environ = {"SLUICE_TEST_BROKER": "kafka"}
-        result = run("kafka", ["tests/integration"], environ=environ, extra=["-m", "broker"])
+        result = run("kafka", ["tests/integration"], environ=environ, extra=["-m", "broker", "--timeout=180"])
     same = result["tests"] == expected and result["skipped"] == 0
     print(f"figure kafka_rerun value={result['tests']} unit=tests against={expected} skipped={result['skipped']}")
     return 0 if same and not result["code"] else 1

@@ -1,0 +1,88 @@
+"""Every place where our code names that it may be killed is walked: it fires, and nothing is lost or doubled by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from libs.common.testing.crashpoints import crashpoints
+from libs.common.testing.eventually import eventually
+from tests.chaos.conftest import Tell
+from tests.chaos.stack import CHECKOUT, Stack
+from tests.chaos.syncing import Syncing, begin, seed
+
+pytestmark = pytest.mark.timeout(240)
+
+ISSUES = 30
+PATIENCE = 90.0
+STIR_EVERY = 4.0
+STIRS = 8
+CONSUME = ("consume.received", "consume.handled", "consume.committed")
+# Who dies where. The kernel's points are the same code in every service; consumers die in three of them.
+WALKS = {
+    "sync": ("sync.page_pulled", "relay.sent", "sync.page_committed", "relay.acked", *CONSUME),
+    "chunker": ("chunker.claimed", "relay.picked", "chunker.indexed", "relay.marked", *CONSUME),
+    "webhooks": (
+        "webhooks.hook_settled", "webhooks.delivery_stored", "webhooks.delivery_committed", "job.claimed",
+        "job.finished", *CONSUME,
+    ),
+}  # fmt: skip
+
+
+@dataclass
+class Load:
+    """What reaches every point: a workspace that connects, and a change that all before it are told of."""
+
+    stack: Stack
+    repository: str
+    syncings: list[Syncing] = field(default_factory=list)
+
+    async def stir(self) -> None:
+        self.syncings.append(await begin(self.stack, self.repository, monitor=True))
+        self.stack.control.change("open_issue", repository=self.repository, title=f"Change {len(self.syncings)}")
+
+
+async def test_process_killed_at_every_named_point_loses_and_doubles_nothing(stack: Stack, figure: Tell) -> None:
+    named = crashpoints([CHECKOUT / "libs", CHECKOUT / "services"])
+    assert {point for points in WALKS.values() for point in points} == set(named), "a point is walked by nobody"
+
+    load = Load(stack, seed(stack, "chaos/walked", issues=ISSUES))
+    await load.stir()
+    await asyncio.gather(*(_walk(stack, service, points, load) for service, points in WALKS.items()))
+
+    for syncing in load.syncings:
+        await syncing.sync_again()
+    verdicts = [await syncing.settle(PATIENCE) for syncing in load.syncings]
+    hooks = stack.control.truth(load.repository)["hooks"]
+    wrong = sum(verdict.wrong for verdict in verdicts)
+    figure("crash_points", sum(map(len, WALKS.values())), "kills", len(named))
+    figure("crash_points_wrong", wrong, "wrong", sum(verdict.expected for verdict in verdicts))
+    assert wrong == 0, [str(verdict) for verdict in verdicts if verdict.wrong]
+    assert len({hook["url"] for hook in hooks}) == len(hooks) == len(load.syncings)
+
+
+async def _walk(stack: Stack, service: str, points: Sequence[str], load: Load) -> None:
+    """One death after the other; the next is ordered when the service is back."""
+    for point in points:
+        before = stack.entry(service)
+        assert before.identity is not None
+        order = stack.orders / str(before.identity.pid)
+        order.write_text(point)
+        assert await _comes_true(order, load), f"{service} never came by {point}"
+        await stack.back({service: before})
+
+
+async def _comes_true(order: Path, load: Load) -> bool:
+    """The process takes the order away before it dies of it."""
+    for _ in range(STIRS):
+        await load.stir()
+        try:
+            await eventually(lambda: not order.exists(), timeout=STIR_EVERY)
+        except AssertionError:
+            continue
+        return True
+    return False

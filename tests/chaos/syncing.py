@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -111,22 +112,25 @@ async def begin(stack: Stack, *repositories: str, monitor: bool = False) -> Sync
 
 
 async def patiently(stack: Stack, method: str, path: str, body: Json | None = None) -> Json:
-    """Asked again while a part is coming back. A conflict after a lost answer is what the first try has made."""
+    """Asked again while a part is coming back."""
 
-    def asked() -> Json | None:
-        try:
-            return stack.door.ask(method, path, body=body)
-        except Refused as refused:
-            if refused.status == 409 and path.endswith("/integrations"):
-                return stack.door.get(path)["items"][0]
-            assert refused.status >= 500 or refused.status == 404, refused
-            return None
-        except Told:
-            return None
+    async def asked() -> list[Json]:
+        return await asyncio.to_thread(_ask_once, stack, method, path, body)
 
-    answer = await eventually(asked, timeout=30.0, interval=0.2)
-    assert answer is not None
-    return answer
+    return (await eventually(asked, timeout=30.0, interval=0.2))[0]
+
+
+def _ask_once(stack: Stack, method: str, path: str, body: Json | None) -> list[Json]:
+    """Empty when it has to be asked again. A conflict after a lost answer is what the first try has made."""
+    try:
+        return [stack.door.ask(method, path, body=body)]
+    except Refused as refused:
+        if refused.status == 409 and path.endswith("/integrations"):
+            return list(stack.door.get(path)["items"][:1])
+        assert refused.status >= 500 or refused.status == 404, refused.text
+    except Told:
+        pass
+    return []
 
 
 def seed(stack: Stack, repository: str, *, issues: int, files: int = 0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +18,20 @@ from tests.chaos.syncing import Syncing, begin, seed
 
 pytestmark = pytest.mark.timeout(240)
 
-ISSUES = 30
+ISSUES = 10
+REPOSITORIES = 3  # the provider lets 20 hooks stand in one
 PATIENCE = 90.0
 STIR_EVERY = 4.0
 STIRS = 8
 CONSUME = ("consume.received", "consume.handled", "consume.committed")
 # Who dies where. The kernel's points are the same code in every service; consumers die in three of them.
 WALKS = {
-    "sync": ("sync.page_pulled", "relay.sent", "sync.page_committed", "relay.acked", *CONSUME),
-    "chunker": ("chunker.claimed", "relay.picked", "chunker.indexed", "relay.marked", *CONSUME),
+    "auth": ("relay.picked", "relay.marked", *CONSUME),
+    "sync": ("sync.page_pulled", "relay.sent", "sync.page_committed", *CONSUME),
+    "chunker": ("chunker.claimed", "relay.acked", "chunker.indexed", *CONSUME),
     "webhooks": (
         "webhooks.hook_settled", "webhooks.delivery_stored", "webhooks.delivery_committed", "job.claimed",
-        "job.finished", *CONSUME,
+        "job.finished",
     ),
 }  # fmt: skip
 
@@ -38,26 +41,28 @@ class Load:
     """What reaches every point: a workspace that connects, and a change that all before it are told of."""
 
     stack: Stack
-    repository: str
+    repositories: Sequence[str]
     syncings: list[Syncing] = field(default_factory=list)
 
     async def stir(self) -> None:
-        self.syncings.append(await begin(self.stack, self.repository, monitor=True))
-        self.stack.control.change("open_issue", repository=self.repository, title=f"Change {len(self.syncings)}")
+        at = len(self.syncings) % len(self.repositories)
+        self.syncings.append(await begin(self.stack, self.repositories[at], monitor=True))
+        self.stack.control.change("open_issue", repository=self.repositories[at - 1], title=f"Change {time.time_ns()}")
 
 
 async def test_process_killed_at_every_named_point_loses_and_doubles_nothing(stack: Stack, figure: Tell) -> None:
     named = crashpoints([CHECKOUT / "libs", CHECKOUT / "services"])
     assert {point for points in WALKS.values() for point in points} == set(named), "a point is walked by nobody"
 
-    load = Load(stack, seed(stack, "chaos/walked", issues=ISSUES))
-    await load.stir()
+    load = Load(stack, [seed(stack, f"chaos/walked-{number}", issues=ISSUES) for number in range(REPOSITORIES)])
+    for _ in load.repositories:
+        await load.stir()
     await asyncio.gather(*(_walk(stack, service, points, load) for service, points in WALKS.items()))
 
     for syncing in load.syncings:
         await syncing.sync_again()
     verdicts = [await syncing.settle(PATIENCE) for syncing in load.syncings]
-    hooks = stack.control.truth(load.repository)["hooks"]
+    hooks = [hook for name in load.repositories for hook in stack.control.truth(name)["hooks"]]
     wrong = sum(verdict.wrong for verdict in verdicts)
     figure("crash_points", sum(map(len, WALKS.values())), "kills", len(named))
     figure("crash_points_wrong", wrong, "wrong", sum(verdict.expected for verdict in verdicts))

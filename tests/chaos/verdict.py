@@ -39,7 +39,9 @@ class Verdict(msgspec.Struct, kw_only=True):
 
     @property
     def wrong(self) -> int:
-        return sum(map(len, (self.missing, self.extra, self.twice, self.different, self.unready, self.astray, self.parked)))
+        return sum(
+            map(len, (self.missing, self.extra, self.twice, self.different, self.unready, self.astray, self.parked))
+        )
 
     def __str__(self) -> str:
         lists = {name: getattr(self, name) for name in self.__struct_fields__ if name != "expected"}

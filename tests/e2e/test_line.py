@@ -39,7 +39,9 @@ def test_unchanged_repository_is_synced_without_an_event_and_without_a_chunk(hoo
     assert 0 < quiet.not_modified == quiet.requests
 
 
-async def test_pushed_commit_is_found_by_hook_in_time(hooked: Line) -> None:
+async def test_pushed_commit_is_found_by_hook_in_time_after_syncs_that_found_nothing(hooked: Line) -> None:
+    hooked.sync()
+    hooked.sync()
     word, began = hooked.word(), time.monotonic()
     hooked.control.change("push", files={"docs/hooked.md": f"# Hooked\n\nSee {word}.\n"})
     hit = await hooked.found(word)

@@ -56,7 +56,8 @@ async def pull(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
     if not at.target:
         at = await _aim(ctx, resource, at)
     if at.target == at.head and not ctx.full:
-        yield Page(items=(), cursor=_cursor(at), last=True, resource=_changed(ctx, resource))
+        held = Position(branch=at.branch, head=at.head)  # without a target: the next pull must look at the head again
+        yield Page(items=(), cursor=_cursor(held), last=True, resource=_changed(ctx, resource))
         return
     async for page in _towards(ctx, resource, at):
         yield page

@@ -106,6 +106,14 @@ async def test_edit_open_comment_and_push_arrive_by_the_incremental_pull(played:
     assert played.copy.objects["file:door.py"].content.startswith('"""Opens')
 
 
+async def test_push_after_a_sync_without_changes_is_seen(played: Played) -> None:
+    await played.sync()
+    await played.sync()
+    await played.change(op="push", files={"docs/later.md": "# Later\n"})
+    await played.sync()
+    await assert_equals_truth(played)
+
+
 async def test_force_push_falls_back_to_the_whole_tree(played: Played) -> None:
     await played.change(op="push", files={"left.md": "behind\n"})
     await played.sync()

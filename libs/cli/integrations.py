@@ -68,12 +68,16 @@ def read_token(provider: str, from_stdin: bool) -> str:
         return sys.stdin.readline().strip()
     if token := os.environ.get(variable):
         return token
-    if endpoints_of(find_root()).sandbox:
+    if sandbox_runs():
         return os.environ.get("SANDBOX_GITHUB_TOKEN") or SANDBOX_TOKEN
     if not sys.stdin.isatty():
         hint = f"Set {variable}, or pipe it: `… | sluice connect {provider} --token-stdin`."
         raise Told(f"No token for {provider}.", hint)
     return str(typer.prompt(f"Token for {provider}", hide_input=True))
+
+
+def sandbox_runs() -> bool:
+    return endpoints_of(find_root()).sandbox is not None
 
 
 def list_integrations(workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:

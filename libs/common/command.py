@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
-from collections.abc import Callable, Sequence
-from typing import TypeVar, get_args
-
-import msgspec
-import uvloop
-from litestar import Litestar
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TypeVar
 
 from libs.common.errors import ConfigurationError
-from libs.common.http.openapi import openapi_document
-from libs.common.runtime import Only, Service, run_service
 from libs.common.settings import CommonSettings, load_settings
 from libs.common.telemetry.logging import configure_logging
-from libs.common.telemetry.tracing import configure_tracing
 
 S = TypeVar("S", bound=CommonSettings)
 # Enough to describe the routes: no address of these is ever used, and no secret of these opens anything.
@@ -40,46 +33,44 @@ def describing_settings(settings_type: type[S]) -> S:
     return load_settings(settings_type, DESCRIBING)
 
 
-def run_command(
-    name: str,
-    settings_type: type[S],
-    build: Callable[[S], Service],
-    describe: Callable[[S], Litestar],
-    arguments: Sequence[str] | None = None,
-) -> int:
-    """Answers the exit code: 0, or 2 with one line that says which setting to mend."""
+def run_command(name: str, settings_type: type[S], app: str, arguments: Sequence[str] | None = None) -> int:
+    """Answers the exit code: 0, or 2 with one line that says which setting to mend.
+
+    `app` is the module with `build(settings)` and `describe(settings)`. It is imported by the verbs that need it:
+    a migration is one of two starts of every service, and needs neither the HTTP side nor the bus.
+    """
     chosen = _parser(name).parse_args(arguments)
     try:
         if chosen.verb == "openapi":
-            return _print_openapi(describe(describing_settings(settings_type)))
+            return _print_openapi(settings_type, app)
         settings = load_settings(settings_type)
         configure_logging(name, settings.log_level)
         if chosen.verb == "migrate":
-            from libs.common.database.migrate import migrate  # alembic is half of a start, and only this verb needs it
-
-            revision = migrate(name, settings.owner_database_url)
-            print(f"{name} is at revision {revision}")  # noqa: T201 - a command's answer
-            return 0
-        _serve(name, settings, build, chosen.only)
+            return _migrate(name, settings)
+        return _serve(name, settings, app, chosen.only)
     except ConfigurationError as error:
         print(f"{name} cannot start: {error.detail}", file=sys.stderr)  # noqa: T201 - a command's answer
         return 2
+
+
+def _migrate(name: str, settings: CommonSettings) -> int:
+    from libs.common.database.migrate import migrate
+
+    print(f"{name} is at revision {migrate(name, settings.owner_database_url)}")  # noqa: T201 - a command's answer
     return 0
 
 
-def _serve(name: str, settings: S, build: Callable[[S], Service], only: Only | None) -> None:
-    configure_tracing(name, settings.otel_traces_file)
+def _serve(name: str, settings: CommonSettings, app: str, only: str | None) -> int:
+    from libs.common.serving import serve
 
-    async def main() -> None:
-        await run_service(build(settings), only)
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+    serve(name, settings, import_module(app).build, only)
+    return 0
 
 
-def _print_openapi(app: Litestar) -> int:
-    document = msgspec.json.format(msgspec.json.encode(openapi_document(app), order="sorted"), indent=2)
-    sys.stdout.write(document.decode() + "\n")
+def _print_openapi(settings_type: type[S], app: str) -> int:
+    from libs.common.serving import openapi_text
+
+    sys.stdout.write(openapi_text(import_module(app).describe(describing_settings(settings_type))))
     return 0
 
 
@@ -87,7 +78,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
     verbs = parser.add_subparsers(dest="verb", required=True)
     serve = verbs.add_parser("serve", help="serve until SIGTERM")
-    serve.add_argument("--only", choices=get_args(Only), help="one kind of work, so that each scales alone")
+    kinds = ("http", "consumers", "workers")
+    serve.add_argument("--only", choices=kinds, help="one kind of work, so that each scales alone")
     verbs.add_parser("migrate", help="bring the schema to the newest revision, as its owner")
     verbs.add_parser("openapi", help="print the OpenAPI document; needs no database")
     return parser

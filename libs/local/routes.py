@@ -61,9 +61,8 @@ def public_paths(document: Document) -> list[str]:
     return [path for path in document.get("paths", {}) if not path.startswith(PRIVATE)]
 
 
-def generated() -> dict[Path, str]:
-    """Every generated file and what it should hold."""
-    printed = documents()
+def generated(printed: Mapping[str, str]) -> dict[Path, str]:
+    """Every generated file and what it should hold, from what the services print."""
     decoded = {name: msgspec.json.decode(text, type=Document) for name, text in printed.items()}
     rows = [f'  {{"pattern": "{row.pattern}", "service": "{row.service}"}}' for row in table_of(decoded)]
     files = {DOCUMENTS / f"{name}.json": text for name, text in printed.items()}
@@ -88,7 +87,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not up to date")
     check = parser.parse_args().check
     try:
-        files = generated()
+        files = generated(documents())
     except Undescribed as error:
         sys.stderr.write(f"{error}\n")
         return 1

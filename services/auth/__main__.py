@@ -3,8 +3,7 @@
 import sys
 
 from libs.common.command import run_command
-from services.auth.app import NAME, build, describe
 from services.auth.settings import AuthSettings
 
 if __name__ == "__main__":
-    sys.exit(run_command(NAME, AuthSettings, build, describe))
+    sys.exit(run_command("auth", AuthSettings, "services.auth.app"))

@@ -3,8 +3,7 @@
 import sys
 
 from libs.common.command import run_command
-from services.chunker.app import build, describe
 from services.chunker.settings import ChunkerSettings
 
 if __name__ == "__main__":
-    sys.exit(run_command("chunker", ChunkerSettings, build, describe))
+    sys.exit(run_command("chunker", ChunkerSettings, "services.chunker.app"))

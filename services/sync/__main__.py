@@ -3,8 +3,7 @@
 import sys
 
 from libs.common.command import run_command
-from services.sync.app import NAME, build, describe
 from services.sync.settings import SyncSettings
 
 if __name__ == "__main__":
-    sys.exit(run_command(NAME, SyncSettings, build, describe))
+    sys.exit(run_command("sync", SyncSettings, "services.sync.app"))

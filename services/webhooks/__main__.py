@@ -3,8 +3,7 @@
 import sys
 
 from libs.common.command import run_command
-from services.webhooks.app import NAME, build, describe
 from services.webhooks.settings import WebhooksSettings
 
 if __name__ == "__main__":
-    sys.exit(run_command(NAME, WebhooksSettings, build, describe))
+    sys.exit(run_command("webhooks", WebhooksSettings, "services.webhooks.app"))

@@ -50,7 +50,7 @@ async def neighbour(stack: Stack) -> Syncing:
 async def test_broker_that_lost_its_memory_in_mid_sync_loses_no_source(
     stack: Stack, repository: str, neighbour: Syncing, figure: Tell, refilled: bool
 ) -> None:
-    slow_down(stack, repository, after_pages=1, seconds=2.0)
+    slow_down(stack, repository, after_pages=1, seconds=1.0)
     with stopped(stack, "chunker"):
         syncing = await begin(stack, repository)
         await eventually(lambda: stack.number(UNHEARD, syncing.workspace), timeout=30)

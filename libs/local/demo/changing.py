@@ -9,7 +9,7 @@ from libs.common.ids import new_id
 from libs.local.client import Control, Gateway, Json
 from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
-from libs.local.demo.topics import messages
+from libs.local.demo.topics import messages, unread
 from libs.local.demo.waiting import until
 
 PATH = "docs/pushed-by-the-demo.md"
@@ -17,6 +17,10 @@ TEXT = """# A change made by the demo
 
 The word {word} stands nowhere else: whoever finds it has seen this commit.
 """
+
+
+# Whoever stands between a change and its search.
+READERS = (("sluice-sync", "webhook.received"), ("sluice-chunker", "source.changed"))
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,15 @@ class Quiet:
     chunked: int
     not_modified: int
     requests: int
+
+
+def backlog(kafka: str) -> int:
+    return sum(unread(kafka, group, topic) for group, topic in READERS)
+
+
+def catch_up(kafka: str) -> None:
+    """The embedded broker keeps nothing: after a restart everything is told again, and changes nothing."""
+    until(lambda: backlog(kafka) == 0 or None, seconds=120, failing="The services do not keep up with the broker")
 
 
 def change_and_search(door: Gateway, control: Control, workspace: str, integration: str) -> Change:

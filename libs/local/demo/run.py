@@ -13,7 +13,7 @@ from rich.padding import Padding
 
 from libs.local.client import Control, Gateway, Json
 from libs.local.demo import searches
-from libs.local.demo.changing import Change, change_and_search, sync_unchanged
+from libs.local.demo.changing import Change, backlog, catch_up, change_and_search, sync_unchanged
 from libs.local.demo.connecting import connect
 from libs.local.demo.counting import counted, read_sources, wait_until_indexed
 from libs.local.demo.following import follow
@@ -134,6 +134,12 @@ def _questions(demo: Demo) -> Sequence[searches.Question]:
 
 
 def _change(demo: Demo, control: Control) -> None:
+    if told_again := backlog(demo.endpoints.kafka):
+        with demo.story.step("caught up") as step:
+            catch_up(demo.endpoints.kafka)
+            step.say(
+                f"the broker had forgotten everything: the last {told_again:,} messages told again changed nothing"
+            )
     with demo.story.step("changed") as step:
         change: Change = change_and_search(demo.door, control, demo.wanted.workspace, demo.integration["id"])
         step.say(f"a commit at the provider was found by a search {change.seconds:.2f} s later, {change.way}")

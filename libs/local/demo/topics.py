@@ -1,8 +1,9 @@
-"""How many messages a topic has had, asked of the broker itself: the proof that nothing was told twice."""
+"""How many messages a topic has had and a group has yet to read, asked of the broker itself."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -10,15 +11,36 @@ from libs.common.events.catalog import BY_NAME
 
 
 def messages(bootstrap: str, topic: str) -> int:
-    return asyncio.run(_messages(bootstrap, topic))
+    """The proof that nothing was told twice: the difference of two of these."""
+
+    async def ask(consumer: AIOKafkaConsumer) -> int:
+        return sum((await _ends(consumer, topic)).values())
+
+    return asyncio.run(_with_consumer(bootstrap, None, ask))
 
 
-async def _messages(bootstrap: str, topic: str) -> int:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+def unread(bootstrap: str, group: str, topic: str) -> int:
+    """What that group of consumers has not committed yet."""
+
+    async def ask(consumer: AIOKafkaConsumer) -> int:
+        ends = await _ends(consumer, topic)
+        read = {part: await consumer.committed(part) or 0 for part in ends}
+        return sum(max(0, end - read[part]) for part, end in ends.items())
+
+    return asyncio.run(_with_consumer(bootstrap, group, ask))
+
+
+async def _ends(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+    parts = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
+    return ends
+
+
+async def _with_consumer(bootstrap: str, group: str | None, ask: Callable[[AIOKafkaConsumer], Awaitable[int]]) -> int:
+    """It joins no group: nobody's partitions move because somebody looks."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
-        ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
-        return sum(ends.values())
+        return await ask(consumer)
     finally:
         await consumer.stop()

@@ -36,7 +36,7 @@ def trace_of(spans: Iterable[SpanLine], key: str) -> list[SpanLine]:
 def _names(one: SpanLine, wanted: str) -> bool:
     if len(wanted) >= SHORTEST_PREFIX and one.trace_id.startswith(wanted):
         return True
-    return any(str(one.attributes.get(name, "")).lower() == wanted for name in NAMED_BY)
+    return bool(wanted) and any(str(one.attributes.get(name, "")).lower() == wanted for name in NAMED_BY)
 
 
 def children_of(spans: Sequence[SpanLine]) -> dict[str | None, list[SpanLine]]:

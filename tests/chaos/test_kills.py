@@ -13,8 +13,8 @@ from tests.chaos.syncing import Syncing, begin, seed, slow_down
 
 pytestmark = pytest.mark.timeout(120)
 
-ISSUES = 300
-FILES = 120
+ISSUES = 200
+FILES = 110
 STRIKE_AFTER_PAGES = 1
 PAGE_SECONDS = 1.0
 WITHIN = 30.0

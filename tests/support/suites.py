@@ -34,7 +34,8 @@ def run(
 ) -> dict[str, int]:
     report = REPORTS / f"{name}.xml"
     started = time.monotonic()
-    command = [sys.executable, "-m", "pytest", *paths, f"--junitxml={report}", "--durations=5", *(extra or [])]
+    parallel = ["-n", "2"] if name == "unit" else []
+    command = [sys.executable, "-m", "pytest", *paths, *parallel, f"--junitxml={report}", "--durations=5", *(extra or [])]
     print(f"== suite {name}", flush=True)
     code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environ or {})}, check=False).returncode
     seconds = time.monotonic() - started

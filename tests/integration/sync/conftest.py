@@ -90,6 +90,5 @@ async def api(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def as_chunker(settings: SyncSettings) -> dict[str, str]:
 
-
     token = ServiceTokens("chunker", Path(settings.service_signing_keys_dir)).issue("sync")
     return {"authorization": f"Bearer {token}"}

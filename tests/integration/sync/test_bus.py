@@ -24,9 +24,7 @@ from tests.support.stack import broker_flavour
 
 async def test_connected_on_the_bus_becomes_changes_on_the_bus(engine: Engine, world: World, kafka: str) -> None:
     world.repo("r1", items=25, files=4)
-    settings = msgspec.structs.replace(
-        engine.settings, kafka_bootstrap_servers=kafka, kafka_flavour=broker_flavour()
-    )
+    settings = msgspec.structs.replace(engine.settings, kafka_bootstrap_servers=kafka, kafka_flavour=broker_flavour())
     deps = engine.replica(settings=settings)
     await ensure_topics(kafka, CATALOG, embedded=broker_flavour() == "embedded")
     stop = asyncio.Event()

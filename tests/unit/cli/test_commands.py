@@ -1,8 +1,6 @@
 """The command line without a stack: exit codes, where words go, and that no token is ever an argument."""
 
 import io
-import os
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,32 +9,65 @@ import pytest
 
 from libs.cli import integrations
 from libs.cli.integrations import connect_body, read_token
+from libs.cli.main import main
 from libs.cli.screen import ago, short
 from libs.cli.searching import search_body
-from libs.local.client import Told
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def sluice(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SLUICE_HOME": str(home / ".sluice"), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "libs.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30, check=False)
+from libs.common.http.problems import Problem
+from libs.local.client import Gateway, Refused, Told
 
 
-def test_command_without_a_stack_fails_with_the_next_step_on_stderr_alone(tmp_path: Path) -> None:
-    done = sluice(tmp_path, "search", "relay", "--json")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "make up" in done.stderr
+class Ran:
+    """One command in this process: its exit code, and what it wrote where."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+        monkeypatch.setenv("SLUICE_HOME", str(home / ".sluice"))
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        self._monkeypatch.setattr(sys, "argv", ["sluice", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        written = self._capsys.readouterr()
+        return int(ended.value.code or 0), written.out, written.err
 
 
-def test_misuse_exits_2_and_success_exits_0(tmp_path: Path) -> None:
-    assert sluice(tmp_path, "connect").returncode == 2
-    assert sluice(tmp_path, "connect", "github", "--token", "ghp_in_argv").returncode == 2
-    helped = sluice(tmp_path, "--help")
-    assert helped.returncode == 0
-    assert all(name in helped.stdout for name in ("connect", "sync", "search", "trace", "dead-letters", "workspace"))
+@pytest.fixture
+def sluice(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
+    return Ran(capsys, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["search", "relay"], ["status"], ["providers"], ["integrations"], ["sync"], ["runs"], ["sources"],
+     ["dead-letters", "list"], ["workspace", "create", "x"], ["connect", "github", "--token-stdin"]],
+)  # fmt: skip
+def test_command_without_a_stack_fails_with_the_next_step_on_stderr_alone(
+    sluice: Ran, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("ghp_x\n"))
+    code, out, err = sluice(*command, "--json")
+    assert (code, out) == (1, "")
+    assert "make up" in err
+
+
+def test_misuse_exits_2_and_help_exits_0(sluice: Ran) -> None:
+    assert sluice("connect")[0] == 2
+    assert sluice("connect", "github", "--token", "ghp_in_argv")[0] == 2
+    code, out, _ = sluice("--help")
+    assert code == 0
+    assert all(name in out for name in ("connect", "sync", "search", "trace", "dead-letters", "workspace"))
+
+
+def test_refusal_of_a_service_is_one_sentence_and_what_to_do(sluice: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(root: Path) -> None:
+        problem = Problem(type="/problems/unknown_workspace", title="Not found", status=404, detail="unknown workspace")
+        raise Refused(404, problem)
+
+    monkeypatch.setattr(Gateway, "of", refuse)
+    code, out, err = sluice("search", "relay", "-w", "nowhere")
+    assert (code, out) == (1, "")
+    assert "unknown workspace" in err
+    assert "sluice workspace create" in err
 
 
 def test_body_of_connect_leaves_out_what_was_not_asked() -> None:

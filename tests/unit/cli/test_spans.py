@@ -15,8 +15,8 @@ OLD, NEW = "a" * 32, "b" * 32
 def span(trace: str, number: int, parent: int | None, service: str, **attributes: str) -> SpanLine:
     return SpanLine(
         trace_id=trace, span_id=f"{number:016x}", parent_span_id=None if parent is None else f"{parent:016x}",
-        name=f"step {number}", kind="internal", service=service, start=number * 1_000_000, end=number * 1_000_000 + 500_000,
-        status="unset", attributes=dict(attributes),
+        name=f"step {number}", kind="internal", service=service, start=number * 1_000_000,
+        end=number * 1_000_000 + 500_000, status="unset", attributes=dict(attributes),
     )  # fmt: skip
 
 

@@ -36,9 +36,7 @@ def batch(*items: Observed, read_after: datetime | None = None) -> Batch:
 def make_plan(given: Batch, rows: dict[str, Known]) -> Plan:
     """As the repository does it: rows that are as observed are left out."""
     hashes = hashes_of(given)
-    same = {
-        key for key, row in rows.items() if key in hashes and not row.tombstone and row.seen_hash == hashes[key]
-    }
+    same = {key for key, row in rows.items() if key in hashes and not row.tombstone and row.seen_hash == hashes[key]}
     kept = {key: row for key, row in rows.items() if key in hashes and key not in same}
     return plan_with(given, kept, hashes, same)
 

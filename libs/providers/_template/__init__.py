@@ -1,0 +1,1 @@
+"""Template: a whole small provider that connects by token and lists documents; `make new-provider` copies it."""

@@ -10,7 +10,7 @@ from libs.local.client import Told
 ROOM = Path("libs/providers")
 TEMPLATE = "_template"
 ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-TEXT = {".py", ".toml", ".md", ".json"}
+TEXT = {".py", ".toml", ".md", ".json", ".svg"}
 
 
 def copy_template(name: str, root: Path) -> list[Path]:
@@ -39,7 +39,11 @@ def _copy(source: Path, target: Path, name: str) -> Path:
 
 
 def _renamed(text: str, name: str) -> str:
-    """`_template` in paths and imports, `Template` in names, `TEMPLATE` in settings."""
+    """`_template` in paths and imports, `Template` in names, `TEMPLATE` in settings, `template` in addresses."""
     title = "".join(word.capitalize() for word in name.split("_"))
-    text = text.replace(TEMPLATE, name).replace("TEMPLATE_", f"{name.upper()}_")
+    text = (
+        text.replace("template.invalid", f"{name.replace('_', '-')}.invalid")
+        .replace(TEMPLATE, name)
+        .replace("TEMPLATE_", f"{name.upper()}_")
+    )
     return re.sub(r"\bTemplate(?=[A-Z]|\b)", title, text)

@@ -193,5 +193,3 @@ async def run_statements(dsn: str, statements: Sequence[str]) -> None:
                 await connection.execute(statement)
     finally:
         await connection.close()
-
-

@@ -136,4 +136,3 @@ def _tail(log: str, lines: int = 15) -> str:
     path = Path(log)
     last = path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []
     return "\n".join([*last, f"Log: {log}"])
-

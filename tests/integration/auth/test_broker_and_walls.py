@@ -186,7 +186,7 @@ async def test_audit_rows_cannot_be_rewritten(deps: Deps, workspace: str, one: d
 async def test_catalogue_tells_features_ways_and_what_is_missing(api: httpx.AsyncClient) -> None:
     found = {item["id"]: item for item in (await api.get("/v1/providers")).json()["items"]}
     tracker = found["tracker"]
-    assert tracker["icon"].endswith("/providers/tracker.svg")
+    assert tracker["icon"].endswith("/v1/providers/tracker/icon")
     assert [(one["id"], one["enabled"]) for one in tracker["features"]] == [("issues", True), ("boards", False)]
     oauth, token = tracker["connect"]
     assert (oauth["configured"], oauth["missing"]) == (False, ["TRACKER_CLIENT_ID", "TRACKER_CLIENT_SECRET"])

@@ -21,12 +21,14 @@ from tests.integration.auth.conftest import API_KEY
 from tests.integration.auth.provider_double import ProviderDouble
 from tests.integration.auth.test_connect import connect
 from tests.integration.auth.test_lifecycle import Admin
-from tests.support.stack import broker_flavour
+from tests.support.stack import BrokerProcess, broker_flavour
 
 
 async def test_connect_reaches_the_broker_and_observed_state_comes_back(
-    settings: AuthSettings, kafka: str, admin: Admin
+    settings: AuthSettings, broker_process: BrokerProcess, admin: Admin
 ) -> None:
+    """On a broker of its own: the group of a real service would read what other tests left on its topics."""
+    kafka = broker_process.bootstrap
     here = msgspec.structs.replace(settings, kafka_bootstrap_servers=kafka, kafka_flavour=broker_flavour())
     service = build(here, environ={}, providers=ProviderDouble().providers())
     assert service.http is not None

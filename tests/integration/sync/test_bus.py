@@ -19,10 +19,14 @@ from libs.common.testing.eventually import eventually
 from services.sync.app import components
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
-from tests.support.stack import broker_flavour
+from tests.support.stack import BrokerProcess, broker_flavour
 
 
-async def test_connected_on_the_bus_becomes_changes_on_the_bus(engine: Engine, world: World, kafka: str) -> None:
+async def test_connected_on_the_bus_becomes_changes_on_the_bus(
+    engine: Engine, world: World, broker_process: BrokerProcess
+) -> None:
+    """On a broker of its own: the group of a real service would read what other tests left on its topics."""
+    kafka = broker_process.bootstrap
     world.repo("r1", items=25, files=4)
     settings = msgspec.structs.replace(engine.settings, kafka_bootstrap_servers=kafka, kafka_flavour=broker_flavour())
     deps = engine.replica(settings=settings)

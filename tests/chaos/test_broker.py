@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from uuid import uuid4
 
 import pytest
+from aiokafka import TopicPartition
 
 from libs.common.testing.eventually import eventually
 from libs.local.client import Told
@@ -77,7 +78,7 @@ async def test_broker_that_lost_its_memory_in_mid_sync_loses_no_source(
     assert await syncing.pages(after=killed.dead_at) > 0
 
 
-async def _refill(stack: Stack, neighbour: Syncing, ends: dict[bus.TopicPartition, int]) -> None:
+async def _refill(stack: Stack, neighbour: Syncing, ends: dict[TopicPartition, int]) -> None:
     """New records stand where the lost ones stood and beyond, before the relay looks: no offset looks too low."""
     theirs = [one for one in await bus.retained(stack, ["sync"]) if one.workspace_id == neighbour.workspace]
     copies = [one for one in theirs if one.topic == TOPIC]

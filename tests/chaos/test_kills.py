@@ -17,6 +17,7 @@ ISSUES = 200
 FILES = 110
 STRIKE_AFTER_PAGES = 1
 PAGE_SECONDS = 1.0
+INDEXING_SECONDS = 3.0  # of a page, where the chunker must have begun before the last one
 WITHIN = 30.0
 PATIENCE = 90.0  # longer than allowed, so that a slow recovery is told apart from a wrong one
 
@@ -31,9 +32,10 @@ def large(stack: Stack) -> str:
 async def test_kill_in_mid_sync_leaves_the_copy_as_the_provider_has_it(
     stack: Stack, large: str, figure: Tell, victims: tuple[str, ...]
 ) -> None:
-    slow_down(stack, large, after_pages=STRIKE_AFTER_PAGES, seconds=PAGE_SECONDS)
+    indexing = "chunker" in victims
+    slow_down(stack, large, after_pages=STRIKE_AFTER_PAGES, seconds=INDEXING_SECONDS if indexing else PAGE_SECONDS)
     syncing = await begin(stack, large)
-    await syncing.reach(pages=STRIKE_AFTER_PAGES, indexed=1 if "chunker" in victims else 0)
+    await syncing.reach(pages=STRIKE_AFTER_PAGES, indexed=int(indexing))
     killed = stack.kill(*victims)
     await stack.back(killed.before)
     began = time.monotonic()

@@ -35,7 +35,16 @@ def run(
     report = REPORTS / f"{name}.xml"
     started = time.monotonic()
     parallel = ["-n", "2"] if name == "unit" else []
-    command = [sys.executable, "-m", "pytest", *paths, *parallel, f"--junitxml={report}", "--durations=5", *(extra or [])]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *paths,
+        *parallel,
+        f"--junitxml={report}",
+        "--durations=5",
+        *(extra or []),
+    ]
     print(f"== suite {name}", flush=True)
     code = subprocess.run(command, cwd=ROOT, env={**os.environ, **(environ or {})}, check=False).returncode
     seconds = time.monotonic() - started

@@ -77,6 +77,15 @@ async def test_deleted_source_leaves_search_and_its_late_update_does_not_bring_i
         assert await tx.fetch_value("SELECT count(*) FROM summary") == 0
 
 
+async def test_indexed_version_told_again_is_old_news_and_wants_nothing(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    await rig.tell(source, 1)
+    async with rig.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM index_wanted") == 0
+    assert len(await rig.told()) == 1
+
+
 async def test_older_answer_than_announced_is_asked_again_not_indexed(rig: Rig) -> None:
     source = await rig.put(GUIDE, version=3)
     await rig.tell(source, 9)

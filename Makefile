@@ -40,6 +40,7 @@ check: install ## ruff, mypy strict, house tests, generated documents fresh
 	@$(BIN)/ruff check --quiet libs services tests
 	@$(BIN)/mypy
 	@$(BIN)/python -m libs.common.events.documents --check
+	@$(BIN)/python -m libs.local.routes --check
 	@$(BIN)/python -m pytest tests/unit/house -p no:randomly
 
 bench: install ## print every figure beside its anchor

@@ -15,7 +15,8 @@ WANT = """
 INSERT INTO index_wanted AS w (source_id, workspace_id, integration_id, provider, version, remove, traceparent)
 SELECT CAST(:source_id AS text), CAST(:workspace_id AS text), CAST(:integration_id AS text), CAST(:provider AS text),
   CAST(:version AS bigint), CAST(:remove AS boolean), CAST(:traceparent AS text)
-WHERE NOT EXISTS (SELECT FROM indexed_source i WHERE i.id = :source_id AND i.version >= :version)
+WHERE EXISTS (SELECT FROM known_workspace k WHERE k.workspace_id = :workspace_id)
+  AND NOT EXISTS (SELECT FROM indexed_source i WHERE i.id = :source_id AND i.version >= :version)
 ON CONFLICT (source_id) DO UPDATE SET version = excluded.version, remove = excluded.remove, due_at = now(),
   attempts = 0, traceparent = excluded.traceparent
 WHERE w.version < excluded.version
@@ -113,19 +114,19 @@ VALUES (:workspace_id, :source_id, :anchor, :heading, :ordinal, :text, CAST(:chu
 """
 
 # BM25 over the postings of the query's words; every row it reads is of this workspace (row-level security).
+# The words are an array, not a join: whatever the statistics say, they are looked up in the index.
 SEARCH = """
 WITH corpus AS (
   SELECT greatest(sum(chunks), 1) AS chunks, greatest(sum(words), 1) / greatest(sum(chunks), 1) AS mean
   FROM indexed_source
-), asked AS (
-  SELECT lexeme FROM unnest(to_tsvector('english', :query))
 ), weighed AS (
   SELECT p.lexeme, ln(1 + (max(c.chunks) - count(*) + 0.5) / (count(*) + 0.5)) AS idf
-  FROM posting p JOIN asked USING (lexeme) CROSS JOIN corpus c GROUP BY p.lexeme
+  FROM posting p CROSS JOIN corpus c WHERE p.lexeme = ANY(CAST(:lexemes AS text[])) GROUP BY p.lexeme
 ), scored AS (
   SELECT p.chunk_pk AS pk, CAST(sum(w.idf * p.frequency * ({k1} + 1)
     / (p.frequency + {k1} * (1 - {b} + {b} * p.words / c.mean))) AS double precision) AS score
-  FROM posting p JOIN weighed w USING (lexeme) CROSS JOIN corpus c GROUP BY p.chunk_pk
+  FROM posting p JOIN weighed w USING (lexeme) CROSS JOIN corpus c
+  WHERE p.lexeme = ANY(CAST(:lexemes AS text[])) GROUP BY p.chunk_pk
 )
 SELECT f.score, f.pk, k.id, k.text, k.anchor, k.heading_path, k.start_byte, k.end_byte,
   s.id AS source_id, s.type, s.name, s.url, s.path, s.provider, s.integration_id, s.resource_id, s.resource_name,
@@ -151,7 +152,6 @@ SELECT :workspace_id WHERE NOT EXISTS (SELECT 1 FROM erased_workspace WHERE work
 ON CONFLICT DO NOTHING
 """
 KNOWS_WORKSPACE = "SELECT true FROM known_workspace WHERE workspace_id = :workspace_id"
-IS_ERASED = "SELECT true FROM erased_workspace WHERE workspace_id = :workspace_id"
 MARK_ERASED = "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace_id) ON CONFLICT DO NOTHING"
 ERASABLE = (*EVERY_TABLE, "job", "data_key", "dead_letter")
 
@@ -223,13 +223,15 @@ class Index:
         await self._tx.execute(DROP_SUMMARIES, source_id=source_id)
         await self._tx.execute("DELETE FROM indexed_source WHERE id = :source_id", source_id=source_id)
 
-    async def search(self, query: str, filters: Filters, after: Position | None, limit: int) -> Sequence[Row]:
+    async def search(
+        self, lexemes: Sequence[str], filters: Filters, after: Position | None, limit: int
+    ) -> Sequence[Row]:
         conditions, values = _conditions(filters)
         if after:
             conditions.append("(f.score < :after_score OR (f.score = :after_score AND f.pk > :after_pk))")
             values |= {"after_score": after.score, "after_pk": after.pk}
         sql = SEARCH.format(k1=K1, b=B, filters=" AND ".join(conditions) or "true")
-        return await self._tx.fetch_all(sql, query=query, limit=limit, **values)
+        return await self._tx.fetch_all(sql, lexemes=list(lexemes), limit=limit, **values)
 
     async def lexemes(self, query: str) -> list[str]:
         return [row["lexeme"] for row in await self._tx.fetch_all(LEXEMES, query=query)]
@@ -290,9 +292,6 @@ class Workspaces:
 
     async def knows(self, workspace: str) -> bool:
         return bool(await self._tx.fetch_value(KNOWS_WORKSPACE, workspace_id=workspace))
-
-    async def is_erased(self, workspace: str) -> bool:
-        return bool(await self._tx.fetch_value(IS_ERASED, workspace_id=workspace))
 
     async def erase(self, workspace: str) -> None:
         """Every row of it but the tombstone; unpublished facts of the outbox still go out first."""

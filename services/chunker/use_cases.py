@@ -34,10 +34,8 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def want_index(event: SourceChanged, deps: Deps) -> None:
-    """The newest version wins; a repeated or late event changes nothing."""
+    """The newest version wins; a repeated or late event changes nothing, one of an erased workspace neither."""
     async with deps.db.transaction(event.workspace_id) as tx:
-        if await Workspaces(tx).is_erased(event.workspace_id):
-            return
         await Workspaces(tx).remember(event.workspace_id)
         await IndexQueue(tx).want(event, current_traceparent())
     deps.index_wanted()
@@ -113,8 +111,8 @@ async def search(
     async with db.transaction(workspace) as tx:
         if not await Workspaces(tx).knows(workspace):
             raise NotFound("unknown workspace, or nothing is connected in it yet")
-        rows = await Index(tx).search(terms, filters, after, limit + 1)
         lexemes = await Index(tx).lexemes(terms)
+        rows = await Index(tx).search(lexemes, filters, after, limit + 1)
     more = rows[limit - 1] if len(rows) > limit else None
     next_cursor = encode_cursor(Position(score=more["score"], pk=more["pk"])) if more else None
     return Answers(rows=rows[:limit], lexemes=lexemes, next_cursor=next_cursor)

@@ -54,6 +54,8 @@ def run(root: Path, wanted: Wanted, screen: Console) -> bool:
     page = current_page(State.at(root))
     ours = page is None or page.sandbox != wanted.sandbox
     story = Story(screen)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell in the background has them ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         story.title(TITLE, f"{wanted.repository}, {'played by the sandbox' if wanted.sandbox else 'at GitHub'}")
         demo = _started(root, wanted, story)

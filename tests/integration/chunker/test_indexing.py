@@ -11,7 +11,7 @@ from libs.common.errors import NotFound
 from libs.common.events import IntegrationDisconnected
 from libs.common.http.wire import InvalidCursor
 from libs.common.internal import SourceItem
-from services.chunker import use_cases
+from services.chunker import repository, use_cases
 from services.chunker.domain import Filters
 from services.chunker.repository import IndexQueue
 from tests.integration.chunker.conftest import Rig
@@ -245,3 +245,20 @@ async def chunk_rows(rig: Rig, source: str) -> dict[str, int]:
 async def due_now(rig: Rig) -> None:
     async with rig.db.queue() as tx:
         await tx.execute("UPDATE index_wanted SET due_at = now()")
+
+
+async def test_search_before_any_statistics_looks_postings_up_by_index(rig: Rig) -> None:
+    """Right after a first sync the planner knows nothing of the table; scanning it took five seconds."""
+    await rig.put(GUIDE)
+    await rig.index()
+    fill = (
+        "INSERT INTO posting (workspace_id, lexeme, chunk_pk, frequency, words)"
+        " SELECT 'w1', 'filler' || n % 500, 1000000 + n, 1, 100 FROM generate_series(1, 20000) AS n"
+    )
+    async with rig.db.transaction("w1") as tx:
+        await tx.execute(fill)
+        sql = repository.SEARCH.format(k1=1.2, b=0.75, filters="true")
+        plan = await tx.fetch_all(f"EXPLAIN {sql}", lexemes=["filler1", "relay"], limit=10)
+    text = "\n".join(row["QUERY PLAN"] for row in plan)
+    assert "Seq Scan on posting" not in text
+    assert "posting_pkey" in text

@@ -16,9 +16,11 @@ import msgspec
 
 from libs.common.clock import SystemClock
 from libs.local.client import Control, Gateway, Json
+from libs.local.demo.connecting import first_run
 from libs.local.demo.following import wait_for
 from libs.local.endpoints import Endpoints
 from libs.local.up import down, up
+from tests.support.checkout import copy_working_files
 
 ISSUES = 10_000
 REPOSITORY = "sandbox/large"
@@ -30,6 +32,7 @@ NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 def main(issues: int = ISSUES) -> None:
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as place:
         root = Path(place)
+        copy_working_files(root)
         try:
             endpoints = up(root, sandbox=True)
             with Gateway.of(root) as door:
@@ -74,17 +77,11 @@ def seconds_of_sync(door: Gateway, workspace: str, issues: int) -> float:
     began = time.perf_counter()
     body: Json = {"provider": "github", "token": TOKEN, "features": ["issues"], "resources": [REPOSITORY]}
     made = door.post(f"/v1/workspaces/{workspace}/integrations", body)
-    run = wait_for(door, first_run(door, made["id"]), 600.0, lambda seen: None)
+    run = wait_for(door, str(first_run(door, made["id"])["id"]), 600.0, lambda seen: None)
     seconds = time.perf_counter() - began
     assert run["state"] == "succeeded", run
     assert run["counts"]["created"] == issues, run["counts"]
     return seconds
-
-
-def first_run(door: Gateway, integration: str) -> str:
-    from libs.local.demo.connecting import _first_run
-
-    return str(_first_run(door, integration)["id"])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-from libs.common.bus.broker import ensure_topics
+from libs.common.bus.broker import cluster_id, ensure_topics, group_in
 from libs.common.bus.consume import Consumers
 from libs.common.events.catalog import CATALOG
 from libs.common.events.cloudevents import Attributes, encode, source_of
@@ -85,9 +85,11 @@ async def assert_all_read(stack: Stack, ends: Mapping[TopicPartition, int]) -> N
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.endpoints.kafka)
     try:
         await admin.start()
+        cluster = await cluster_id(stack.endpoints.kafka)
         for service in SERVICES:
             wanted = {place: end for place, end in ends.items() if place.topic in listened(service).routes}
-            done = await admin.list_consumer_group_offsets(listened(service).group, partitions=list(wanted))
+            group = group_in(listened(service).group, cluster, stack.endpoints.kafka_flavour)
+            done = await admin.list_consumer_group_offsets(group, partitions=list(wanted))
             behind = {place: end for place, end in wanted.items() if done[place].offset <= end}
             assert not behind, f"{service} has not read {behind}"
     except KafkaError as error:

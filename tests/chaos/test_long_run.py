@@ -34,7 +34,7 @@ async def test_thirty_random_kills_over_ten_thousand_issues_lose_nothing(
     syncing = await begin(stack, repository)
     memory = [await _strike(stack, syncing, choice) for _ in range(KILLS)]
     stack.control.ask("DELETE", "faults")
-    verdict = await syncing.settle(1800)
+    verdict = await syncing.settle(900)
 
     most, page = max((count, path) for path, count in syncing.fetches().items())
     figure("long_kills", verdict.wrong, "wrong", verdict.expected)

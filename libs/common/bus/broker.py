@@ -78,6 +78,13 @@ def producer_options(settings: BusSettings) -> dict[str, Any]:
     }
 
 
+def group_in(group: str, cluster: str, flavour: str) -> str:
+    """The embedded broker drops what is committed beside an offset, so there a group's name says of which cluster its
+    offsets are: a member that outlives its broker and commits late moves nobody in the new one.
+    """
+    return f"{group}@{cluster}" if flavour == "embedded" else group
+
+
 async def cluster_id(bootstrap: str) -> str:
     view = BrokerView(bootstrap)
     try:

@@ -17,7 +17,7 @@ from faststream import AckPolicy, Context
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
-from libs.common.bus.broker import BusSettings, Timing, consumer_options, ensure_topics
+from libs.common.bus.broker import BusSettings, Timing, consumer_options, ensure_topics, group_in
 from libs.common.bus.dead_letters import replay_asked
 from libs.common.bus.delivery import Delivery, E, Handler, Route, read
 from libs.common.bus.lanes import Lanes
@@ -131,9 +131,12 @@ class ConsumerComponent:
         bootstrap = self._settings.kafka_bootstrap_servers
         logs = await ensure_topics(bootstrap, topics, embedded=self._settings.kafka_flavour == "embedded")
         log_ids = {name: found.identity for name, found in logs.items()}
+        # One answer about all topics: they are of one cluster.
+        cluster = next(iter(logs.values())).cluster_id
+        group = group_in(self._consumers.group, cluster, self._settings.kafka_flavour)
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
-        lanes = Lanes(self._delivery, log_ids, self._consumers.group, _committed_by(admin, self._consumers.group))
-        broker = self._broker(lanes)
+        lanes = Lanes(self._delivery, log_ids, self._consumers.group, _committed_by(admin, group))
+        broker = self._broker(lanes, group)
         try:
             await admin.start()
             async with asyncio.timeout(JOINS_WITHIN):  # a broker that dies now would be waited for without end
@@ -149,7 +152,7 @@ class ConsumerComponent:
                     await broker.stop()
             await admin.close()
 
-    def _broker(self, lanes: Lanes) -> KafkaBroker:
+    def _broker(self, lanes: Lanes, group: str) -> KafkaBroker:
         """No producer, no topic of its own making, no decoding: bytes in, bytes handed to a lane."""
         broker = KafkaBroker(
             self._settings.kafka_bootstrap_servers,
@@ -165,7 +168,7 @@ class ConsumerComponent:
         )
         subscriber = broker.subscriber(
             *self._consumers.routes,
-            group_id=self._consumers.group,
+            group_id=group,
             ack_policy=AckPolicy.MANUAL,
             listener=lanes,
             parser=_keep_bytes,

@@ -13,7 +13,7 @@ def connect(door: Gateway, wanted: Wanted) -> tuple[Json, Json, bool]:
     known = _connected(door, wanted.workspace)
     if known is None:
         made = door.post(f"/v1/workspaces/{wanted.workspace}/integrations", wanted.body())
-        return made, _first_run(door, made["id"]), True
+        return made, first_run(door, made["id"]), True
     return known, _again(door, known, wanted), False
 
 
@@ -45,7 +45,7 @@ def _differs(one: object, other: object) -> bool:
     return sorted(one) != sorted(other) if isinstance(one, list) and isinstance(other, list) else one != other
 
 
-def _first_run(door: Gateway, integration: str) -> Json:
+def first_run(door: Gateway, integration: str) -> Json:
     """Connecting always starts one run: sync has it as soon as it has heard."""
 
     def run() -> Json | None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from libs.common.bus.broker import cluster_id, group_in
 from libs.common.events.catalog import BY_NAME
 
 
@@ -27,7 +28,11 @@ def unread(bootstrap: str, group: str, topic: str) -> int:
         read = {part: await consumer.committed(part) or 0 for part in ends}
         return sum(max(0, end - read[part]) for part, end in ends.items())
 
-    return asyncio.run(_with_consumer(bootstrap, group, ask))
+    return asyncio.run(_as_group(bootstrap, group, ask))
+
+
+async def _as_group(bootstrap: str, group: str, ask: Callable[[AIOKafkaConsumer], Awaitable[int]]) -> int:
+    return await _with_consumer(bootstrap, group_in(group, await cluster_id(bootstrap), "embedded"), ask)
 
 
 async def _ends(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from libs.common.bus.broker import ensure_topics, producer_options
+from libs.common.bus.broker import cluster_id, ensure_topics, group_in, producer_options
 from libs.common.bus.metadata import BrokerView
 from libs.common.database.engine import Database
 from libs.common.database.kernel_tables import kernel_tables_v1
@@ -174,13 +174,18 @@ async def producer_to(bus: Bus) -> AsyncIterator[AIOKafkaProducer]:
         await producer.stop()
 
 
+async def group_on(bus: Bus, group: str) -> str:
+    """As the broker of this moment knows it."""
+    return group_in(group, await cluster_id(bus.kafka_bootstrap_servers), bus.kafka_flavour)
+
+
 async def committed(bus: Bus, group: str, topic: str = TOPIC) -> dict[int, int]:
     """Offset by partition, -1 where nothing is committed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bus.kafka_bootstrap_servers)
     await admin.start()
     try:
         partitions = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
-        found = await admin.list_consumer_group_offsets(group, partitions=partitions)
+        found = await admin.list_consumer_group_offsets(await group_on(bus, group), partitions=partitions)
         return {place.partition: offset.offset for place, offset in found.items()}
     except GroupCoordinatorNotAvailableError:
         return {}  # a new cluster makes the topic of its offsets at the first question

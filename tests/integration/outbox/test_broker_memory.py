@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from libs.common.bus.broker import ensure_topics
@@ -118,6 +119,43 @@ async def test_a_broker_lost_in_mid_stream_costs_no_effect(db: Database, broker_
     lost = 3 * COUNT - len(await rig.seen(db))
     rig.figure("broker_memory", lost, "lost", 3 * COUNT)
     assert lost == 0
+
+
+async def test_an_offset_that_an_old_member_commits_late_moves_nobody(
+    db: Database, broker_process: BrokerProcess
+) -> None:
+    """A member that outlives the loss of its broker joins the new one, and commits what it read in the lost log."""
+    bus = rig.bus_of(broker_process.bootstrap)
+    consumers = Consumers("room-late")
+    consumers.consume(IntegrationConnected)(rig.see)
+    async with rig.running(Relay(db, "auth", bus), create_consumer_component(consumers, db, db, bus)):
+        await rig.write_events(db, COUNT)
+        await eventually(lambda: _all_seen(db, COUNT), timeout=30)
+        old = await rig.group_on(bus, consumers.group)
+        logs = await ensure_topics(bus.kafka_bootstrap_servers, [BY_NAME[rig.TOPIC]])
+    await return_empty(broker_process)
+    await ensure_topics(bus.kafka_bootstrap_servers, [BY_NAME[rig.TOPIC]])
+    await _commit_late(bus, old, COUNT // 2, logs[rig.TOPIC].identity)
+    await rig.write_events(db, COUNT, first=COUNT)
+    async with rig.running(Relay(db, "auth", bus), create_consumer_component(consumers, db, db, bus)):
+        await eventually(lambda: _all_seen(db, 2 * COUNT), timeout=30)
+
+
+async def _all_seen(db: Database, count: int) -> None:
+    assert len(await rig.seen(db)) == count
+
+
+async def _commit_late(bus: rig.Bus, group: str, offset: int, log_id: str) -> None:
+    member = AIOKafkaConsumer(
+        rig.TOPIC, bootstrap_servers=bus.kafka_bootstrap_servers, group_id=group, enable_auto_commit=False
+    )
+    await member.start()
+    try:
+        places = [TopicPartition(rig.TOPIC, number) for number in range(BY_NAME[rig.TOPIC].partitions)]
+        await eventually(lambda: member.assignment() == set(places), timeout=20)
+        await member.commit({place: (offset, log_id) for place in places})
+    finally:
+        await member.stop()
 
 
 async def test_a_topic_with_other_partitions_is_refused_and_made_again_only_if_embedded(

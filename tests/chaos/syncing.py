@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from libs.local.demo.following import FINAL
 from libs.local.demo.wanted import FEATURES, PROVIDER, SANDBOX_TOKEN
 from tests.chaos.stack import Stack
 from tests.chaos.verdict import Verdict, judge
-
-# Asked by several streams and by the check of the token: objects, not pages of a listing.
-NO_PAGE = re.compile(r"/github/api/(user|repos/[^/]+/[^/]+|repositories/\d+)(\?.*)?$")
 
 # A page is one transaction, and now() is its start: sources of one page share the moment.
 PAGES = """
@@ -87,12 +83,13 @@ class Syncing:
         await patiently(self.stack, "POST", f"/v1/integrations/{self.integration}/sync")
 
     def fetches(self) -> Counter[str]:
-        """How often each page or object was sent to us since this began, by the provider's own log."""
+        """How often each page or object of ours was sent since this began, by the provider's own log."""
+        ours = [f"/repositories/{self.stack.control.truth(name)['id']}/" for name in self.repositories]
         entries = self.stack.control.requests(self.since)["items"]
         return Counter(
             one["path"]
             for one in entries
-            if one["method"] == "GET" and one["status"] == 200 and not NO_PAGE.match(one["path"])
+            if one["method"] == "GET" and one["status"] == 200 and any(place in one["path"] for place in ours)
         )
 
 

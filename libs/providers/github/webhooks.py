@@ -29,6 +29,9 @@ WRITE = {**HEADERS, "content-type": "application/json"}
 MISFIT = "the body does not fit the event"
 
 Outcome = Literal["handled", "ignored", "unknown"]
+RepositoryAction = Literal[
+    "created", "deleted", "archived", "unarchived", "edited", "renamed", "transferred", "publicized", "privatized"
+]
 
 
 class RepositoryRef(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ class RepositoryChanges(msgspec.Struct, frozen=True):
 
 
 class AboutRepository(msgspec.Struct, frozen=True):
-    action: str
+    action: RepositoryAction
     repository: RepositoryRef
     changes: RepositoryChanges | None = None
 
@@ -110,10 +113,20 @@ def _hint(repository: RepositoryRef, stream: str, *keys: str) -> Hint:
 
 
 class Handled(msgspec.Struct, frozen=True):
-    """`marks` are the top-level fields that tell this event's body from that of every other one."""
+    """`marks` are the top-level fields that tell this event's body from that of every other one; where it has none,
+    `only` says which fields it may have at all."""
 
     read: Callable[[bytes], Hints]
     marks: frozenset[str]
+    only: frozenset[str] = frozenset()
+
+    def fits(self, fields: frozenset[str]) -> bool:
+        return fields & MARKS == self.marks and (not self.only or fields <= self.only)
+
+
+# Every other event about a repository carries its subject beside it. A field that is new here makes it unknown, which
+# is counted, and a poll says the same.
+REPOSITORY_FIELDS = frozenset("action repository changes organization sender installation enterprise".split())
 
 
 HANDLED: Mapping[str, Handled] = {
@@ -124,7 +137,7 @@ HANDLED: Mapping[str, Handled] = {
     "pull_request_review_comment": Handled(_pull, frozenset({"pull_request", "comment"})),
     "pull_request_review_thread": Handled(_pull, frozenset({"pull_request", "thread"})),
     "push": Handled(_push, frozenset({"ref", "pusher"})),
-    "repository": Handled(_repository, frozenset()),
+    "repository": Handled(_repository, frozenset(), only=REPOSITORY_FIELDS),
 }
 MARKS = frozenset("issue comment pull_request review thread ref pusher ref_type".split())
 # What a hook subscribes to: the handled ones and no other, so that a busy repository sends nothing in vain.
@@ -179,7 +192,7 @@ class GithubWebhooks:
             hints = handled.read(body)
         except msgspec.ValidationError:
             return Delivery(delivery_key=key, event=event, outcome="unknown", reason=MISFIT)
-        if fields & MARKS != handled.marks:
+        if not handled.fits(fields):
             return Delivery(delivery_key=key, event=event, outcome="unknown", reason=MISFIT)
         if hints is None:
             return Delivery(delivery_key=key, event=event, outcome="ignored", reason="not the default branch")

@@ -3,13 +3,17 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from libs.local.keys import api_key_digest, key_encryption_key, signing_keys
+from dotenv import dotenv_values
+
+from libs.local.keys import api_key_digest, key_encryption_key, sandbox_client_secret, signing_keys
 from libs.local.postgres import Postgres
 from libs.local.state import LOOPBACK, State
 
 DEFAULT_ORIGINS = "http://localhost:5173"
+SANDBOX_CLIENT_ID = "sandbox-github-client"
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,12 @@ def shared_environment(state: State, addresses: Addresses) -> dict[str, str]:
         "SERVICE_SIGNING_KEYS_DIR": str(signing_keys(state)),
         "BOOTSTRAP_API_KEY_SHA256": api_key_digest(state),
         **{f"{name.upper()}_URL": url for name, url in addresses.services.items()},
-        **sandbox_environment(addresses.sandbox),
+        **sandbox_environment(state, addresses.sandbox),
     }
 
 
-def sandbox_environment(url: str | None) -> dict[str, str]:
+def sandbox_environment(state: State, url: str | None) -> dict[str, str]:
+    """The stand-in's addresses and the application registered there; they win over a provider's own of the caller."""
     if url is None:
         return {}
     return {
@@ -47,7 +52,15 @@ def sandbox_environment(url: str | None) -> dict[str, str]:
         "ALLOWED_PRIVATE_ENDPOINTS": urlsplit(url).netloc,
         "GITHUB_API_URL": f"{url}/github/api",
         "GITHUB_BASE_URL": f"{url}/github",
+        "GITHUB_CLIENT_ID": SANDBOX_CLIENT_ID,
+        "GITHUB_CLIENT_SECRET": sandbox_client_secret(state),
     }
+
+
+def with_settings_file(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` over what `<root>/.env` sets; a name without a value there sets nothing."""
+    written = dotenv_values(root / ".env", interpolate=False)
+    return {name: value for name, value in written.items() if value} | dict(environ)
 
 
 def service_environment(state: State, service: str, addresses: Addresses, cluster: Postgres) -> dict[str, str]:

@@ -30,6 +30,11 @@ def api_key(state: State) -> str:
     return kept(state.api_key, lambda: f"slk_{secrets.token_urlsafe(32)}")
 
 
+def sandbox_client_secret(state: State) -> str:
+    """Of the application that the stand-in has registered; in GitHub's form, 40 hex digits."""
+    return kept(state.keys / "sandbox-client-secret", lambda: secrets.token_hex(20))
+
+
 def api_key_digest(state: State) -> str:
     return hashlib.sha256(api_key(state).encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from libs.local.broker import Broker
 from libs.local.environment import Addresses, migrate_environment, service_environment
 from libs.local.front_door import FrontDoor
+from libs.local.keys import sandbox_client_secret
 from libs.local.ports import stable_ports
 from libs.local.postgres import Postgres
 from libs.local.processes import ProcessSpec
@@ -65,5 +66,6 @@ def sandbox_spec(state: State, url: str, port: int) -> ProcessSpec:
     places = ["--root", str(state.root), "--state", str(state.sandbox)]
     return ProcessSpec(
         name="sandbox", argv=[sys.executable, "-m", "libs.sandbox", "serve", "--port", str(port), *places],
-        env=dict(os.environ), cwd=state.root, ready=f"{url}/healthz",
+        env={**os.environ, "SANDBOX_GITHUB_CLIENT_SECRET": sandbox_client_secret(state)}, cwd=state.root,
+        ready=f"{url}/healthz",
     )  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.local.endpoints import Endpoints, read_endpoints
+from libs.local.environment import with_settings_file
 from libs.local.ledger import Entry, Page, end_orphans, read_ledger
 from libs.local.processes import launcher
 from libs.local.state import State
@@ -90,7 +91,7 @@ def start_supervisor(state: State, *, sandbox: bool) -> None:
     with (state.logs / "supervisor.log").open("ab") as log:
         subprocess.run(  # noqa: S603 - our own module
             [*launcher({"detach": True}), *command, *(["--sandbox"] if sandbox else [])],
-            cwd=state.root, env={**os.environ, "PYTHONPATH": python_path},
+            cwd=state.root, env={**with_settings_file(state.root, os.environ), "PYTHONPATH": python_path},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
         )  # fmt: skip
 

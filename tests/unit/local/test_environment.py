@@ -5,9 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from libs.local.environment import Addresses, migrate_environment, sandbox_environment, service_environment
+from libs.local.environment import (
+    SANDBOX_CLIENT_ID,
+    Addresses,
+    migrate_environment,
+    sandbox_environment,
+    service_environment,
+    with_settings_file,
+)
 from libs.local.postgres import Postgres
+from libs.local.stack import build
 from libs.local.state import SERVICES, State, find_root
+from libs.providers.github.sandbox.oauth.grants import CLIENT_ID
 
 ADDRESSES = Addresses(
     gateway="http://127.0.0.1:1", services={name: f"http://127.0.0.1:{n}" for n, name in enumerate(SERVICES, 10)},
@@ -41,11 +50,33 @@ def test_public_url_of_the_operator_wins_over_the_front_door(state: State, monke
     assert service_environment(state, "auth", ADDRESSES, Postgres(state, 5))["PUBLIC_URL"] == "https://sluice.example"
 
 
-def test_sandbox_is_the_only_private_endpoint_allowed() -> None:
-    told = sandbox_environment("http://127.0.0.1:99")
+def test_sandbox_is_the_only_private_endpoint_allowed(state: State) -> None:
+    told = sandbox_environment(state, "http://127.0.0.1:99")
     assert told["ALLOWED_PRIVATE_ENDPOINTS"] == "127.0.0.1:99"
     assert told["GITHUB_API_URL"] == "http://127.0.0.1:99/github/api"
-    assert sandbox_environment(None) == {}
+    assert sandbox_environment(state, None) == {}
+
+
+def test_services_and_sandbox_are_told_the_same_application(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_CLIENT_ID", "the-operators-own")
+    specs = {spec.name: spec for spec in build(state, sandbox=True).specs}
+    served = specs["auth"].env
+    assert served["GITHUB_CLIENT_ID"] == SANDBOX_CLIENT_ID == CLIENT_ID
+    assert served["GITHUB_CLIENT_SECRET"] == specs["sandbox"].env["SANDBOX_GITHUB_CLIENT_SECRET"]
+    assert len(served["GITHUB_CLIENT_SECRET"]) == 40
+
+
+def test_settings_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "GITHUB_CLIENT_ID=from-the-file\nGITHUB_CLIENT_SECRET=\n# a remark\nPUBLIC_URL='https://file.example'\n"
+        "GITHUB_INTEGRATION_REDIRECT_URI=http://localhost:5173/auth-callback?provider=GitHub\n"
+    )
+    read = with_settings_file(tmp_path, {"PUBLIC_URL": "https://environment.example"})
+    assert read == {
+        "GITHUB_CLIENT_ID": "from-the-file", "PUBLIC_URL": "https://environment.example",
+        "GITHUB_INTEGRATION_REDIRECT_URI": "http://localhost:5173/auth-callback?provider=GitHub",
+    }  # fmt: skip
+    assert with_settings_file(tmp_path / "none", {"A": "1"}) == {"A": "1"}
 
 
 def test_secrets_stay_the_same_and_are_private(state: State) -> None:

@@ -116,7 +116,7 @@ class Hook(msgspec.Struct, kw_only=True):
 
 
 class Token(msgspec.Struct, kw_only=True):
-    """`repositories` None sees everything; a state other than active answers 401."""
+    """`repositories` None sees everything; a state other than active answers 401; `client_id`: the app that has it."""
 
     id: int
     token: str
@@ -124,6 +124,17 @@ class Token(msgspec.Struct, kw_only=True):
     scopes: list[str] = msgspec.field(default_factory=lambda: ["repo", "read:user", "read:org"])
     repositories: list[int] | None = None
     state: str = "active"
+    client_id: str = ""
+    created_at: int = 0
+
+
+class App(msgspec.Struct, kw_only=True):
+    """A registered OAuth App."""
+
+    id: int
+    client_id: str
+    client_secret: str
+    name: str = "Sluice"
 
 
 class Switches(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -142,7 +153,14 @@ class Switches(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fiel
     compare_file_limit: int = 300
     compare_commit_limit: int = 250
     deliver_hooks: bool = True
+    callback_urls: list[str] = []
+    code_seconds: int = 600
+    tokens_per_grant: int = 10
+    verified_email: bool = True
+    remember_consent: bool = False
+    burn_refused_codes: bool = True
+    redirect_uri_required: bool = True
 
 
-Kept = Repo | Issue | Comment | Review | ReviewComment | Hook | Token
+Kept = Repo | Issue | Comment | Review | ReviewComment | Hook | Token | App
 Shelved = Issue | Comment | Review | ReviewComment | Hook

@@ -14,6 +14,7 @@ from libs.providers.github.sandbox import changes, code, issues, repositories, s
 from libs.providers.github.sandbox.call import JSON, Call, Handler, Moved, Refused, Route, not_found, ok
 from libs.providers.github.sandbox.generate import build_world, seed
 from libs.providers.github.sandbox.hooks import Hooks
+from libs.providers.github.sandbox.oauth.played import APPLICATIONS, PREFIX, OAuth
 from libs.providers.github.sandbox.records import Switches, Token
 from libs.providers.github.sandbox.truth import truth
 from libs.providers.github.sandbox.world import Shelf, World
@@ -53,6 +54,7 @@ class GithubStandIn:
         self.world = World(place.state)
         build_world(self.world, place.root)
         self.hooks = Hooks(self.world, place.deliveries)
+        self.oauth = OAuth(self.world)
         self._changes = changes.Changes(self.world, self.hooks)
         self._budgets: dict[str, Budget] = {}
         self._routes = [*repositories.ROUTES, *issues.ROUTES, *code.ROUTES, *self.hooks.routes]
@@ -60,8 +62,12 @@ class GithubStandIn:
     # answering
 
     def answer(self, request: Request) -> Answer:
+        if request.path.startswith(PREFIX):
+            return self.oauth.answer(request)
         token, budget = None, None
         try:
+            if request.path.startswith(APPLICATIONS):
+                return self._dressed(self.oauth.administer(request), request, None, None)
             token = self._token(request)
             budget = self._budget(token)
             answer = self._spend(request, token, budget)
@@ -181,6 +187,7 @@ class GithubStandIn:
             "POST settings": self._turn,
             "POST tokens": self._new_token,
             "POST expire": self._expire,
+            **self.oauth.controls(),
         }
 
     def _turn(self, call: Control) -> Switches:

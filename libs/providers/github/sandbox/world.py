@@ -10,6 +10,7 @@ import msgspec
 from libs.providers.github.sandbox.gitstore import GitStore
 from libs.providers.github.sandbox.journal import GONE, Journal
 from libs.providers.github.sandbox.records import (
+    App,
     Comment,
     Hook,
     Issue,
@@ -24,7 +25,7 @@ from libs.providers.github.sandbox.records import (
 
 KINDS: dict[str, type[Kept]] = {
     "repo": Repo, "issue": Issue, "comment": Comment, "review": Review,
-    "review_comment": ReviewComment, "hook": Hook, "token": Token,
+    "review_comment": ReviewComment, "hook": Hook, "token": Token, "app": App,
 }  # fmt: skip
 NAMES = {kind: name for name, kind in KINDS.items()}
 # One counter for every id, far from the numbers of issues, so that a mixed-up id and number shows at once.
@@ -91,6 +92,7 @@ class World:
         self._journal = Journal(state / "world.jsonl")
         self.shelves: dict[int, Shelf] = {}
         self.tokens: dict[str, Token] = {}
+        self.apps: dict[str, App] = {}
         self.switches = Switches()
         self._last_id = FIRST_ID
         self._load()
@@ -152,6 +154,8 @@ class World:
                     shelf.forget_all()
             case Token():
                 self.tokens[record.token] = record
+            case App():
+                self.apps[record.client_id] = record
             case _:
                 self.shelves[record.repo].place(record)
 

@@ -1,0 +1,1 @@
+"""GitHub's OAuth, played: the consent page, the token endpoint, and what an application may do with its tokens."""

@@ -76,6 +76,9 @@ class Replayed(Wire):
 
 
 class SubscriptionView(Wire):
+    """`assertedAt`: when the hook was last seen to stand; `lastDeliveryAt` is of the integration, whose hooks share
+    one endpoint."""
+
     id: str
     resource_id: str
     external_id: str
@@ -87,6 +90,8 @@ class SubscriptionView(Wire):
     code: str
     detail: str
     updated_at: datetime
+    asserted_at: datetime | None
+    last_delivery_at: datetime | None
 
 
 @post(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from libs.common.outbox.relay import Relay
 from libs.common.provider.client import ProviderHttp
 from libs.common.provider.http import GrantedHttp, provider_urls
 from libs.common.provider.manifest import Manifest
-from libs.common.runtime import Service
+from libs.common.runtime import Service, worker_loop
 from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
 from libs.common.security.vault import Vault
 from services.webhooks.api import HANDLERS
@@ -33,8 +34,10 @@ from services.webhooks.inbox import Inbox
 from services.webhooks.settings import WebhooksSettings
 from services.webhooks.use_cases.hooks import settle_hook
 from services.webhooks.use_cases.report import SETTLE_HOOK
+from services.webhooks.use_cases.review import review_hooks
 
 NAME = "webhooks"
+REVIEW_SECONDS = 600.0
 
 
 def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
@@ -48,6 +51,7 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
         [
             create_consumer_component(consumers, deps, deps.db, settings),
             create_job_worker(deps),
+            worker_loop("hook-review", partial(review_hooks, deps=deps), REVIEW_SECONDS),
             Relay(deps.db, NAME, settings),
         ],
         host=settings.http_host,

@@ -11,8 +11,8 @@ from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
 from libs.common.security.secrets import Secret
 from libs.common.security.vault import Vault
-from services.webhooks import repository
 from services.webhooks.domain import Endpoint
+from services.webhooks.repository import endpoints
 
 PURPOSE = "webhook-endpoint"
 FIELD = "secret"
@@ -55,7 +55,7 @@ class Endpoints:
         if workspace is None:
             raise NotFound
         async with self._db.transaction(workspace) as tx:
-            row = await repository.live_endpoint(tx, endpoint_id)
+            row = await endpoints.live_endpoint(tx, endpoint_id)
             if row is None:
                 raise NotFound
             found = await self._opened(tx, row)

@@ -12,8 +12,8 @@ from libs.common.errors import NotFound
 from libs.common.events import WebhookReceived
 from libs.common.telemetry.tracing import use_traceparent
 from libs.common.testing.crashpoints import crashpoint
-from services.webhooks import repository
 from services.webhooks.domain import Arrival
+from services.webhooks.repository import deliveries
 
 FLUSHERS = 2
 MOST_ROWS = 128
@@ -61,7 +61,7 @@ class Inbox:
 
     async def _store(self, arrivals: list[Arrival]) -> set[str]:
         async with self._db.queue() as tx:
-            stored = await repository.store(tx, arrivals)
+            stored = await deliveries.store(tx, arrivals)
             for arrival in arrivals:
                 if arrival.id in stored and arrival.outcome == "handled":
                     with use_traceparent(arrival.traceparent):

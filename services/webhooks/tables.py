@@ -5,7 +5,7 @@ integration      projection of auth's desired state by version, and the version 
 resource         projection of sync's selection by version
 endpoint         one inbound URL an integration: its unguessable id is the URL's last part; secrets sealed
 delivery         every verified delivery with its raw bytes, each once by the provider's id and by its body
-subscription     what hook is wanted of a resource, and what stands at the provider
+subscription     what hook is wanted of a resource, what stands at the provider, for which public address, seen when
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ TENANT_TABLES: tuple[str, ...] = (
     "delivery",
     "subscription",
 )
-# Deliveries of many workspaces share one commit, so the worker role writes them.
-QUEUE_TABLES: tuple[str, ...] = ("delivery",)
+# Deliveries of many workspaces share one commit, so the worker role writes them; of subscriptions it reads which are
+# due for a look.
+QUEUE_TABLES: tuple[str, ...] = ("delivery", "subscription")
 LOCATABLE: tuple[str, ...] = ("integration", "endpoint", "delivery")

@@ -209,9 +209,13 @@ class GithubWebhooks:
         return Subscription(external_id=str(decode(answer, Hook).id))
 
     async def unregister(self, http: ProviderHttp, resource: Resource, external_id: str) -> None:
-        answer = await http.request("DELETE", f"{_hooks(resource)}/{external_id}", headers=HEADERS)
+        """GitHub answers 404 also for a hook that this token may see but not delete (write:repo_hook): looked at."""
+        url = f"{_hooks(resource)}/{external_id}"
+        answer = await http.request("DELETE", url, headers=HEADERS)
         if answer.status != 404:
             _check(http, answer)
+        elif (await http.request("GET", url, headers=HEADERS)).status == 200:
+            raise LostSight("GitHub keeps the hook: the token may not delete hooks of this repository")
 
 
 def _signature(secret: Secret, body: bytes) -> bytes:
@@ -251,7 +255,8 @@ def _form_payload(body: bytes) -> bytes:
 
 
 def _hooks(resource: Resource) -> str:
-    return f"/repos/{resource.name}/hooks"
+    """By the number that outlives every rename and transfer; where a renamed name redirects to (307) as well."""
+    return f"/repositories/{resource.external_id}/hooks"
 
 
 def _hook_body(url: str, secret: Secret) -> bytes:

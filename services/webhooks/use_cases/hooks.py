@@ -17,10 +17,10 @@ from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.testing.crashpoints import crashpoint
 from libs.providers import registry
-from services.webhooks import repository
 from services.webhooks.deps import Deps
 from services.webhooks.domain import HookState, hook_url
 from services.webhooks.endpoints import open_secret
+from services.webhooks.repository import projections, subscriptions
 from services.webhooks.use_cases.report import announce, settle_later
 
 log = get_logger(__name__)
@@ -35,10 +35,15 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     row: Row
     secret: Secret
 
-    @property
-    def to_register(self) -> bool:
-        return bool(self.row["wanted"]) and (
-            self.row["hook_id"] is None or self.row["secret_version"] != self.row["current_version"]
+    def to_register(self, public_url: str, seen_since: datetime) -> bool:
+        """Also a hook that stands, when it carries an old secret or address, or nobody has looked for long."""
+        row = self.row
+        return bool(row["wanted"]) and (
+            row["hook_id"] is None
+            or row["secret_version"] != row["current_version"]
+            or row["public_url"] != public_url
+            or row["asserted_at"] is None
+            or row["asserted_at"] < seen_since
         )
 
     @property
@@ -53,6 +58,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     secret_version: int | None
     state: HookState
     expires_at: datetime | None = None
+    public_url: str = ""
+    asserted_at: datetime | None = None
 
 
 async def settle_hook(*, deps: Deps, workspace: str, subscription_id: str) -> None:
@@ -73,7 +80,7 @@ async def settle_hook(*, deps: Deps, workspace: str, subscription_id: str) -> No
 
 async def _read(deps: Deps, workspace: str, subscription_id: str) -> Work | None:
     async with deps.db.transaction(workspace) as tx:
-        row = await repository.subscription_work(tx, subscription_id)
+        row = await subscriptions.subscription_work(tx, subscription_id)
         if row is None:
             return None
         return Work(row=row, secret=await open_secret(tx, deps.vault, row, "current_version", "secret_sealed"))
@@ -81,21 +88,34 @@ async def _read(deps: Deps, workspace: str, subscription_id: str) -> Work | None
 
 async def _ask_provider(deps: Deps, work: Work) -> Standing:
     row = work.row
-    if work.to_register:
+    if work.to_register(deps.settings.public_url, seen_since(deps)):
         made = await _register(deps, work)
+        await _replace(deps, work, made)
         return Standing(
             hook_id=made.external_id,
             secret_version=row["current_version"],
             state="active",
             expires_at=made.expires_at,
+            public_url=deps.settings.public_url,
+            asserted_at=deps.clock.now(),
         )
     if work.to_remove:
         await _remove(deps, work)
     if not row["wanted"]:
         return Standing(hook_id=None, secret_version=None, state="removed")
-    return Standing(
-        hook_id=row["hook_id"], secret_version=row["secret_version"], state="active", expires_at=row["expires_at"]
-    )
+    kept = {name: row[name] for name in ("hook_id", "secret_version", "expires_at", "public_url", "asserted_at")}
+    return Standing(**kept, state="active")
+
+
+def seen_since(deps: Deps) -> datetime:
+    """A hook that was asserted before this moment is due."""
+    return deps.clock.now() - timedelta(minutes=deps.settings.hook_check_minutes)
+
+
+async def _replace(deps: Deps, work: Work, made: Subscription) -> None:
+    """The new hook stands before the old one goes, and the old one is forgotten only after both: no gap, no orphan."""
+    if work.row["hook_id"] not in (None, made.external_id):
+        await _remove(deps, work)
 
 
 async def _register(deps: Deps, work: Work) -> Subscription:
@@ -141,14 +161,16 @@ def _resource(row: Row) -> Resource:
 async def _note(deps: Deps, work: Work, standing: Standing) -> None:
     """What stands is a fact even when the wish has changed meanwhile: that let the job run again already."""
     async with deps.db.transaction(work.row["workspace_id"]) as tx:
-        integration = await repository.lock_integration(tx, work.row["integration_id"])
-        await repository.settle(
+        integration = await projections.lock_integration(tx, work.row["integration_id"])
+        await subscriptions.settle(
             tx,
             work.row["id"],
             hook_id=standing.hook_id,
             secret_version=standing.secret_version,
             state=standing.state,
             expires_at=standing.expires_at,
+            public_url=standing.public_url,
+            asserted_at=standing.asserted_at,
         )
         if integration is not None:
             await announce(tx, integration)
@@ -157,8 +179,8 @@ async def _note(deps: Deps, work: Work, standing: Standing) -> None:
 async def _note_failure(deps: Deps, work: Work, error: SluiceError) -> None:
     """What passes by itself is retried by the job; what a person must mend is looked at again now and then."""
     async with deps.db.transaction(work.row["workspace_id"]) as tx:
-        integration = await repository.lock_integration(tx, work.row["integration_id"])
-        await repository.fail(tx, work.row["id"], code=error.code, detail=error.detail)
+        integration = await projections.lock_integration(tx, work.row["integration_id"])
+        await subscriptions.fail(tx, work.row["id"], code=error.code, detail=error.detail)
         if error.disposition is Disposition.ACK:
             await settle_later(tx, work.row["id"], at=deps.clock.now() + LOOK_AGAIN)
         if integration is not None:

@@ -15,10 +15,10 @@ from libs.common.provider.webhooks import RawWebhook
 from libs.common.security.callers import Principal
 from libs.common.security.secrets import Secret
 from libs.providers import registry
-from services.webhooks import repository
 from services.webhooks.deps import Deps
 from services.webhooks.domain import hook_url
 from services.webhooks.endpoints import new_secret, open_secret, seal_secret
+from services.webhooks.repository import deliveries, endpoints, subscriptions
 from services.webhooks.use_cases.report import settle_later
 
 READ = "integrations:read"
@@ -43,7 +43,7 @@ async def show_endpoint(*, deps: Deps, principal: Principal, integration_id: str
         secret = None
         if row["secret_shown_at"] is None:
             secret = await open_secret(tx, deps.vault, row, "secret_version", "secret_sealed")
-            await repository.mark_shown(tx, row["id"])
+            await endpoints.mark_shown(tx, row["id"])
         return _shown(deps, row, secret)
 
 
@@ -54,7 +54,7 @@ async def rotate_secret(*, deps: Deps, principal: Principal, integration_id: str
         row = await _locked(tx, integration_id)
         secret = new_secret()
         await _replace(tx, deps, row, secret)
-        await repository.mark_shown(tx, row["id"])
+        await endpoints.mark_shown(tx, row["id"])
         return _shown(deps, await _locked(tx, integration_id), secret)
 
 
@@ -66,7 +66,7 @@ async def give_secret(*, deps: Deps, principal: Principal, integration_id: str, 
         row = await _locked(tx, integration_id)
         if secret != await open_secret(tx, deps.vault, row, "secret_version", "secret_sealed"):
             await _replace(tx, deps, row, secret)
-        await repository.mark_shown(tx, row["id"])
+        await endpoints.mark_shown(tx, row["id"])
         return _shown(deps, await _locked(tx, integration_id), None)
 
 
@@ -75,14 +75,14 @@ async def list_deliveries(
 ) -> Sequence[Row]:
     workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
-        return await repository.deliveries(tx, integration_id, before=before, limit=limit)
+        return await deliveries.of_integration(tx, integration_id, before=before, limit=limit)
 
 
 async def replay_delivery(*, deps: Deps, principal: Principal, delivery_id: str) -> int:
     """Reads the stored bytes with today's rules and says "look again" once more; answers how often by now."""
     workspace = await _workspace_of(deps, principal, "delivery", delivery_id)
     async with deps.db.transaction(workspace) as tx:
-        row = await repository.mark_replayed(tx, delivery_id)
+        row = await deliveries.mark_replayed(tx, delivery_id)
         if row is None:
             raise NotFound
         await tx.emit(_again(deps, workspace, row))
@@ -94,7 +94,7 @@ async def list_subscriptions(
 ) -> Sequence[Row]:
     workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
-        return await repository.subscriptions(tx, integration_id, after=after, limit=limit)
+        return await subscriptions.of_integration(tx, integration_id, after=after, limit=limit)
 
 
 async def _workspace_of(deps: Deps, principal: Principal, table: str, row_id: str, scope: str = WRITE) -> str:
@@ -108,7 +108,7 @@ async def _workspace_of(deps: Deps, principal: Principal, table: str, row_id: st
 
 
 async def _locked(tx: Transaction, integration_id: str) -> Row:
-    row = await repository.lock_endpoint_of(tx, integration_id)
+    row = await endpoints.lock_endpoint_of(tx, integration_id)
     if row is None:
         raise NotFound("this integration has no webhook endpoint: its provider is polled, or it is disconnected")
     return row
@@ -117,14 +117,14 @@ async def _locked(tx: Transaction, integration_id: str) -> Row:
 async def _replace(tx: Transaction, deps: Deps, row: Row, secret: Secret) -> None:
     """Hooks that we made learn the new secret by a job each; until then their deliveries carry the old one."""
     workspace, integration_id, version = row["workspace_id"], row["integration_id"], row["secret_version"] + 1
-    await repository.put_secret(
+    await endpoints.put_secret(
         tx,
         row["id"],
         sealed=await seal_secret(tx, deps.vault, workspace, integration_id, version, secret),
         version=version,
         previous_until=deps.clock.now() + timedelta(minutes=deps.settings.previous_secret_minutes),
     )
-    for subscription in await repository.standing(tx, integration_id):
+    for subscription in await subscriptions.standing(tx, integration_id):
         await settle_later(tx, subscription["id"], at=deps.clock.now())
 
 

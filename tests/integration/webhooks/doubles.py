@@ -55,7 +55,10 @@ class HooksApi:
         """Nothing here counts budgets."""
 
     def _answer(self, method: str, url: str, sent: dict[str, Any]) -> HttpAnswer:
-        hook_id = int(url.rsplit("/", 1)[1]) if method in {"PATCH", "DELETE"} else 0
+        last = url.rsplit("/", 1)[1]
+        hook_id = int(last) if last.isdecimal() else 0
+        if method == "GET" and hook_id:
+            return _answer(200 if hook_id in self.hooks else 404, {}, url)
         if method == "GET":
             return _answer(200, [{"id": key, "config": {"url": hook["url"]}} for key, hook in self.hooks.items()], url)
         if method == "DELETE":

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from libs.common.clock import FixedClock
 from libs.common.errors import AuthRevoked, LostSight, ProviderUnavailable
 from libs.common.events import IntegrationConnected, ResourceSelected, WorkspaceDeleted
 from libs.common.ids import new_id
@@ -16,6 +20,7 @@ from services.webhooks.consumers import consumers
 from services.webhooks.deps import Deps
 from services.webhooks.use_cases import follow
 from services.webhooks.use_cases.hooks import settle_hook
+from services.webhooks.use_cases.review import review_hooks
 from tests.integration.webhooks.doubles import HooksApi, Lender
 from tests.integration.webhooks.world import AUTH, World, desired, recorded
 
@@ -131,6 +136,77 @@ async def test_rotated_secret_reaches_the_hook(world: World, provider: HooksApi)
     answer = await world.http.post(f"{world.path}/webhook-endpoint/rotate", headers=AUTH)
     await world.run_jobs()
     assert [hook["secret"] for hook in provider.hooks.values()] == [answer.json()["secret"]]
+
+
+async def monitored(world: World) -> None:
+    await world.update(monitor=True)
+    await world.select()
+    await world.run_jobs()
+
+
+def moved(deps: Deps, public_url: str) -> Deps:
+    """The same installation under another public address, as after a restart."""
+    return replace(deps, settings=msgspec.structs.replace(deps.settings, public_url=public_url))
+
+
+async def test_hook_follows_a_moved_public_address_and_the_old_one_goes(
+    world: World, deps: Deps, provider: HooksApi
+) -> None:
+    await monitored(world)
+    elsewhere = moved(deps, "https://moved.example")
+    await review_hooks(deps=elsewhere)
+    await world.run_jobs(elsewhere)
+    assert provider.hooks == {102: {"url": f"https://moved.example{world.url}", "secret": world.secret}}
+    assert [(item["hookId"], item["state"]) for item in await subscriptions(world)] == [("102", "active")]
+    assert [verb for verb, _ in provider.asked] == ["POST", "POST", "DELETE"]
+    assert (await world.hook_states())[-1] == "active"
+
+
+async def test_move_that_died_before_it_was_noted_leaves_no_hook_behind(
+    world: World, deps: Deps, provider: HooksApi, lender: Lender
+) -> None:
+    await monitored(world)
+    elsewhere = moved(deps, "https://moved.example")
+    provider.hooks[150] = {"url": f"https://moved.example{world.url}", "secret": "of the call that died"}
+    await review_hooks(deps=elsewhere)
+    await world.run_jobs(elsewhere)
+    assert provider.hooks == {150: {"url": f"https://moved.example{world.url}", "secret": world.secret}}
+
+
+async def test_hook_deleted_by_hand_is_made_again_at_the_next_check(
+    world: World, deps: Deps, provider: HooksApi, clock: FixedClock
+) -> None:
+    await monitored(world)
+    provider.hooks.clear()
+    await review_hooks(deps=deps)
+    assert await world.jobs() == []
+    clock.move(timedelta(minutes=deps.settings.hook_check_minutes + 1))
+    await review_hooks(deps=deps)
+    await world.run_jobs()
+    assert [hook["url"] for hook in provider.hooks.values()] == [f"https://hooks.example{world.url}"]
+    assert [item["hookId"] for item in await subscriptions(world)] == ["102"]
+
+
+async def test_check_of_a_standing_hook_keeps_it_and_notes_when(
+    world: World, deps: Deps, provider: HooksApi, clock: FixedClock
+) -> None:
+    await monitored(world)
+    before = (await subscriptions(world))[0]["assertedAt"]
+    clock.move(timedelta(minutes=deps.settings.hook_check_minutes + 1))
+    await review_hooks(deps=deps)
+    await world.run_jobs()
+    (after,) = await subscriptions(world)
+    assert list(provider.hooks) == [101]
+    assert (after["hookId"], after["assertedAt"] > before) == ("101", True)
+
+
+async def test_hooks_that_are_not_wanted_are_not_looked_after(world: World, deps: Deps, provider: HooksApi) -> None:
+    await monitored(world)
+    await world.update(monitor=False)
+    await world.run_jobs()
+    await review_hooks(deps=moved(deps, "https://moved.example"))
+    assert await world.jobs() == []
+    assert provider.hooks == {}
 
 
 @pytest.mark.parametrize(

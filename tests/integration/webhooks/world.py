@@ -144,8 +144,8 @@ class World:
         )
         return [row["dedupe_key"] for row in rows]
 
-    async def run_jobs(self) -> None:
+    async def run_jobs(self, deps: Deps | None = None) -> None:
         """What the job worker does with each, and the job ends with it."""
         for subscription in await self.jobs():
-            await settle_hook(deps=self.deps, workspace=self.workspace, subscription_id=subscription)
+            await settle_hook(deps=deps or self.deps, workspace=self.workspace, subscription_id=subscription)
         await self.admin.execute("DELETE FROM job WHERE workspace_id = $1", self.workspace)

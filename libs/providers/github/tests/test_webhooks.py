@@ -269,7 +269,7 @@ async def test_hook_is_made_with_json_and_every_handled_event() -> None:
     config = {"url": URL, "content_type": "json", "secret": "s", "insecure_ssl": "0"}
     body = {"name": "web", "active": True, "events": list(EVENTS), "config": config}
     assert made.external_id == "12"
-    assert api.asked == [("POST", "/repos/octo/hello/hooks", body)]
+    assert api.asked == [("POST", "/repositories/1/hooks", body)]
 
 
 async def test_existing_hook_gets_the_present_secret() -> None:
@@ -280,9 +280,9 @@ async def test_existing_hook_gets_the_present_secret() -> None:
     made = await FACET.register(api, REPOSITORY, URL, Secret("new"))
     assert made.external_id == "9"
     assert [asked[:2] for asked in api.asked[1:]] == [
-        ("GET", "/repos/octo/hello/hooks?per_page=100"),
+        ("GET", "/repositories/1/hooks?per_page=100"),
         ("GET", "https://api.github.com/page2"),
-        ("PATCH", "/repos/octo/hello/hooks/9"),
+        ("PATCH", "/repositories/1/hooks/9"),
     ]
     assert api.asked[-1][2]["config"]["secret"] == "new"
 
@@ -302,11 +302,18 @@ async def test_refused_registration_says_what_to_do(status: int, error: type[Exc
         await FACET.register(HooksApi((status, {"message": "no"})), REPOSITORY, URL, Secret("s"))
 
 
-@pytest.mark.parametrize("status", [204, 404])
-async def test_removed_and_absent_hook_are_both_success(status: int) -> None:
-    api = HooksApi((status, {}))
+@pytest.mark.parametrize("answers", [[(204, {})], [(404, {}), (404, {})]])
+async def test_removed_and_absent_hook_are_both_success(answers: list[tuple[int, Any]]) -> None:
+    api = HooksApi(*answers)
     await FACET.unregister(api, REPOSITORY, "12")
-    assert api.asked == [("DELETE", "/repos/octo/hello/hooks/12", None)]
+    assert {asked[1:] for asked in api.asked} == {("/repositories/1/hooks/12", None)}
+
+
+async def test_hook_that_the_token_may_not_delete_is_no_success() -> None:
+    """docs, "Scopes for OAuth apps": write:repo_hook reads and edits hooks, admin:repo_hook alone deletes them."""
+    api = HooksApi((404, {}), (200, {"id": 12}))
+    with pytest.raises(LostSight, match="may not delete"):
+        await FACET.unregister(api, REPOSITORY, "12")
 
 
 async def test_refused_removal_is_no_success() -> None:

@@ -3,7 +3,8 @@
 - resource, resource_stream: what is synced, and where each stream of it resumes (one cursor a stream).
 - work, dirty_object, discovery, cleanup, poll_schedule, observed_state: small hot tables that workers claim from.
 - run, run_resource: the report over the resources of one request.
-- source, source_part, changed_file: the copy; tombstones stay, emptied, until the workspace is erased.
+- source, source_part: the copy; tombstones stay, emptied, until the workspace is erased.
+- push: each move of what is followed; changed_file: the paths of a pull request, or of a push and then of its source.
 - listing_seen lives only during a full listing; validator holds the ETags of committed pages; quarantined_item what
   did not fit the provider's contract.
 """
@@ -21,6 +22,7 @@ TENANT_TABLES = (
     "source",
     "source_part",
     "changed_file",
+    "push",
     "run",
     "run_resource",
 )

@@ -8,9 +8,9 @@ empty list; never move the cursor past a failed page; an item that does not fit 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -38,7 +38,10 @@ class ResourcePage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One path of a pull request or a push; `patch` only when small."""
+    """One path of a pull request or a push. Counts are None where the provider did not count; `patch` only when small.
+
+    `blob_id` is what stands there now, `previous_blob_id` what stood there: None when nothing did, or nobody knows.
+    """
 
     path: str
     status: Literal["added", "modified", "removed", "renamed", "copied", "changed"]
@@ -117,7 +120,22 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", t
     detail: str
 
 
-Item = Observed | Listed | PartSeen | Removed | Quarantined
+class Pushed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="pushed"):
+    """What is followed moved from one whole state (`before`) to another: every path as `git diff --raw` tells it.
+
+    A path is `renamed` only where one blob moved, so that similarity never decides. It comes once, in the first page of
+    the move, told from whole states; `key` is stable while that page is not committed. The first backfill is no move.
+    """
+
+    key: str
+    branch: str
+    before: str
+    after: str
+    forced: bool
+    files: tuple[ChangedFile, ...]
+
+
+Item = Observed | Listed | PartSeen | Removed | Quarantined | Pushed
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,8 +169,29 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     estimate: int | None = None
 
 
+class Held(NamedTuple):
+    """What the engine holds of a live object."""
+
+    revision: str
+    metadata: Mapping[str, Any]
+
+
+class HeldReader(Protocol):
+    async def __call__(self, prefix: str, keys: Collection[str] | None = None) -> Mapping[str, Held]:
+        """Live objects of this resource by key: those that begin with `prefix`, or of these `keys` alone."""
+        ...
+
+
+async def nothing_held(prefix: str, keys: Collection[str] | None = None) -> Mapping[str, Held]:
+    return {}
+
+
 class SyncContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a facet may use. `since` bounds a backfill; `full` asks for a whole listing with a certificate (a sweep)."""
+    """What a facet may use. `since` bounds a backfill; `full` asks for a whole listing with a certificate (a sweep).
+
+    `hinted`: a hint named this stream and no other, so nothing else of the resource need be asked for its news.
+    `held` reads the copy as it is committed now: what was seen before needs no request.
+    """
 
     http: ProviderHttp
     clock: Clock
@@ -161,6 +200,8 @@ class SyncContext(msgspec.Struct, frozen=True, kw_only=True):
     resource: Resource | None = None
     since: datetime | None = None
     full: bool = False
+    hinted: bool = False
+    held: HeldReader = nothing_held
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from libs.common.database.transaction import Row
 from libs.common.events.source import SourceStatus, SourceType
 from libs.common.http.wire import Page, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
@@ -70,10 +72,16 @@ async def list_changed_files_of_source(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[ChangedFileWire]:
-    """The paths that a pull request changes, in the provider's order."""
+    """The paths of a pull request in the provider's order; the history of a file; every push of a repository.
+
+    The newest push comes first.
+    """
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "source", source)
-    return await _changed_files(deps, workspace, cursor, limit, source_id=source)
+    rows = await reading.changed_files_of_source(
+        source, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
+    )
+    return _changed_files(rows, limit)
 
 
 @get("/v1/workspaces/{workspace:str}/changed-files", tags=["sources"])
@@ -85,21 +93,22 @@ async def list_changed_files(
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[ChangedFileWire]:
-    """Which sources changed one path."""
+    """Which pull requests and pushes changed one path, be it the new or the old one; the newest first."""
     principal.require(READ)
     principal.require_workspace(workspace)
-    return await _changed_files(deps, workspace, cursor, limit, path=path)
-
-
-async def _changed_files(
-    deps: Deps, workspace: str, cursor: str | None, limit: int, *, source_id: str | None = None, path: str | None = None
-) -> Page[ChangedFileWire]:
-    after = decode_cursor(cursor, tuple[str, int]) if cursor else ("", -1)
-    rows = await reading.list_changed_files(
-        deps=deps, workspace=workspace, source_id=source_id, path=path, after=after, limit=limit + 1
+    rows = await reading.changed_files_of_path(
+        path, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
     )
+    return _changed_files(rows, limit)
+
+
+def _after(cursor: str | None) -> tuple[str, int]:
+    return decode_cursor(cursor, tuple[str, int]) if cursor else ("", -1)
+
+
+def _changed_files(rows: Sequence[Row], limit: int) -> Page[ChangedFileWire]:
     last = rows[limit - 1] if len(rows) > limit else None
-    following = encode_cursor((last["source_id"], last["position"])) if last else None
+    following = encode_cursor((last["owner"], last["position"])) if last else None
     return Page(items=[changed_file_wire(row) for row in rows[:limit]], next_cursor=following)
 
 

@@ -122,15 +122,29 @@ class SourceWire(Wire):
     content: str | None = None
 
 
+class PushWire(Wire):
+    """`forced`: `before` is no ancestor of `after`. `at`: when the move was seen."""
+
+    branch: str
+    before: str
+    after: str
+    forced: bool
+    at: datetime
+
+
 class ChangedFileWire(Wire):
-    source_id: str
+    """Of a pull request `sourceId` is that; of a push, the file, when it is synced."""
+
+    source_id: str | None
     path: str
     previous_path: str | None
     status: str
     additions: int | None
     deletions: int | None
     blob_id: str | None
+    previous_blob_id: str | None
     patch: str | None
+    push: PushWire | None = None
 
 
 class ChangeWire(Wire):
@@ -219,4 +233,6 @@ def source_wire(row: Row, content: str | None = None) -> SourceWire:
 
 
 def changed_file_wire(row: Row) -> ChangedFileWire:
-    return ChangedFileWire(**{name: row[name] for name in ChangedFileWire.__struct_fields__})
+    told = {name: row[name] for name in ChangedFileWire.__struct_fields__ if name != "push"}
+    push = PushWire(**{name: row[name] for name in PushWire.__struct_fields__}) if row["push_id"] else None
+    return ChangedFileWire(**told, push=push)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from libs.common.events.source import Cause, Change, SourceType
-from libs.common.provider.sync import Observed, Part, PartSeen
+from libs.common.provider.sync import Observed, Part, PartSeen, Pushed
 from services.sync.domain.content import part_hash, seen_hash
 
 
@@ -29,6 +29,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[PartSeen, ...] = ()
     removed: Mapping[str, str] = {}
     quarantined: Mapping[str, tuple[str, str]] = {}
+    pushes: tuple[Pushed, ...] = ()
     read_after: datetime | None = None
     at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 

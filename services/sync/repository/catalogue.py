@@ -1,9 +1,8 @@
-"""Reading the copy: pages of sources, whole batches for the indexer, changed files; and what the indexer reports."""
+"""Reading the copy: pages of sources, whole batches for the indexer; and what the indexer reports."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -81,20 +80,3 @@ async def page(tx: Transaction, wanted: Filter, *, after: str, limit: int) -> Se
 
 async def one(tx: Transaction, source_id: str) -> Row | None:
     return await tx.fetch_one(f"SELECT {COLUMNS}, content FROM source WHERE id = :id", id=source_id)
-
-
-async def changed_files(tx: Transaction, *, source_id: str | None, path: str | None, after: Any, limit: int) -> Any:
-    """Of one source, or of one path across the workspace; `after` is (source id, position)."""
-    return await tx.fetch_all(
-        "SELECT source_id, position, path, previous_path, status, additions, deletions, blob_id, patch"
-        " FROM changed_file WHERE (CAST(:source AS text) IS NULL OR source_id = :source)"
-        " AND (CAST(:path AS text) IS NULL OR (workspace_id = :workspace AND path = :path))"
-        " AND (source_id, position) > (:after_source, CAST(:after_position AS integer))"
-        " ORDER BY source_id, position LIMIT :limit",
-        source=source_id,
-        path=path,
-        workspace=tx.workspace,
-        after_source=after[0],
-        after_position=after[1],
-        limit=limit,
-    )

@@ -6,7 +6,8 @@ from libs.common.database.transaction import Transaction
 
 HOT = ("work", "dirty_object", "discovery", "poll_schedule", "observed_state", "known_integration", "known_workspace")
 COLD = (
-    "listing_seen", "validator", "quarantined_item", "changed_file", "source_part", "source", "resource_stream",
+    "listing_seen", "validator", "quarantined_item", "changed_file", "push", "source_part", "source",
+    "resource_stream",
     "resource", "run_resource", "run", "dead_letter", "job", "data_key",
 )  # fmt: skip
 STEP = 2000
@@ -47,7 +48,8 @@ async def unpublished(tx: Transaction) -> bool:
 
 async def remove_integration(tx: Transaction, integration_id: str) -> None:
     """Its sources are tombstones by now: they stay, without any word of the user's."""
-    for table in ("resource_stream", "listing_seen", "validator", "quarantined_item", "source_part", "changed_file"):
+    tables = ("resource_stream", "listing_seen", "validator", "quarantined_item", "source_part", "changed_file", "push")
+    for table in tables:
         await tx.execute(
             f"DELETE FROM {table} t USING resource r WHERE r.id = t.resource_id AND r.integration_id = :id",
             id=integration_id,

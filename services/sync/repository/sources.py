@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from libs.common.database.transaction import Transaction
 from libs.common.events.source import SourceType
-from libs.common.provider.sync import ChangedFile, Observed
+from libs.common.provider.sync import Held, Observed
 from services.sync.domain.content import storable, storable_json
 from services.sync.domain.plan import Known, Move
 
@@ -101,6 +101,18 @@ async def revisions(tx: Transaction, resource_id: str, keys: Sequence[str]) -> d
         list(keys),
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def held(tx: Transaction, resource_id: str, prefix: str, keys: Collection[str] | None = None) -> dict[str, Held]:
+    """Live sources by key: of these `keys`, or all that begin with `prefix`."""
+    rows = await (await tx.driver()).fetch(
+        "SELECT external_key, revision, metadata::text FROM source WHERE resource_id = $1 AND NOT tombstone"
+        " AND starts_with(external_key, $2) AND ($3::text[] IS NULL OR external_key = ANY($3::text[]))",
+        resource_id,
+        prefix,
+        None if keys is None else list(keys),
+    )
+    return {row[0]: Held(row[1], msgspec.json.decode(row[2])) for row in rows}
 
 
 async def move(tx: Transaction, resource_id: str, moves: Sequence[Move]) -> None:
@@ -240,13 +252,14 @@ RETURNING s.id, s.external_key, s.type, s.version, s.url, s.path
 
 
 async def tombstone(tx: Transaction, rows: Sequence[tuple[str, str, str]]) -> list[Tombstoned]:
-    """`rows` are (id, key to keep, proof); parts and changed files of the source go with it."""
+    """`rows` are (id, key to keep, proof); its parts and its own changed files go with it, what pushes told stays."""
     if not rows:
         return []
     driver = await tx.driver()
     found = await driver.fetch(TOMBSTONE, *(list(column) for column in zip(*rows, strict=True)))
     gone = [Tombstoned(*row) for row in found]
-    await driver.execute("DELETE FROM changed_file WHERE source_id = ANY($1::text[])", [one.id for one in gone])
+    own = "DELETE FROM changed_file WHERE source_id = ANY($1::text[]) AND push_id IS NULL"
+    await driver.execute(own, [one.id for one in gone])
     await driver.execute(
         "DELETE FROM source_part p USING source s, unnest($1::text[]) AS u(id)"
         " WHERE s.id = u.id AND p.resource_id = s.resource_id AND p.source_key = s.external_key",
@@ -284,30 +297,3 @@ async def some_live(
         most=most,
     )
     return [Live(row["id"], row["external_key"], row["resource_id"], row["provider"]) for row in rows]
-
-
-async def replace_changed_files(tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]) -> None:
-    """By source id: an empty sequence clears."""
-    if not files:
-        return
-    driver = await tx.driver()
-    await driver.execute("DELETE FROM changed_file WHERE source_id = ANY($1::text[])", list(files))
-    rows = [(source, at, file) for source, listed in files.items() for at, file in enumerate(listed)]
-    await driver.execute(
-        "INSERT INTO changed_file (workspace_id, resource_id, source_id, position, path, previous_path, status,"
-        " additions, deletions, blob_id, previous_blob_id, patch) SELECT $1, $2, u.* FROM unnest($3::text[],"
-        " $4::integer[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::integer[], $10::text[], $11::text[],"
-        " $12::text[]) AS u",
-        tx.workspace,
-        resource_id,
-        [source for source, _, _ in rows],
-        [at for _, at, _ in rows],
-        [storable(file.path) for _, _, file in rows],
-        [file.previous_path for _, _, file in rows],
-        [file.status for _, _, file in rows],
-        [file.additions for _, _, file in rows],
-        [file.deletions for _, _, file in rows],
-        [file.blob_id for _, _, file in rows],
-        [file.previous_blob_id for _, _, file in rows],
-        [None if file.patch is None else storable(file.patch) for _, _, file in rows],
-    )

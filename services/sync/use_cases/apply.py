@@ -16,8 +16,10 @@ from libs.common.ids import new_id
 from libs.common.provider.sync import Observed
 from services.sync.domain.content import content_hash, render, storable
 from services.sync.domain.plan import Batch, Plan, change_of, hashes_of, make_plan, plan_parts
-from services.sync.repository import parts, quarantine, sources
+from services.sync.repository import changed_files, parts, quarantine, sources
 from services.sync.repository.sources import Rewrite, Tombstoned, Write
+
+WITH_CHANGED_FILES = ("pull_request", "merge_request")
 
 
 class Applied(msgspec.Struct, kw_only=True):
@@ -40,6 +42,8 @@ async def apply_batch(tx: Transaction, batch: Batch) -> Applied:
     known, same = await sources.differing(tx, batch.resource_id, hashes)
     plan = make_plan(batch, known, hashes, same)
     applied = Applied(unchanged=plan.unchanged, stale=tuple(plan.stale))
+    for pushed in batch.pushes:  # before anything moves: its rows name what stood at the old paths
+        await changed_files.note_push(tx, batch, pushed)
     events = await _displace(tx, batch, plan)
     touched = await _apply_parts(tx, batch, plan)
     writes, changes = await _rendered(tx, batch, plan, touched)
@@ -114,10 +118,24 @@ async def _write(
         tx, new, integration_id=batch.integration_id, resource_id=batch.resource_id, provider=batch.provider
     )
     versions |= await sources.update(tx, old)
-    files = {one.id: one.observed.changed_files for one in writes if one.observed.changed_files is not None}
-    await sources.replace_changed_files(tx, batch.resource_id, files)
     told = [(one, change) for one in writes if (change := changes[one.key])]
-    return [_changed(batch, one, change, versions[one.id], plan.renamed_from.get(one.key)) for one, change in told]
+    paths = await _note_changed_files(tx, batch, writes, told)
+    return [
+        _changed(batch, one, change, versions[one.id], plan.renamed_from.get(one.key), paths.get(one.id))
+        for one, change in told
+    ]
+
+
+async def _note_changed_files(
+    tx: Transaction, batch: Batch, writes: list[Write], told: list[tuple[Write, Change]]
+) -> dict[str, int]:
+    """Those of pull requests, and the link from the newest push to what it brought. Answers how many each one has."""
+    files = {one.id: one.observed.changed_files for one in writes if one.observed.changed_files is not None}
+    await changed_files.replace(tx, batch.resource_id, files)
+    brought = {one.observed.path: one.id for one, change in told if change == "created" and one.observed.path}
+    await changed_files.link_created(tx, batch.resource_id, brought)
+    unread = [one.id for one, _ in told if one.id not in files and one.observed.type in WITH_CHANGED_FILES]
+    return {source: len(listed) for source, listed in files.items()} | await changed_files.counts(tx, unread)
 
 
 async def _rewrite_touched(tx: Transaction, batch: Batch, keys: set[str]) -> list[SourceChanged]:
@@ -161,12 +179,14 @@ def _count(applied: Applied, batch: Batch, events: list[SourceChanged]) -> None:
     applied.quarantined = len(batch.quarantined)
 
 
-def _changed(batch: Batch, write: Write, change: Change, version: int, old_path: str | None) -> SourceChanged:
+def _changed(
+    batch: Batch, write: Write, change: Change, version: int, old_path: str | None, paths: int | None
+) -> SourceChanged:
     item: Observed = write.observed
     return _event(
         batch, source_id=write.id, kind=item.type, change=change, version=version, digest=write.content_hash,
         url=item.url, at=item.updated_at, previous_path=old_path if change == "renamed" else None,
-        changed_paths=None if item.changed_files is None else len(item.changed_files),
+        changed_paths=paths,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from libs.common.errors import InvalidInput, NotFound
 from libs.common.internal import MAX_BATCH_BYTES, MAX_BATCH_IDS, SourceBatch, SourceBatchAsked, SourceItem
 from libs.common.outbox.feed import FeedItem, read_feed
 from services.sync.deps import Deps
-from services.sync.repository import catalogue
+from services.sync.repository import catalogue, changed_files
 from services.sync.repository.catalogue import Filter
 from services.sync.use_cases.asking import require_workspace
 
@@ -74,16 +74,19 @@ async def read_source(source_id: str, *, deps: Deps, workspace: str) -> Row:
     return found
 
 
-async def list_changed_files(
-    *, deps: Deps, workspace: str, source_id: str | None, path: str | None, after: tuple[str, int], limit: int
+async def changed_files_of_source(
+    source_id: str, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
 ) -> Sequence[Row]:
     async with deps.db.transaction(workspace) as tx:
-        if source_id is None:
-            await require_workspace(tx)
-        found: Sequence[Row] = await catalogue.changed_files(
-            tx, source_id=source_id, path=path, after=after, limit=limit
-        )
-        return found
+        return await changed_files.of_source(tx, source_id, after=after, limit=limit)
+
+
+async def changed_files_of_path(
+    path: str, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
+) -> Sequence[Row]:
+    async with deps.db.transaction(workspace) as tx:
+        await require_workspace(tx)
+        return await changed_files.of_path(tx, path, after=after, limit=limit)
 
 
 async def read_changes(*, deps: Deps, workspace: str, after: int, limit: int) -> list[FeedItem]:

@@ -96,7 +96,7 @@ class DirtyLane:
             return
         facet = self._deps.facet_of(reading.resource.provider)
         grant = Grant(self._deps, reading.integration)
-        grant.resource = reading.resource.as_resource()
+        grant.work_on(reading.resource)
         fetched = await grant.ask(lambda context: fetch_from(facet, context, reading.listed))
         await self._commit(reading, fetched)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TypeVar
 
 from libs.common.errors import AuthExpired
 from libs.common.internal import AccessToken
 from libs.common.provider.http import GrantedHttp
-from libs.common.provider.sync import Resource, SyncContext
+from libs.common.provider.sync import Held, Resource, SyncContext
 from services.sync.deps import Deps
+from services.sync.repository import sources
 from services.sync.repository.integrations import Integration
+from services.sync.repository.resources import Stored
 from services.sync.repository.runs import Counts
 
 T = TypeVar("T")
@@ -22,6 +24,7 @@ class Grant:
     def __init__(self, deps: Deps, integration: Integration, validators: dict[str, str] | None = None) -> None:
         self.integration = integration
         self.resource: Resource | None = None
+        self._resource_id = ""
         self.http: GrantedHttp | None = None
         self._deps = deps
         self._validators = dict(validators or {})
@@ -29,7 +32,10 @@ class Grant:
         self._renewed = False
         self._counted = (0, 0, 0)
 
-    async def context(self) -> SyncContext:
+    def work_on(self, stored: Stored) -> None:
+        self.resource, self._resource_id = stored.as_resource(), stored.id
+
+    async def context(self, *, hinted: bool = False) -> SyncContext:
         """Raises the broker's AuthExpired, AuthRevoked or DependencyDown."""
         if self._token is None:
             self._token = await self._deps.tokens.get(
@@ -44,7 +50,14 @@ class Grant:
             config=self.integration.config,
             features=self.integration.features,
             resource=self.resource,
+            hinted=hinted,
+            held=self._held,
         )
+
+    async def _held(self, prefix: str, keys: Collection[str] | None = None) -> Mapping[str, Held]:
+        """A short read of its own: nothing stays open while the provider is asked."""
+        async with self._deps.db.transaction(self.integration.workspace_id) as tx:
+            return await sources.held(tx, self._resource_id, prefix, keys)
 
     async def renew(self, refusal: AuthExpired) -> None:
         """Tells the broker which token was refused, once; a second refusal is the end."""

@@ -10,7 +10,7 @@ from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
 from services.sync.domain.timing import until_next_poll
-from services.sync.repository import cleanups, erasing, integrations, sources
+from services.sync.repository import changed_files, cleanups, erasing, integrations, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
 from services.sync.use_cases.runs import request_run
@@ -94,6 +94,8 @@ class Cleanup:
         types = await self._unwanted(tx, claim)
         if types is not None and not types:
             return "done"
+        if await self._forget_pushes(tx, claim):
+            return "more"
         rows = await sources.some_live(
             tx, integration_id=claim.integration_id, resource_id=claim.resource_id, types=types, most=STEP
         )
@@ -104,6 +106,19 @@ class Cleanup:
             await erasing.remove_integration(tx, claim.integration_id)
             self._deps.tokens.forget(claim.integration_id)
         return "done"
+
+    async def _forget_pushes(self, tx: Transaction, claim: CleanupClaim) -> bool:
+        """Whole resources lose theirs; types that go take the pushes of streams that no feature pulls any more."""
+        kept = None if claim.types is None else await self._pulled_streams(tx, claim)
+        return await changed_files.forget_some(
+            tx, integration_id=claim.integration_id, resource_id=claim.resource_id, kept_streams=kept
+        )
+
+    async def _pulled_streams(self, tx: Transaction, claim: CleanupClaim) -> tuple[str, ...]:
+        integration = await integrations.find(tx, claim.integration_id)
+        if integration is None:
+            return ()
+        return self._deps.manifest_of(integration.provider).streams_of(integration.features)
 
     async def _unwanted(self, tx: Transaction, claim: CleanupClaim) -> list[str] | None:
         """Of the types to drop, those that no feature wants even now; None when all types go."""

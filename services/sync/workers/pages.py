@@ -21,6 +21,7 @@ from libs.common.provider.sync import (
     Observed,
     Page,
     PartSeen,
+    Pushed,
     Quarantined,
     Removed,
     SyncContext,
@@ -62,7 +63,7 @@ class Fetched(msgspec.Struct, kw_only=True):
 
 
 def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: dict[str, Stream]) -> Job:
-    grant.resource = resource.as_resource()
+    grant.work_on(resource)
     manifest = deps.manifest_of(resource.provider)
     return Job(
         claim=claim, resource=resource, manifest=manifest, facet=deps.facet_of(resource.provider), grant=grant,
@@ -73,7 +74,7 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
     stored = job.streams.get(stream)
-    context = await job.grant.context()
+    context = await job.grant.context(hinted=_hinted(job.claim, stream))
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
     async with aclosing(pages):
         while True:
@@ -86,6 +87,11 @@ async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) ->
                 return True
             if stop.is_set():
                 return False
+
+
+def _hinted(claim: Claim, stream: str) -> bool:
+    """A hint asked for this stream and for nothing else."""
+    return claim.cause == "webhook" and set(claim.streams or ()) == {stream}
 
 
 async def _next_page(pages: AsyncGenerator[Page, None], seconds: float) -> Page:
@@ -159,6 +165,7 @@ def _batch(job: Job, stream: str, items: Iterable[Item], fetched: Fetched) -> Ba
         parts=tuple(item for item in listed if isinstance(item, PartSeen)),
         removed=removed | fetched.removed,
         quarantined=quarantined | fetched.quarantined,
+        pushes=tuple(item for item in listed if isinstance(item, Pushed)),
         read_after=job.read_after,
     )
 
@@ -238,7 +245,7 @@ async def _follow_listing(tx: Transaction, job: Job, stream: str, page: Page, ba
     if stored is None or stored.listing != page.full_listing:
         await resources.forget_listing(tx, job.resource.id, stream)
     # What the provider proved gone while it was fetched is not "seen", but it is a tombstone already.
-    seen = {item.key for item in page.items if not isinstance(item, PartSeen | Removed)}
+    seen = {item.key for item in page.items if not isinstance(item, PartSeen | Removed | Pushed)}
     await resources.note_seen(tx, job.resource.id, stream, sorted(seen))
     if page.certificate is None:
         return 0

@@ -6,7 +6,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/.sluice/cache/uv
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo up down test check bench chaos new-provider clean
+.PHONY: help install lock demo up env down test check bench chaos new-provider clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it
 up: install ## start the embedded stack and the four services (SANDBOX=1 adds the stand-ins)
 	@$(BIN)/python -m libs.cli up
 
+env: install ## make .env from .env.example with fresh secrets, for docker compose; shows the first API key
+	@$(BIN)/python -m libs.local.deploy env
+
 down: install ## stop what `make up` started
 	@$(BIN)/python -m libs.cli down
 
@@ -41,6 +44,7 @@ check: install ## ruff, mypy strict, house tests, generated documents fresh
 	@$(BIN)/mypy
 	@$(BIN)/python -m libs.common.events.documents --check
 	@$(BIN)/python -m libs.local.routes --check
+	@$(BIN)/python -m libs.local.deploy check
 	@$(BIN)/python -m pytest tests/unit/house -p no:randomly
 
 bench: install ## print every figure beside its anchor

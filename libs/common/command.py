@@ -1,4 +1,4 @@
-"""`python -m services.<name> serve | migrate | openapi`: the same three verbs for every service."""
+"""`python -m services.<name> serve | migrate | openapi | settings`: the same four verbs for every service."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TypeVar
 
+import msgspec
+
 from libs.common.errors import ConfigurationError
-from libs.common.settings import CommonSettings, load_settings
+from libs.common.settings import CommonSettings, load_settings, settings_schema
 from libs.common.telemetry.logging import configure_logging
 
 S = TypeVar("S", bound=CommonSettings)
@@ -23,8 +25,6 @@ DESCRIBING = {
     "SERVICE_SIGNING_KEYS_DIR": ".",
     "AUTH_URL": "http://localhost:1",
     "SYNC_URL": "http://localhost:1",
-    "WEBHOOKS_URL": "http://localhost:1",
-    "CHUNKER_URL": "http://localhost:1",
 }
 
 
@@ -43,6 +43,8 @@ def run_command(name: str, settings_type: type[S], app: str, arguments: Sequence
     try:
         if chosen.verb == "openapi":
             return _print_openapi(settings_type, app)
+        if chosen.verb == "settings":
+            return _print_settings(settings_type)
         settings = load_settings(settings_type)
         configure_logging(name, settings.log_level)
         if chosen.verb == "migrate":
@@ -74,6 +76,11 @@ def _print_openapi(settings_type: type[S], app: str) -> int:
     return 0
 
 
+def _print_settings(settings_type: type[S]) -> int:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(settings_schema(settings_type))).decode() + "\n")
+    return 0
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m services.{name}")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -82,4 +89,5 @@ def _parser(name: str) -> argparse.ArgumentParser:
     serve.add_argument("--only", choices=kinds, help="one kind of work, so that each scales alone")
     verbs.add_parser("migrate", help="bring the schema to the newest revision, as its owner")
     verbs.add_parser("openapi", help="print the OpenAPI document; needs no database")
+    verbs.add_parser("settings", help="print the JSON Schema of what it reads from the environment")
     return parser

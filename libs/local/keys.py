@@ -4,13 +4,11 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import msgspec
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from libs.common.security.service_tokens import make_service_keys
 from libs.local.state import SERVICES, State, write_private
 
 
@@ -22,12 +20,20 @@ def kept(path: Path, make: Callable[[], str]) -> str:
 
 
 def key_encryption_key(state: State) -> str:
+    return kept(state.keys / "kek", new_key_encryption_key)
+
+
+def new_key_encryption_key() -> str:
     """32 random bytes in base64."""
-    return kept(state.keys / "kek", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def api_key(state: State) -> str:
-    return kept(state.api_key, lambda: f"slk_{secrets.token_urlsafe(32)}")
+    return kept(state.api_key, new_api_key)
+
+
+def new_api_key() -> str:
+    return f"slk_{secrets.token_urlsafe(32)}"
 
 
 def sandbox_client_secret(state: State) -> str:
@@ -36,7 +42,12 @@ def sandbox_client_secret(state: State) -> str:
 
 
 def api_key_digest(state: State) -> str:
-    return hashlib.sha256(api_key(state).encode()).hexdigest()
+    return digest(api_key(state))
+
+
+def digest(key: str) -> str:
+    """All that a service is told of an API key."""
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def passwords(state: State, names: Sequence[str]) -> dict[str, str]:
@@ -51,23 +62,5 @@ def passwords(state: State, names: Sequence[str]) -> dict[str, str]:
 
 def signing_keys(state: State) -> Path:
     """The directory with `<service>.private.pem` and `<service>.public.pem` (Ed25519) of every service."""
-    for service in SERVICES:
-        private = state.service_keys / f"{service}.private.pem"
-        pem = kept(private, _private_pem).encode()
-        public = state.service_keys / f"{service}.public.pem"
-        kept(public, partial(_public_pem, pem))
+    make_service_keys(state.service_keys, SERVICES)
     return state.service_keys
-
-
-def _private_pem() -> str:
-    return (
-        Ed25519PrivateKey.generate()
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
-
-
-def _public_pem(private_pem: bytes) -> str:
-    key = serialization.load_pem_private_key(private_pem, password=None)
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(serialization.Encoding.PEM, spki).decode()

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -169,11 +170,18 @@ async def answers(cluster: Postgres) -> bool:
 async def prepare_cluster(cluster: Postgres) -> bool:
     """Database, extensions, roles and schemas; False while the server does not take connections yet."""
     try:
-        await _ensure_database(cluster.dsn(ADMIN, "postgres"))
-        await run_statements(cluster.dsn(ADMIN), roles.cluster_statements(cluster.passwords()))
+        await prepare_database(cluster.dsn(ADMIN, "postgres"), cluster.passwords())
     except (OSError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError):
         return False
     return True
+
+
+async def prepare_database(admin: str, passwords: Mapping[str, str]) -> None:
+    """`admin` is the administrator's DSN of any database of that cluster. Harmless when repeated."""
+    await _ensure_database(admin)
+    await run_statements(
+        urlsplit(admin)._replace(path=f"/{roles.DATABASE}").geturl(), roles.cluster_statements(passwords)
+    )
 
 
 async def _ensure_database(dsn: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,19 @@ class Undescribed(Exception):
     """A service could not print its document; the message is its own."""
 
 
-def document_of(service: str) -> str:
-    """What `python -m services.<name> openapi` prints; it needs no database and no setting."""
+def told_by(service: str, verb: str) -> str:
+    """What `python -m services.<name> openapi` or `settings` prints; it needs no database and no setting."""
     environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-m", f"services.{service}", "openapi"]
+    command = [sys.executable, "-m", f"services.{service}", verb]
     answer = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if answer.returncode:
         raise Undescribed(f"{service} does not describe itself:\n{answer.stderr.strip()}")
     return answer.stdout.strip() + "\n"
 
 
-def documents() -> dict[str, str]:
+def told_by_all(verb: str) -> dict[str, str]:
     with ThreadPoolExecutor() as pool:
-        return dict(zip(SERVICES, pool.map(document_of, SERVICES), strict=True))
+        return dict(zip(SERVICES, pool.map(partial(told_by, verb=verb), SERVICES), strict=True))
 
 
 def table_of(found: Mapping[str, Document]) -> list[TableRow]:
@@ -87,7 +88,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not up to date")
     check = parser.parse_args().check
     try:
-        files = generated(documents())
+        files = generated(told_by_all("openapi"))
     except Undescribed as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""`python -m services.auth serve [--only http|consumers|workers] | migrate | openapi`."""
+"""`python -m services.auth serve [--only http|consumers|workers] | migrate | openapi | settings`."""
 
 import sys
 

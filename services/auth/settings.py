@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
+from typing import Annotated
 
 from libs.common.errors import ConfigurationError
-from libs.common.settings import CommonSettings
+from libs.common.settings import SealingSettings, means
 
 
-class AuthSettings(CommonSettings, frozen=True, kw_only=True):
-    """`teardown_seconds`: how long a grant stays lendable after a disconnect, for removing hooks at the provider."""
+class AuthSettings(SealingSettings, frozen=True, kw_only=True):
+    """All of it has a default but the key."""
 
-    teardown_seconds: int = 60
-    idempotency_hours: int = 24
+    teardown_seconds: Annotated[
+        int, means("how long a disconnected grant is still lent, for removing hooks at the provider")
+    ] = 60
+    idempotency_hours: Annotated[int, means("how long the answer to an Idempotency-Key is kept")] = 24
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -20,6 +22,3 @@ class AuthSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("TEARDOWN_SECONDS must lie between 1 and 3600")
         if not 1 <= self.idempotency_hours <= 168:
             raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
-
-    def kek(self) -> bytes:
-        return b64decode(self.sluice_kek)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from libs.common.errors import ConfigurationError
-from libs.common.settings import CommonSettings
+from libs.common.settings import CommonSettings, means, placed
 
 
 class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
-    """`chunk_tokens` is the budget of a chunk (cl100k); changing it moves chunk ids, so it asks for a re-index."""
+    """Changing the budget of a chunk moves chunk ids, so it asks for a re-index."""
 
-    chunk_tokens: int = 256
-    index_workers: int = 2
-    index_batch: int = 40
+    sync_url: Annotated[str, placed("sync inside the network: content is read from its batch route")]
+    chunk_tokens: Annotated[int, means("budget of a chunk (cl100k); another one asks for a re-index")] = 256
+    index_workers: Annotated[int, means("sources that one replica indexes at a time")] = 2
+    index_batch: Annotated[int, means("sources that one worker claims at a time")] = 40
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.sync_url:
-            raise ConfigurationError("SYNC_URL is not set: the chunker reads content from the sync service")
         if not 32 <= self.chunk_tokens <= 8192:
             raise ConfigurationError("CHUNK_TOKENS must lie between 32 and 8192")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from base64 import b64decode
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -66,7 +65,7 @@ def create_deps(settings: WebhooksSettings, *, tokens: Tokens, granted: Granted,
         db=Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url),
         clock=clock or SystemClock(),
         settings=settings,
-        vault=Vault(b64decode(settings.sluice_kek)),
+        vault=Vault(settings.kek()),
         tokens=tokens,
         granted=granted,
     )

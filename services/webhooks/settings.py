@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from libs.common.errors import ConfigurationError
-from libs.common.settings import CommonSettings
+from libs.common.settings import SealingSettings, means, placed
 
 
-class WebhooksSettings(CommonSettings, frozen=True, kw_only=True):
-    """`previous_secret_minutes`: how long the old secret of an endpoint is still accepted after a rotation.
-    `hook_check_minutes`: how often a standing hook is asserted again, for somebody may have deleted it by hand.
-    """
+class WebhooksSettings(SealingSettings, frozen=True, kw_only=True):
+    """It seals the secrets of its endpoints itself and asks auth for everything else."""
 
-    previous_secret_minutes: int = 60
-    hook_check_minutes: int = 1440
+    auth_url: Annotated[str, placed("auth inside the network: lends the tokens that hooks are made with")]
+    previous_secret_minutes: Annotated[int, means("how long a rotated secret of an endpoint still verifies")] = 60
+    hook_check_minutes: Annotated[
+        int, means("how often a standing hook is asserted again: somebody may have deleted it by hand")
+    ] = 1440
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.auth_url:
-            raise ConfigurationError("AUTH_URL is not set: hooks are made with tokens that auth lends")
         if not 0 <= self.previous_secret_minutes <= 1440:
             raise ConfigurationError("PREVIOUS_SECRET_MINUTES must lie between 0 and 1440")
         if not 1 <= self.hook_check_minutes <= 43_200:

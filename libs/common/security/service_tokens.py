@@ -38,14 +38,16 @@ class Claims(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def make_service_keys(directory: Path, services: Sequence[str]) -> None:
-    """Writes `<service>.private.pem` (mode 0600) and `<service>.public.pem` for every service that has none yet."""
+    """Writes `<service>.private.pem` and `<service>.public.pem` (mode 0600) for every service that has none yet."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for service in services:
         private = directory / f"{service}.private.pem"
         if private.exists():
             continue
         key = OKPKey.generate_key("Ed25519", private=True)
-        (directory / f"{service}.public.pem").write_bytes(key.as_pem(private=False))
+        public = directory / f"{service}.public.pem"
+        public.touch(mode=0o600)
+        public.write_bytes(key.as_pem(private=False))
         _write_private(private, key.as_pem(private=True))
 
 

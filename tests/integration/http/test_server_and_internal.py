@@ -78,7 +78,6 @@ def settings(keys: Path) -> CommonSettings:
         worker_database_url="x",
         kafka_bootstrap_servers="x",
         redis_url="x",
-        sluice_kek="MDEyMzQ1Njc4OTo7PD0+P0BBQkNERUZHSElKS0xNTk8=",
         service_signing_keys_dir=str(keys),
     )
 

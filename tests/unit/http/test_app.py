@@ -43,7 +43,6 @@ SETTINGS = CommonSettings(
     worker_database_url="postgresql://x",
     kafka_bootstrap_servers="x",
     redis_url="redis://x",
-    sluice_kek="MDEyMzQ1Njc4OTo7PD0+P0BBQkNERUZHSElKS0xNTk8=",
     service_signing_keys_dir="/nowhere",
 )
 ERRORS: dict[str, Exception] = {

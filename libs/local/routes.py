@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from libs.local.front_door import TableRow
+from libs.local.gateway import Route
 from libs.local.state import SERVICES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -48,9 +48,13 @@ def told_by_all(verb: str) -> dict[str, str]:
         return dict(zip(SERVICES, pool.map(partial(told_by, verb=verb), SERVICES), strict=True))
 
 
-def table_of(found: Mapping[str, Document]) -> list[TableRow]:
+def documents() -> dict[str, str]:
+    return told_by_all("openapi")
+
+
+def table_of(found: Mapping[str, Document]) -> list[Route]:
     """One row a path, in the order of the paths; two services with one path are a mistake."""
-    rows = [TableRow(pattern=path, service=name) for name, document in found.items() for path in public_paths(document)]
+    rows = [Route(pattern=path, service=name) for name, document in found.items() for path in public_paths(document)]
     owners: dict[str, str] = {}
     for row in rows:
         if owners.setdefault(row.pattern, row.service) != row.service:
@@ -88,7 +92,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is not up to date")
     check = parser.parse_args().check
     try:
-        files = generated(told_by_all("openapi"))
+        files = generated(documents())
     except Undescribed as error:
         sys.stderr.write(f"{error}\n")
         return 1

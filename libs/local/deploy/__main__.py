@@ -14,7 +14,10 @@ from libs.local.deploy.fill import make_env
 from libs.local.deploy.keys import make_keys
 from libs.local.deploy.pages import EXAMPLE, OPERATING, example, operating
 from libs.local.deploy.settings import settings
-from libs.local.routes import CHECKOUT, Undescribed, stale, write
+from libs.local.gateway import caddyfile, document_routes, load_routes
+from libs.local.routes import CHECKOUT, TABLE, Undescribed, stale, write
+
+GATEWAY = Path("deploy/gateway/Caddyfile")
 
 
 def main() -> int:
@@ -29,7 +32,12 @@ def main() -> int:
 def _files() -> dict[Path, str]:
     """Everything of a deployment that is made of something else."""
     found = settings()
-    return {EXAMPLE: example(found), OPERATING: operating((CHECKOUT / OPERATING).read_text(), found)}
+    routes = [*document_routes(), *load_routes(CHECKOUT / TABLE)]
+    return {
+        EXAMPLE: example(found),
+        OPERATING: operating((CHECKOUT / OPERATING).read_text(), found),
+        GATEWAY: caddyfile(routes),
+    }
 
 
 def _write(_: argparse.Namespace) -> None:

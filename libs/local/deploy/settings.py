@@ -63,7 +63,7 @@ def _text(value: object) -> str:
 
 
 def deployment_settings() -> list[Setting]:
-    """What docker-compose.yml itself reads: the passwords that its parts share, and the ports it opens."""
+    """What docker-compose.yml itself reads: the passwords that its parts share, and what its gateway is."""
     passwords = [_password("POSTGRES_PASSWORD", "PostgreSQL's administrator, who makes roles and schemas")]
     for service in SERVICES:
         shown = service.upper()
@@ -71,20 +71,24 @@ def deployment_settings() -> list[Setting]:
             _password(f"{shown}_DATABASE_PASSWORD", f"the roles {service}_app and {service}_worker"),
             _password(f"{shown}_OWNER_PASSWORD", f"the role {service}_owner, for its migration alone"),
         ]
-    return [*passwords, _password("VALKEY_PASSWORD", "Valkey"), *PORTS]
+    return [*passwords, _password("VALKEY_PASSWORD", "Valkey"), *GATEWAY]
 
 
 def _password(name: str, whose: str) -> Setting:
     return Setting(name=name, meaning=f"{whose}: {RANDOM}", group="secret", readers=("compose",), default=None)
 
 
-PORTS = [
+GATEWAY = [
     Setting(
-        name="GATEWAY_HTTP_PORT", meaning="the machine's port for http (80 beside an https PUBLIC_URL)",
+        name="GATEWAY_SITE", meaning="PUBLIC_URL's address if the gateway itself is to have a certificate for it",
+        group="address", readers=("compose",), default="http://:8080",
+    ),
+    Setting(
+        name="GATEWAY_HTTP_PORT", meaning="this machine's port for http: 80 beside an https GATEWAY_SITE",
         group="address", readers=("compose",), default="8080",
     ),
     Setting(
-        name="GATEWAY_HTTPS_PORT", meaning="the machine's port for https (443 beside an https PUBLIC_URL)",
+        name="GATEWAY_HTTPS_PORT", meaning="this machine's port for https: 443 beside an https GATEWAY_SITE",
         group="address", readers=("compose",), default="8443",
     ),
 ]  # fmt: skip

@@ -21,7 +21,9 @@ from services.auth.api import HANDLERS
 from services.auth.consumers import consumers
 from services.auth.deps import Deps
 from services.auth.providers import Providers
+from services.auth.registrations import check_registrations
 from services.auth.settings import AuthSettings
+from services.auth.states import States
 from services.auth.workers import create_job_worker
 
 NAME = "auth"
@@ -36,7 +38,9 @@ def build(
 ) -> Service:
     """`providers` and `clock` are a test's to bring. Nothing is opened before the service runs."""
     client = OutboundClient(settings.allowed_private_endpoints)
-    deps = create_deps(settings, clock or SystemClock(), providers or Providers(client=client, environ=environ))
+    providers = providers or Providers(client=client, environ=environ)
+    check_registrations(environ, providers.all())
+    deps = create_deps(settings, clock or SystemClock(), providers)
     components: list[Component] = [
         create_consumer_component(consumers, deps, deps.db, settings),
         create_job_worker(deps),
@@ -48,7 +52,7 @@ def build(
         components,
         host=settings.http_host,
         port=settings.http_port,
-        on_close=[client.aclose, deps.db.close],
+        on_close=[client.aclose, deps.states.close, deps.db.close],
     )
 
 
@@ -60,12 +64,13 @@ def describe(settings: AuthSettings) -> Litestar:
 
 def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
     db = Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url)
-    return Deps(settings=settings, db=db, clock=clock, vault=Vault(settings.kek()), providers=providers)
+    states = States(settings.redis_url)
+    return Deps(settings=settings, db=db, clock=clock, vault=Vault(settings.kek()), providers=providers, states=states)
 
 
 def create_app(deps: Deps) -> Litestar:
     async def ready() -> dict[str, bool]:
-        return {"postgres": await deps.db.ready()}
+        return {"postgres": await deps.db.ready(), "redis": await deps.states.ready()}
 
     return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, _callers(deps.settings), ready)
 

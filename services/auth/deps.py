@@ -9,6 +9,7 @@ from libs.common.database.engine import Database
 from libs.common.security.vault import Vault
 from services.auth.providers import Providers
 from services.auth.settings import AuthSettings
+from services.auth.states import States
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +19,4 @@ class Deps:
     clock: Clock
     vault: Vault
     providers: Providers
+    states: States

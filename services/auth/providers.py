@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -17,11 +19,13 @@ from libs.common.errors import (
     SightFailure,
 )
 from libs.common.http.client import AddressRefused
-from libs.common.provider.auth import Account, AuthFacet
+from libs.common.provider.auth import Account, AuthFacet, ClientRegistration, TokenAnswer
 from libs.common.provider.http import GrantedHttp, Outbound, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.providers import registry
+from services.auth.domain.integration import CredentialKind
 from services.auth.domain.refusals import ProviderPlanned, TokenRefused
+from services.auth.registrations import Registrations
 
 CHECK_SECONDS = 20.0
 
@@ -34,10 +38,16 @@ class ConnectWay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider is asked with. `url` is the site's own address where a provider is connected by URL."""
+    """What the provider is asked with. `url` is the site's own address where a provider is connected by URL.
+
+    `expires_at` None is unknown.
+    """
 
     token: str
     url: str = ""
+    kind: CredentialKind = "token"
+    refresh_token: str = ""
+    expires_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Grant(url={self.url!r})"
@@ -60,6 +70,7 @@ class Providers:
         facet: Callable[[str], AuthFacet] = auth_facet,
     ) -> None:
         self._client = client
+        self.registrations = Registrations(environ)
         self._environ = environ
         self._manifests = manifests
         self._find = find
@@ -82,22 +93,33 @@ class Providers:
         return self._find(provider_id)
 
     def ways(self, manifest: Manifest) -> list[ConnectWay]:
-        prefix = manifest.id.upper()
-        needed = {"oauth": (f"{prefix}_CLIENT_ID", f"{prefix}_CLIENT_SECRET")}
-        return [
-            ConnectWay(kind=kind, missing=tuple(name for name in needed.get(kind, ()) if not self._environ.get(name)))
-            for kind in manifest.connect
-        ]
+        needed = {"oauth": self.registrations.missing(manifest)}
+        return [ConnectWay(kind=kind, missing=needed.get(kind, ())) for kind in manifest.connect]
 
     async def whose(self, manifest: Manifest, grant: Grant) -> Account:
         """Asks the provider, with no transaction open. Raises as the facet does: AuthRevoked, ProviderUnavailable, …"""
         api_url, base_url = (grant.url, grant.url) if grant.url else provider_urls(manifest, self._environ)
         http = GrantedHttp(self._client, api_url=api_url, base_url=base_url, token=grant.token)
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                return await self._facet(manifest.id).check(http)
-        except TimeoutError:
-            raise ProviderUnavailable(f"{manifest.name} did not answer in {CHECK_SECONDS:g} s; try again") from None
+        async with _in_time(manifest):
+            return await self._facet(manifest.id).check(http)
+
+    async def exchange(
+        self, manifest: Manifest, registration: ClientRegistration, *, code: str, verifier: str
+    ) -> TokenAnswer:
+        """One token request, never repeated: a code that was sent twice is a code that leaked (RFC 6749 4.1.2)."""
+        async with _in_time(manifest):
+            return await self._facet(manifest.id).exchange(
+                self._as_client(registration), registration, code=code, code_verifier=verifier
+            )
+
+    async def revoke(self, manifest: Manifest, token: str) -> None:
+        registration = self.registrations.client(manifest)
+        async with _in_time(manifest):
+            await self._facet(manifest.id).revoke(self._as_client(registration), registration, token=token)
+
+    def _as_client(self, registration: ClientRegistration) -> GrantedHttp:
+        """Without a grant: the registration's own credentials are all that is sent."""
+        return GrantedHttp(self._client, api_url=registration.api_url, base_url=registration.base_url)
 
     async def accept(self, manifest: Manifest, grant: Grant) -> Account:
         """As `whose`, for a grant that the caller has just sent: a refusal is a mistake in the request."""
@@ -112,6 +134,15 @@ class Providers:
             raise InvalidInput(f"{manifest.name}: {error.detail}", pointer=where) from None
         except AddressRefused as error:
             raise AddressRefused(error.detail, pointer="/url" if grant.url else None) from None
+
+
+@asynccontextmanager
+async def _in_time(manifest: Manifest) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            yield
+    except TimeoutError:
+        raise ProviderUnavailable(f"{manifest.name} did not answer in {CHECK_SECONDS:g} s; try again") from None
 
 
 INDETERMINATE = (ProviderUnavailable, RateLimited, ProviderContractBroken, SightFailure)

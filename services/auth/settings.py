@@ -6,6 +6,7 @@ from typing import Annotated
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import SealingSettings, means
+from services.auth.domain.attempt import LONGEST_SECONDS
 
 
 class AuthSettings(SealingSettings, frozen=True, kw_only=True):
@@ -15,6 +16,7 @@ class AuthSettings(SealingSettings, frozen=True, kw_only=True):
         int, means("how long a disconnected grant is still lent, for removing hooks at the provider")
     ] = 60
     idempotency_hours: Annotated[int, means("how long the answer to an Idempotency-Key is kept")] = 24
+    oauth_seconds: Annotated[int, means("how long a user has for a provider's consent page, at most 600")] = 600
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -22,3 +24,5 @@ class AuthSettings(SealingSettings, frozen=True, kw_only=True):
             raise ConfigurationError("TEARDOWN_SECONDS must lie between 1 and 3600")
         if not 1 <= self.idempotency_hours <= 168:
             raise ConfigurationError("IDEMPOTENCY_HOURS must lie between 1 and 168")
+        if not 1 <= self.oauth_seconds <= LONGEST_SECONDS:
+            raise ConfigurationError(f"OAUTH_SECONDS must lie between 1 and {LONGEST_SECONDS}")

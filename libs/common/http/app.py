@@ -17,7 +17,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
 
-from libs.common.errors import Forbidden, InvalidInput, SluiceError
+from libs.common.errors import Forbidden, InvalidInput, SluiceError, Unauthenticated
 from libs.common.http.answers import on_bug, on_http_exception, on_sluice_error
 from libs.common.http.edge import EdgeApp, route_of
 from libs.common.http.health import Health
@@ -98,6 +98,8 @@ async def _resolve(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
     if isinstance(kept, Principal):
         return kept
     found = await resolve_caller(connection.app.state.resolver, connection.headers.get("authorization"))
+    if found.origin is not None and connection.headers.get("origin") != found.origin:
+        raise Unauthenticated  # a token that left its page: browsers send Origin themselves, scripts cannot forge it
     connection.scope["state"]["principal"] = found
     return found
 

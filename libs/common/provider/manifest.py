@@ -47,13 +47,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
-    """Which settings an operator's own registration needs; URLs are of the hosted product."""
+    """Which settings an operator's own registration needs; URLs are of the hosted product.
+
+    `issuer` set = the provider sends `iss` with every answer (RFC 9207). `covers`: a granted scope stands for these.
+    """
 
     authorize_url: str
     token_url: str
     scopes: tuple[str, ...]
     scope_separator: str = " "
-    pkce: bool = True
+    issuer: str = ""
+    covers: dict[str, tuple[str, ...]] = {}
     rotating_refresh: bool = False
     reuse_window_s: int = 0
 

@@ -17,13 +17,18 @@ Method = Literal["api_key", "service", "jwt", "client_token", "in_process"]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """`workspace` None means every workspace; `service` is set for service tokens only."""
+    """`workspace` None means every workspace; `service` is set for service tokens only.
+
+    A client token also names the application's own `user`, and the `origin` that alone may send it.
+    """
 
     subject: str
     workspace: str | None
     scopes: frozenset[str]
     method: Method
     service: str | None = None
+    user: str | None = None
+    origin: str | None = None
 
     def require(self, scope: str) -> None:
         """`admin` covers every scope but `internal`, which only another service holds."""

@@ -14,20 +14,28 @@ import msgspec
 from libs.common.errors import AuthExpired, AuthRevoked, InvalidInput, ProviderContractBroken, ProviderUnavailable
 from libs.common.provider.auth import Account, AuthFacet, ClientRegistration, TokenAnswer
 from libs.common.provider.client import HttpAnswer, ProviderHttp
-from libs.providers.github.client import HEADERS, decode, get
+from libs.providers.github.client import HEADERS, decode, get, limited
 from libs.providers.github.payloads import User
 
 JSON = {"accept": "application/json", "user-agent": HEADERS["user-agent"]}
 FORM = {**JSON, "content-type": "application/x-www-form-urlencoded"}
-TOKEN = re.compile(r"^[\x21-\x7e]{4,4096}$")  # lengths and prefixes change without notice: no closer shape
-REFUSALS = {"bad_verification_code", "bad_refresh_token", "incorrect_client_credentials", "redirect_uri_mismatch"}
+TOKEN = re.compile(r"[\x21-\x7e]{4,4096}\Z")  # lengths and prefixes change without notice: no closer shape
+LONGEST_LIFE = 10 * 365 * 86_400
+REFUSALS = {
+    "bad_verification_code",
+    "bad_refresh_token",
+    "incorrect_client_credentials",
+    "redirect_uri_mismatch",
+    "unverified_user_email",
+}
 
 
 class _TokenPayload(msgspec.Struct, frozen=True, kw_only=True):
     """An error comes with status 200 and the `error` key (docs: "Troubleshooting OAuth app access token requests")."""
 
     access_token: str = ""
-    scope: str = ""
+    token_type: str = "bearer"  # noqa: S105 - the name of a scheme
+    scope: str | None = None
     refresh_token: str | None = None
     expires_in: int | None = None
     error: str = ""
@@ -97,27 +105,43 @@ async def _token_request(http: ProviderHttp, registration: ClientRegistration, f
     url = f"{registration.base_url}/login/oauth/access_token"
     body = urlencode({**client, **form}).encode()
     answer = await http.request("POST", url, headers=FORM, body=body, authorized=False)
+    if answer.status == 429:
+        raise limited(answer) or ProviderUnavailable("GitHub answered 429 to a token request")
     if answer.status >= 500:
         raise ProviderUnavailable(f"GitHub answered {answer.status} to a token request")
     return _token_answer(answer)
 
 
 def _token_answer(answer: HttpAnswer) -> TokenAnswer:
-    payload = decode(answer, _TokenPayload)
+    """Foreign until proved: an answer that fits half is no answer, and its texts are quoted nowhere."""
+    try:
+        payload = msgspec.json.decode(answer.body, type=_TokenPayload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ProviderContractBroken("GitHub's answer to a token request is not the documented JSON") from error
     if payload.error in REFUSALS:
         raise AuthRevoked(f"GitHub refused: {payload.error}")
-    if payload.error or not payload.access_token:
-        raise ProviderContractBroken(f"GitHub gave no token: {payload.error or 'no access_token'}")
+    if payload.error or answer.status >= 300:
+        raise ProviderContractBroken(f"GitHub answered {answer.status} with an unknown error to a token request")
+    if not TOKEN.match(payload.access_token) or payload.token_type.lower() != "bearer" or payload.scope is None:
+        raise ProviderContractBroken("GitHub gave no usable token")
+    if payload.refresh_token is not None and not TOKEN.match(payload.refresh_token):
+        raise ProviderContractBroken("GitHub gave no usable refresh token")
     return TokenAnswer(
         access_token=payload.access_token,
         refresh_token=payload.refresh_token,
         expires_at=_expiry(payload.expires_in),
-        scopes=tuple(scope for scope in payload.scope.split(",") if scope),
+        # Comma separated, although the request is separated by spaces (docs: "Authorizing OAuth apps").
+        scopes=tuple(scope.strip() for scope in payload.scope.split(",") if scope.strip()),
     )
 
 
 def _expiry(seconds: int | None) -> datetime | None:
-    return datetime.now(UTC) + timedelta(seconds=seconds) if seconds and seconds > 0 else None
+    """Absent = unknown. A token that had ended before it came, or never ends, is nothing that GitHub documents."""
+    if seconds is None:
+        return None
+    if not 0 < seconds <= LONGEST_LIFE:
+        raise ProviderContractBroken("GitHub's expires_in is not a lifetime")
+    return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def _moment(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from msgspec import UNSET
 
@@ -14,6 +15,8 @@ from libs.common.database.transaction import Transaction
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.http.wire import Page, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
+from services.auth.api.callers import starter_of
+from services.auth.api.oauth_wire import BegunWire, begun_wire
 from services.auth.api.wire import ChangeBody, CheckWire, ConnectBody, IntegrationWire, ReconnectBody, integration_wire
 from services.auth.deps import Deps
 from services.auth.domain.input import check_workspace_id
@@ -21,6 +24,7 @@ from services.auth.domain.integration import Seen
 from services.auth.idempotency import Finish, answer_once
 from services.auth.use_cases import configure, disconnect, grants, read
 from services.auth.use_cases.connect import ConnectAsked, connect_integration
+from services.auth.use_cases.oauth.begin import WayBack, begin_reconnect
 
 READ = "integrations:read"
 WRITE = "integrations:write"
@@ -131,17 +135,25 @@ class IntegrationController(Controller):
         """Goes on after a pause."""
         return integration_wire(await configure.resume_integration(**await _target(integration, deps, principal)))
 
-    @post("/reconnect", status_code=200)
+    @post("/reconnect", status_code=200, responses={202: ResponseSpec(BegunWire, description="A consent to be given")})
     async def reconnect(
         self,
         integration: FromPath[str],
         data: JSONBody[ReconnectBody],
         deps: NamedDependency[Deps],
         principal: NamedDependency[Principal],
-    ) -> IntegrationWire:
-        """A new token of the same account; another account is 409."""
+    ) -> Response[IntegrationWire | BegunWire]:
+        """A new token of the same account, or with `redirectUrl` a new consent; another account is 409."""
         target = await _target(integration, deps, principal)
-        return integration_wire(await grants.reconnect_integration(data.token or "", **target))
+        if data.redirect_url is None:
+            seen = await grants.reconnect_integration(data.token or "", **target)
+            return Response(integration_wire(seen), status_code=200)
+        if data.token is not None:
+            raise InvalidInput("send a token, or redirectUrl for a new consent", pointer="/token")
+        target["starter"] = starter_of(principal, data.subject)
+        del target["actor"]
+        way = WayBack(redirect_url=data.redirect_url, callback=data.callback)
+        return Response(begun_wire(await begin_reconnect(way, **target), deps.settings.public_url), status_code=202)
 
 
 async def _workspace_of(integration: str, deps: Deps, principal: Principal) -> str:

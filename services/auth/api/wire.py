@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from libs.common.events import IntegrationStatus
 from libs.common.http.wire import Wire
 from libs.common.provider.manifest import Manifest
+from services.auth.domain.attempt import Callback
 from services.auth.domain.integration import Seen, StatusReason
 from services.auth.providers import ConnectWay
 
@@ -90,7 +91,12 @@ class ChangeBody(Wire):
 
 
 class ReconnectBody(Wire):
+    """A token, or `redirectUrl` for a new consent; neither for a provider that is connected by its address."""
+
     token: str | None = None
+    redirect_url: str | None = None
+    subject: str | None = None
+    callback: Callback | None = None
 
     def __repr__(self) -> str:
         return "ReconnectBody()"

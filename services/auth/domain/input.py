@@ -12,6 +12,7 @@ import msgspec
 from libs.common.errors import InvalidInput
 from libs.common.provider.manifest import Manifest
 from libs.common.telemetry.masking import mask
+from services.auth.domain.refusals import RedirectNotAllowed
 
 SHORTEST_INTERVAL = 1
 LONGEST_INTERVAL = 10_080  # minutes: one week
@@ -97,6 +98,28 @@ def check_url(text: str) -> str:
         raise InvalidInput("not an http or https URL", pointer="/url")
     if parts.username is not None or parts.password is not None:
         raise InvalidInput("a URL must not carry a user name or password", pointer="/url")
+    return text
+
+
+def check_redirect_url(text: str, origins: Sequence[str]) -> str:
+    """The allowed origin that the URL lies on, compared as text: what has to be parsed to be judged is refused.
+
+    The page of a same-tab flow gets its answer in the fragment, so the URL has none of its own.
+    """
+    plain = text.isascii() and text.isprintable() and not set(text) & set(" \\#") and len(text) <= LONGEST_URL
+    for origin in origins:
+        if plain and text.startswith(origin) and text[len(origin) :][:1] in ("", "/", "?"):
+            return origin
+    raise RedirectNotAllowed(
+        "its origin is none of CORS_ALLOWED_ORIGINS, or it has a fragment or a character that a URL has to encode",
+        pointer="/redirectUrl",
+    )
+
+
+def check_subject(text: str) -> str:
+    """The application's own name for its user; opaque here."""
+    if not 1 <= len(text) <= LONGEST_NAME or not text.isprintable():
+        raise InvalidInput(f"a subject is 1 to {LONGEST_NAME} printable characters", pointer="/subject")
     return text
 
 

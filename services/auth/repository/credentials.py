@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from libs.common.database.transaction import Transaction
@@ -21,16 +23,26 @@ async def next_credential_version(tx: Transaction, integration_id: str) -> int:
 
 
 async def add_credential(
-    tx: Transaction, integration: Integration, *, version: int, kind: CredentialKind, access_sealed: bytes | None
+    tx: Transaction,
+    integration: Integration,
+    *,
+    version: int,
+    kind: CredentialKind,
+    access_sealed: bytes | None,
+    refresh_sealed: bytes | None,
+    expires_at: datetime | None,
 ) -> None:
     await tx.execute(
-        "INSERT INTO credential (workspace_id, integration_id, version, kind, access_sealed, account_id, tenant_id)"
-        " VALUES (:workspace, :integration, :version, :kind, :sealed, :account_id, :tenant_id)",
+        "INSERT INTO credential (workspace_id, integration_id, version, kind, access_sealed, refresh_sealed,"
+        " expires_at, account_id, tenant_id)"
+        " VALUES (:workspace, :integration, :version, :kind, :access, :refresh, :expires_at, :account_id, :tenant_id)",
         workspace=tx.workspace,
         integration=integration.id,
         version=version,
         kind=kind,
-        sealed=access_sealed,
+        access=access_sealed,
+        refresh=refresh_sealed,
+        expires_at=expires_at,
         account_id=integration.account.account_id,
         tenant_id=integration.account.tenant_id,
     )

@@ -77,7 +77,7 @@ async def lock_deleting(tx: Transaction) -> bool:
 
 async def erase_workspace_rows(tx: Transaction, *, keep_topics: Sequence[str]) -> int:
     """Everything of the workspace but its audit rows and the facts about its end; answers the tombstone's version."""
-    for table in ("idempotency", "integration", "workspace", "job", "dead_letter", "data_key"):
+    for table in ("idempotency", "oauth_attempt", "integration", "workspace", "job", "dead_letter", "data_key"):
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=tx.workspace)
     await tx.execute(
         "DELETE FROM outbox WHERE workspace_id = :workspace AND NOT topic = ANY(CAST(:kept AS text[]))",

@@ -1,4 +1,4 @@
-"""Connecting without OAuth: a token or a site's address, proved at the provider before anything is written."""
+"""Connecting: a grant that the provider has honoured becomes an integration; here by token or a site's address."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from libs.common.provider.auth import Account
 from libs.common.provider.manifest import Manifest
 from services.auth.deps import Deps
 from services.auth.domain import input as check
-from services.auth.domain.integration import CredentialKind, Integration, Observation, Seen
+from services.auth.domain.integration import Integration, Observation, Seen
 from services.auth.domain.refusals import TypeTaken
 from services.auth.providers import Grant
-from services.auth.repository import audit, credentials, integrations
+from services.auth.repository import audit, integrations
 from services.auth.use_cases.held import require_workspace
-from services.auth.vaulting import seal_token
+from services.auth.vaulting import keep_grant
 
 Remember = Callable[[Transaction, Seen], Awaitable[None]]
 
@@ -52,10 +52,6 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     integration: Integration
     resources: tuple[str, ...]
 
-    @property
-    def kind(self) -> CredentialKind:
-        return "token" if self.grant.token else "none"
-
 
 async def connect_integration(
     asked: ConnectAsked, *, deps: Deps, workspace: str, actor: str, remember: Remember | None = None
@@ -63,21 +59,24 @@ async def connect_integration(
     """`remember` runs in the transaction of the new integration: an Idempotency-Key is answered with it or not."""
     manifest = deps.providers.available(asked.provider)
     async with deps.db.transaction(workspace) as tx:
-        await require_workspace(tx)
-        if await integrations.type_is_taken(tx, manifest.id):
-            raise _taken(manifest)
-    draft = prepare(asked, manifest=manifest, workspace=workspace, deps=deps)
+        await require_free_type(tx, manifest)
+    draft = prepare(asked, _grant(asked, manifest, deps), manifest=manifest, workspace=workspace, deps=deps)
     account = await deps.providers.accept(manifest, draft.grant)
     async with deps.db.transaction(workspace) as tx:
-        seen = await _store(tx, draft, account, deps=deps, actor=actor)
+        seen = await store_connection(tx, draft, account, deps=deps, actor=actor)
         if remember is not None:
             await remember(tx, seen)
     return seen
 
 
-def prepare(asked: ConnectAsked, *, manifest: Manifest, workspace: str, deps: Deps) -> Draft:
+async def require_free_type(tx: Transaction, manifest: Manifest) -> None:
+    await require_workspace(tx)
+    if await integrations.type_is_taken(tx, manifest.id):
+        raise _taken(manifest)
+
+
+def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace: str, deps: Deps) -> Draft:
     """Everything that can be judged without asking the provider. Raises InvalidInput with a pointer."""
-    grant = _grant(asked, manifest, deps)
     features = manifest.default_features() if asked.features is None else check.check_features(manifest, asked.features)
     interval = manifest.polling_interval_minutes if asked.polling_interval is None else asked.polling_interval
     config = check.check_config({**asked.config, "url": grant.url} if grant.url else asked.config, grant.token)
@@ -113,17 +112,17 @@ def _grant(asked: ConnectAsked, manifest: Manifest, deps: Deps) -> Grant:
         raise InvalidInput(f"{manifest.name} needs the address of the site", pointer="/url")
     if asked.token:
         deps.providers.facet(manifest).validate_token(check.check_token(asked.token))
-    return Grant(token=asked.token, url=check.check_url(asked.url) if asked.url else "")
+    url = check.check_url(asked.url) if asked.url else ""
+    return Grant(token=asked.token, url=url, kind="token" if asked.token else "none")
 
 
-async def _store(tx: Transaction, draft: Draft, account: Account, *, deps: Deps, actor: str) -> Seen:
+async def store_connection(tx: Transaction, draft: Draft, account: Account, *, deps: Deps, actor: str) -> Seen:
+    """The integration, its sealed grant and the event in one transaction. Raises TypeTaken for the later of two."""
     await require_workspace(tx)
     made = await integrations.add_integration(tx, msgspec.structs.replace(draft.integration, account=account))
     if made is None:
         raise _taken(draft.manifest)
-    version = await credentials.next_credential_version(tx, made.id)
-    sealed = await seal_token(tx, deps=deps, integration_id=made.id, version=version, token=draft.grant.token)
-    await credentials.add_credential(tx, made, version=version, kind=draft.kind, access_sealed=sealed)
+    await keep_grant(tx, made, draft.grant, deps=deps)
     await audit.add_audit(
         tx, actor=actor, action="integration.connected", integration_id=made.id, detail={"provider": made.provider}
     )

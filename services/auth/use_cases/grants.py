@@ -21,7 +21,7 @@ from services.auth.repository import audit, credentials, integrations
 from services.auth.use_cases.configure import save_and_tell
 from services.auth.use_cases.connect import connected
 from services.auth.use_cases.held import lock_live, see
-from services.auth.vaulting import open_token, seal_token
+from services.auth.vaulting import keep_grant, open_token
 
 Result = Literal["passed", "failed", "indeterminate"]
 
@@ -111,14 +111,7 @@ async def reconnect_integration(token: str, *, deps: Deps, workspace: str, integ
     grant = _new_grant(token, manifest, before, deps=deps)
     account = await deps.providers.accept(manifest, grant)
     async with deps.db.transaction(workspace) as tx:
-        found = await lock_live(tx, integration_id)
-        if not same_account(found.account, account):
-            raise OtherAccount(
-                f"this token belongs to another {manifest.name} account; disconnect to connect another account",
-                pointer="/token",
-            )
-        await _renew(tx, found, account, grant, deps=deps, actor=actor)
-        return await see(tx, integration_id)
+        return await renew_grant(tx, integration_id, account, grant, deps=deps, actor=actor)
 
 
 def _new_grant(token: str, manifest: Manifest, before: Integration, *, deps: Deps) -> Grant:
@@ -129,21 +122,26 @@ def _new_grant(token: str, manifest: Manifest, before: Integration, *, deps: Dep
         return Grant(token=token, url=site_of(before, manifest))
     if "url" not in manifest.connect:
         raise InvalidInput(f"{manifest.name} needs a token here, or an OAuth connect", pointer="/token")
-    return Grant(token="", url=site_of(before, manifest))
+    return Grant(token="", url=site_of(before, manifest), kind="none")
 
 
-async def _renew(
-    tx: Transaction, found: Integration, account: Account, grant: Grant, *, deps: Deps, actor: str
-) -> None:
+async def renew_grant(
+    tx: Transaction, integration_id: str, account: Account, grant: Grant, *, deps: Deps, actor: str
+) -> Seen:
+    """Everything that was synced stays. Raises OtherAccount unless it is the very same account."""
+    found = await lock_live(tx, integration_id)
+    if not same_account(found.account, account):
+        raise OtherAccount(
+            "this grant belongs to another account; disconnect to connect another account",
+            pointer="/token" if grant.kind == "token" else None,
+        )
     wanted = msgspec.structs.replace(found, account=account, grant_code=None, failing=False, paused=False)
     saved = await integrations.save_integration(tx, wanted)
-    version = await credentials.next_credential_version(tx, saved.id)
-    sealed = await seal_token(tx, deps=deps, integration_id=saved.id, version=version, token=grant.token)
-    kind: Literal["token", "none"] = "token" if grant.token else "none"
-    await credentials.add_credential(tx, saved, version=version, kind=kind, access_sealed=sealed)
+    version = await keep_grant(tx, saved, grant, deps=deps)
     await credentials.erase_credentials(tx, saved.id, below_version=version)
     await tx.emit(connected(saved, again=True))
     await audit.add_audit(tx, actor=actor, action="integration.reconnected", integration_id=saved.id)
+    return await see(tx, saved.id)
 
 
 def site_of(integration: Integration, manifest: Manifest) -> str:

@@ -13,12 +13,13 @@ import httpx
 import msgspec
 import pytest
 
-from libs.common.clock import SystemClock
+from libs.common.clock import Clock, SystemClock
 from libs.common.command import describing_settings
 from libs.common.database.migrate import migrate
 from libs.common.ids import new_id
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.local.postgres import Postgres
+from libs.local.valkey import Valkey
 from services.auth.app import create_app, create_deps
 from services.auth.deps import Deps
 from services.auth.settings import AuthSettings
@@ -37,13 +38,14 @@ def auth_schema(postgres: Postgres) -> Postgres:
 
 
 @pytest.fixture(scope="session")
-def settings(auth_schema: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
+def settings(auth_schema: Postgres, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> AuthSettings:
     keys = tmp_path_factory.mktemp("signing-keys")
     make_service_keys(keys, ["auth", "sync", "webhooks"])
     return msgspec.structs.replace(
         describing_settings(AuthSettings),
         database_url=auth_schema.dsn("auth_app"),
         worker_database_url=auth_schema.dsn("auth_worker"),
+        redis_url=valkey.url,
         service_signing_keys_dir=str(keys),
         bootstrap_api_key_sha256=sha256(API_KEY.encode()).hexdigest(),
     )
@@ -55,9 +57,23 @@ def provider() -> ProviderDouble:
 
 
 @pytest.fixture
-async def deps(settings: AuthSettings, provider: ProviderDouble) -> AsyncIterator[Deps]:
-    made = create_deps(settings, SystemClock(), provider.providers())
+def environ() -> dict[str, str]:
+    """What the operator registered at the providers: nothing, unless a module says otherwise."""
+    return {}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return SystemClock()
+
+
+@pytest.fixture
+async def deps(
+    settings: AuthSettings, provider: ProviderDouble, environ: dict[str, str], clock: Clock
+) -> AsyncIterator[Deps]:
+    made = create_deps(settings, clock, provider.providers(environ))
     yield made
+    await made.states.close()
     await made.db.close()
 
 

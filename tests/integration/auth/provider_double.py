@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from libs.common.errors import AuthRevoked, InvalidInput, NotFound, ProviderUnavailable
 from libs.common.http.client import OutboundClient
-from libs.common.provider.auth import Account
+from libs.common.provider.auth import Account, ClientRegistration, TokenAnswer
 from libs.common.provider.client import ProviderHttp
-from libs.common.provider.manifest import Feature, Manifest
+from libs.common.provider.manifest import Feature, Manifest, OAuthClient
 from services.auth.providers import Providers
 
 GOOD_TOKEN = "tok-good-1234567890"
 OTHER_TOKEN = "tok-other-account-99"
 SECOND_TOKEN = "tok-good-second-5678"
 ACCOUNTS = {GOOD_TOKEN: "acc-1", SECOND_TOKEN: "acc-1", OTHER_TOKEN: "acc-2"}
+
+
+EXPIRES_AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+OAUTH = OAuthClient(
+    authorize_url="https://tracker.example/authorize",
+    token_url="https://tracker.example/token",
+    scopes=("read", "write"),
+)
 
 
 def feature(name: str, *, enabled: bool) -> Feature:
@@ -36,6 +50,8 @@ def manifest(provider_id: str, **changes: Any) -> Manifest:
         "resource_kind": "board",
         "resource_name": "Boards",
         "api_url": "https://api.tracker.example",
+        "base_url": "https://tracker.example",
+        "oauth": OAUTH,
         "features": (feature("issues", enabled=True), feature("boards", enabled=False)),
     }
     return Manifest(**{**values, **changes})
@@ -49,12 +65,20 @@ MANIFESTS = {
 
 
 class ProviderDouble:
-    """Also the auth facet of each. `revoked` tokens are refused; `away` answers nothing; `asked` counts the checks."""
+    """Also the auth facet of each. `revoked` tokens are refused; `away` answers nothing; `asked` counts the checks.
+
+    `gives` is what the next token request answers with, or raises; `exchanged` are the codes that were sent.
+    """
 
     def __init__(self) -> None:
         self.revoked: set[str] = set()
         self.away = False
         self.asked = 0
+        self.gives: TokenAnswer | Exception = token_answer()
+        self.exchanged: list[str] = []
+        self.ended: list[str] = []
+        self.revoking: Exception | None = None
+        self._consents: dict[str, dict[str, str]] = {}
 
     def providers(self, environ: Mapping[str, str] | None = None) -> Providers:
         return Providers(
@@ -62,7 +86,7 @@ class ProviderDouble:
             environ=environ or {},
             manifests=lambda: MANIFESTS,
             find=self._find,
-            facet=lambda _: self,  # type: ignore[arg-type,return-value]  # the OAuth half is not used here
+            facet=lambda _: self,  # type: ignore[arg-type,return-value]  # one double is every provider's facet
         )
 
     def _find(self, name: str) -> Manifest:
@@ -92,3 +116,49 @@ class ProviderDouble:
         if token in self.revoked or token not in ACCOUNTS:
             raise AuthRevoked("the double refuses this token")
         return Account(account_id=ACCOUNTS[token], account_name=ACCOUNTS[token].upper(), scopes=("read",))
+
+    def authorize_url(
+        self, registration: ClientRegistration, *, state: str, scopes: Sequence[str], code_challenge: str | None
+    ) -> str:
+        query = {
+            "client_id": registration.client_id, "redirect_uri": registration.redirect_uri, "scope": " ".join(scopes),
+            "state": state, "code_challenge": code_challenge or "", "code_challenge_method": "S256",
+        }  # fmt: skip
+        return f"{registration.base_url}/authorize?{urlencode(query)}"
+
+    def consent(self, location: str) -> dict[str, str]:
+        """What the provider sends back after a click on "allow": `code` and `state`."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+        code = secrets.token_urlsafe(24)
+        self._consents[code] = asked
+        return {"code": code, "state": asked["state"]}
+
+    async def exchange(
+        self, http: ProviderHttp, registration: ClientRegistration, *, code: str, code_verifier: str | None
+    ) -> TokenAnswer:
+        """As strict as a provider may be: redirect_uri byte for byte, the verifier of that challenge, once."""
+        self.exchanged.append(code)
+        await asyncio.sleep(0.02)  # long enough for a second request to come in between
+        asked = self._consents.pop(code, None)
+        digest = sha256((code_verifier or "").encode()).digest()
+        challenge = urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if asked is None or (asked["redirect_uri"], asked["code_challenge"]) != (registration.redirect_uri, challenge):
+            raise AuthRevoked("the double refuses this code")
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+    async def revoke(self, http: ProviderHttp, registration: ClientRegistration, *, token: str) -> None:
+        if self.revoking is not None:
+            raise self.revoking
+        self.ended.append(token)
+
+
+def token_answer(token: str = GOOD_TOKEN, **changes: Any) -> TokenAnswer:
+    values: dict[str, Any] = {
+        "access_token": token,
+        "refresh_token": "refresh-" + token,
+        "expires_at": EXPIRES_AT,
+        "scopes": ("read", "write"),
+    }
+    return TokenAnswer(**{**values, **changes})

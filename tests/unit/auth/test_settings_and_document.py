@@ -38,6 +38,11 @@ def test_document_lists_every_route_of_auth() -> None:
         ("post", f"{one}/pause"),
         ("post", f"{one}/resume"),
         ("post", f"{one}/reconnect"),
+        ("post", "/v1/workspaces/{workspace}/connect"),
+        ("get", "/v1/oauth/start/{attempt}"),
+        ("get", "/v1/oauth/callback/{ctx}"),
+        ("post", "/v1/oauth/complete"),
+        ("get", "/v1/oauth/attempts/{attempt}"),
         ("post", "/internal/v1/integrations/{integration}/access-token"),
     }
 

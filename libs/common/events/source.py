@@ -27,7 +27,7 @@ Cause = Literal["poll", "webhook", "manual", "sweep"]
 
 
 class ResourceSelected(Event, frozen=True, kw_only=True):
-    """A repository, project, channel, folder or site is now synced."""
+    """A repository, project, channel, folder or site is synced; told again when its name or address changes."""
 
     key_field: ClassVar[str] = "integration_id"
     integration_id: str

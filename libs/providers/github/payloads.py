@@ -48,7 +48,6 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     comments: int = 0
     pull_request: dict[str, object] | None = None
-    repository_url: str = ""
 
 
 class Ref(msgspec.Struct, frozen=True, kw_only=True):

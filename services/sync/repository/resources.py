@@ -137,17 +137,6 @@ async def by_external(tx: Transaction, integration_id: str, external_ids: Sequen
     return {row["external_id"]: row["id"] for row in rows}
 
 
-async def relabel(tx: Transaction, resource_id: str, resource: Resource) -> None:
-    await tx.execute(
-        "UPDATE resource SET name = :name, url = :url, facts = CAST(:facts AS jsonb) WHERE id = :id"
-        " AND (name, url, facts) IS DISTINCT FROM (:name, :url, CAST(:facts AS jsonb))",
-        id=resource_id,
-        name=storable(resource.name),
-        url=storable(resource.url),
-        facts=storable_json(resource.facts),
-    )
-
-
 async def set_state(tx: Transaction, resource_id: str, state: str) -> None:
     sql = "UPDATE resource SET state = :state WHERE id = :id AND state <> :state"
     await tx.execute(sql, id=resource_id, state=state)

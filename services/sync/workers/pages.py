@@ -37,6 +37,7 @@ from services.sync.repository.leases import Claim
 from services.sync.repository.resources import Stored, Stream
 from services.sync.repository.runs import Counts
 from services.sync.use_cases.apply import Applied, apply_batch, tombstone_all
+from services.sync.use_cases.relabelling import follow_label
 from services.sync.workers.grants import Grant
 
 SLICE = 100  # objects fetched and committed together: a failure in a page of thousands loses no more than this
@@ -196,7 +197,7 @@ async def _commit_page(
         await leases.note_progress(tx, job.claim)
         await resources.save_validators(tx, job.resource.id, learned)
         if page.resource is not None:
-            await resources.relabel(tx, job.resource.id, page.resource)
+            await follow_label(tx, job.resource, page.resource, cause=job.claim.cause)
         spent = job.grant.spent()
         spent.pages = 1
         seen = len(batch.observed) + unchanged

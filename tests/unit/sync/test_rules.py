@@ -58,7 +58,7 @@ def test_next_poll_is_never_later_than_asked() -> None:
 def test_feature_on_restarts_its_streams_and_feature_off_drops_what_is_left_alone() -> None:
     github = manifest("github")
     change = features.compare(github, ("issues",), ("issues", "prs"))
-    assert change.backfill == ("issues", "comments", "review_comments")
+    assert change.backfill == ("repository", "issues", "comments", "review_comments")
     assert (change.drop_streams, change.drop_types) == ((), ())
     change = features.compare(github, ("issues", "prs", "code"), ("issues",))
     assert change.drop_types == ("file", "pull_request")

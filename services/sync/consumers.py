@@ -58,7 +58,7 @@ async def on_workspace_deleted(event: WorkspaceDeleted, deps: Deps) -> None:
 
 @consumers.consume(WebhookReceived)
 async def on_webhook(event: WebhookReceived, deps: Deps) -> None:
-    await hints.take_hints(event, db=deps.db)
+    await hints.take_hints(event, db=deps.db, manifest=deps.manifest_of(event.provider))
     deps.wakes.dirty.set()
     deps.wakes.work.set()
 

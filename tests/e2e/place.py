@@ -25,7 +25,7 @@ class Place:
     workspace: str
     repository: str
     repository_id: int
-    integration: str
+    integration: str = ""
 
     @property
     def root(self) -> str:
@@ -89,20 +89,35 @@ class Place:
         print(f"figure change_to_search_{kind} value={seconds:.2f} unit=s against={AIM_S:g}")
 
 
-def open_place(
-    line: Line, *, features: Sequence[str] = ALL, monitor: bool = True, token: str = "ghp_sandbox", **more: Any
-) -> Place:
-    """Connected, synced and indexed."""
+def found_place(line: Line, *, files: dict[str, str] | None = None) -> Place:
+    """A repository and an empty workspace; nothing is connected yet."""
     name = line.word()
     repository = f"sandbox/{name}"
-    made = line.control.change("create_repository", fullName=repository, files=more.pop("files", FILES))
+    made = line.control.change("create_repository", fullName=repository, files=FILES if files is None else files)
     line.door.put(f"/v1/workspaces/{name}")
+    return Place(line, name, repository, made["id"])
+
+
+def connect(place: Place, *, features: Sequence[str] = ALL, monitor: bool = True, **more: Any) -> dict[str, Any]:
+    """Answers the first run, which has begun."""
     body = {
-        "provider": "github", "token": token, "features": list(features), "resources": [repository],
+        "provider": "github", "token": "ghp_sandbox", "features": list(features), "resources": [place.repository],
         "monitorChanges": monitor, "pollingEnabled": False, **more,
     }  # fmt: skip
-    connected = line.door.post(f"/v1/workspaces/{name}/integrations", body)
-    place = Place(line, name, repository, made["id"], connected["id"])
-    wait_for(line.door, first_run(line.door, place.integration)["id"], 60.0, lambda seen: None)
-    wait_until_indexed(line.door, name, 60.0)
+    made = place.line.door.post(f"/v1/workspaces/{place.workspace}/integrations", body)
+    place.integration = made["id"]
+    return first_run(place.line.door, place.integration)
+
+
+def ended(place: Place, run: dict[str, Any]) -> dict[str, Any]:
+    """The run as it ended, with everything of it indexed."""
+    found = wait_for(place.line.door, run["id"], 60.0, lambda seen: None)
+    wait_until_indexed(place.line.door, place.workspace, 60.0)
+    return found
+
+
+def open_place(line: Line, *, files: dict[str, str] | None = None, **how: Any) -> Place:
+    """Connected, synced and indexed."""
+    place = found_place(line, files=files)
+    ended(place, connect(place, **how))
     return place

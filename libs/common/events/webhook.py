@@ -8,14 +8,19 @@ from typing import ClassVar, Literal
 import msgspec
 
 from libs.common.events.event import Event
+from libs.common.events.source import SourceType
 
 
-class Hint(msgspec.Struct, frozen=True, kw_only=True):
-    """Look again at this: `keys` are external keys in a resource; empty keys mean the whole stream."""
+class Hint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Look again at this: `keys` are external keys in a resource; empty keys mean the whole stream.
+
+    `type` is what the keys are, where the provider says it: nobody looks at what no chosen feature wants.
+    """
 
     resource_external_id: str
     stream: str
     keys: tuple[str, ...] = ()
+    type: SourceType | None = None
 
 
 class WebhookReceived(Event, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from libs.common.errors import LostSight, MalformedPayload, ProviderContractBroken, ResourceGone, SignatureInvalid
+from libs.common.events.source import SourceType
 from libs.common.events.webhook import Hint
 from libs.common.provider.client import HttpAnswer, ProviderHttp
 from libs.common.provider.sync import Resource
@@ -83,13 +84,14 @@ Hints = tuple[Hint, ...] | None
 
 def _issue(body: bytes) -> Hints:
     found = msgspec.json.decode(body, type=AboutIssue)
-    kind = "issue" if found.issue.pull_request is None else "pull_request"
-    return (_hint(found.repository, "issues", f"{kind}:{found.issue.number}"),)
+    if found.issue.pull_request is not None:
+        return (_about_pull(found.repository, found.issue.number),)
+    return (_hint(found.repository, "issues", f"issue:{found.issue.number}", of="issue"),)
 
 
 def _pull(body: bytes) -> Hints:
     found = msgspec.json.decode(body, type=AboutPull)
-    return (_hint(found.repository, "issues", f"pull_request:{found.pull_request.number}"),)
+    return (_about_pull(found.repository, found.pull_request.number),)
 
 
 def _push(body: bytes) -> Hints:
@@ -108,8 +110,12 @@ def _repository(body: bytes) -> Hints:
     return tuple(_hint(found.repository, stream) for stream in streams)
 
 
-def _hint(repository: RepositoryRef, stream: str, *keys: str) -> Hint:
-    return Hint(resource_external_id=str(repository.id), stream=stream, keys=keys)
+def _about_pull(repository: RepositoryRef, number: int) -> Hint:
+    return _hint(repository, "issues", f"pull_request:{number}", of="pull_request")
+
+
+def _hint(repository: RepositoryRef, stream: str, *keys: str, of: SourceType | None = None) -> Hint:
+    return Hint(resource_external_id=str(repository.id), stream=stream, keys=keys, type=of)
 
 
 class Handled(msgspec.Struct, frozen=True):

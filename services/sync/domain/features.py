@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from libs.common.events.source import SourceType
+from libs.common.events.webhook import Hint
 from libs.common.provider.manifest import Feature, Manifest
 
 
@@ -20,6 +21,13 @@ class FeatureChange(msgspec.Struct, frozen=True):
 
 def wanted_types(manifest: Manifest, features: Iterable[str]) -> frozenset[SourceType]:
     return frozenset(kind for feature in _chosen(manifest, features) for kind in feature.source_types)
+
+
+def concerns(manifest: Manifest, hint: Hint, features: tuple[str, ...]) -> bool:
+    """Whether any chosen feature pulls what the hint is about."""
+    return hint.stream in manifest.streams_of(features) and (
+        hint.type is None or hint.type in wanted_types(manifest, features)
+    )
 
 
 def stream_type(manifest: Manifest, stream: str, features: Iterable[str]) -> SourceType:

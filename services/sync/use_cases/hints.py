@@ -6,20 +6,23 @@ from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
 from libs.common.events.webhook import Hint, WebhookReceived
 from libs.common.ids import new_id
+from libs.common.provider.manifest import Manifest
+from services.sync.domain.features import concerns
 from services.sync.repository import dirty, integrations, leases, resources
 from services.sync.repository.leases import Wanted
 
 
-async def take_hints(event: WebhookReceived, *, db: Database) -> None:
-    """Hints about resources that are not selected are of no interest."""
+async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest) -> None:
+    """Hints about resources that are not selected, or that no chosen feature pulls, are of no interest."""
     async with db.transaction(event.workspace_id) as tx:
         integration = await integrations.find(tx, event.integration_id)
         if integration is None or not integration.works:
             return
-        names = sorted({hint.resource_external_id for hint in event.hints})
+        wanted = [hint for hint in event.hints if concerns(manifest, hint, integration.features)]
+        names = sorted({hint.resource_external_id for hint in wanted})
         selected = await resources.by_external(tx, event.integration_id, names)
         for resource_id in sorted(set(selected.values())):
-            hints = [hint for hint in event.hints if selected.get(hint.resource_external_id) == resource_id]
+            hints = [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id]
             await _take(tx, event.integration_id, resource_id, hints)
 
 

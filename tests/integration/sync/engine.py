@@ -24,6 +24,7 @@ from libs.common.events import (
     WebhookReceived,
     WorkspaceDeleted,
 )
+from libs.common.events.source import SourceType
 from libs.common.ids import new_id
 from libs.common.internal import AccessToken, AccessTokenAsked
 from libs.common.provider.http import GrantedHttp
@@ -152,10 +153,10 @@ class Engine:
         event = WorkspaceDeleted(workspace_id=self.workspace, version=self.version + 1)
         await consumers.on_workspace_deleted(event, self.deps)
 
-    async def hint(self, external_id: str, stream: str, *keys: str) -> None:
+    async def hint(self, external_id: str, stream: str, *keys: str, of: SourceType | None = None) -> None:
         event = WebhookReceived(
             workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider="double",
-            event="changed", hints=(Hint(resource_external_id=external_id, stream=stream, keys=keys),),
+            event="changed", hints=(Hint(resource_external_id=external_id, stream=stream, keys=keys, type=of),),
             received_at=self.deps.clock.now(),
         )  # fmt: skip
         await consumers.on_webhook(event, self.deps)

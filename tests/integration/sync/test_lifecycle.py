@@ -294,6 +294,20 @@ async def test_hint_of_a_stranger_is_of_no_interest(engine: Engine, world: World
     assert await engine.one("SELECT count(*) FROM dirty_object") == 0
 
 
+async def test_hint_about_what_no_chosen_feature_pulls_asks_the_provider_nothing(engine: Engine, world: World) -> None:
+    repo = world.repo("r1", items=1, files=1)
+    repo.put(2, kind="pull_request")
+    await engine.sync(features=("issues",))
+    world.log.clear()
+    await engine.hint("r1", "items", "item:2", of="pull_request")
+    await engine.hint("r1", "tree")
+    await engine.dirty()
+    await engine.work()
+    assert world.log == []
+    await engine.hint("r1", "items", "item:1", of="issue")
+    assert await engine.dirty() == 1
+
+
 async def test_observed_state_is_told_in_absolute_values(engine: Engine, world: World) -> None:
     repo = world.repo("r1", items=3)
     await engine.sync(features=("issues",))

@@ -121,7 +121,10 @@ def test_recorded_object_event_hints_at_its_object(name: str) -> None:
     payload = recorded(name)
     number = (payload.get("pull_request") or payload["issue"])["number"]
     found = parsed(event, payload)
-    wanted = Hint(resource_external_id=str(payload["repository"]["id"]), stream=stream, keys=(f"{prefix}{number}",))
+    wanted = Hint(
+        resource_external_id=str(payload["repository"]["id"]), stream=stream, keys=(f"{prefix}{number}",),
+        type="issue" if prefix == "issue:" else "pull_request",
+    )  # fmt: skip
     assert (found.outcome, found.hints, found.delivery_key) == ("handled", (wanted,), "guid-1")
 
 

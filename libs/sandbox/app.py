@@ -63,8 +63,14 @@ class Sandbox:
             await send_answer(send, controlled(self.mounts.get(name), scope, route, await read_body(receive)))
         elif head in self.mounts:
             await self._play(self.mounts[head], head, scope, receive, send)
+        elif rooted := self._rooted(scope["path"]):
+            await self._play(rooted, "", scope, receive, send)
         else:
             await send_answer(send, Answer(404, as_json({"error": f"nothing is mounted at /{head}"})))
+
+    def _rooted(self, path: str) -> Mount | None:
+        """Some files belong to the whole host, whatever is mounted on it: the stand-in that says so answers them."""
+        return next((m for m in self.mounts.values() if path in getattr(m.stand_in, "root_paths", ())), None)
 
     async def close(self) -> None:
         for mount in self.mounts.values():
@@ -119,11 +125,11 @@ def _request(scope: Scope, mount: str, body: bytes) -> Request:
     host = headers.get("host") or "127.0.0.1"
     return Request(
         method=scope["method"],
-        path=scope["path"][len(mount) + 1 :] or "/",
+        path=(scope["path"][len(mount) + 1 :] if mount else scope["path"]) or "/",
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         body=body,
-        origin=f"{scope.get('scheme', 'http')}://{host}/{mount}",
+        origin=f"{scope.get('scheme', 'http')}://{host}/{mount}".rstrip("/"),
     )
 
 

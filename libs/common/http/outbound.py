@@ -115,14 +115,17 @@ class OutboundClient:
         timeout: float = 30.0,
         retries: int | None = None,
         largest_body: int | None = None,
+        follow: bool = True,
     ) -> Response:
-        """Any status is an answer. `timeout` bounds everything: retries, redirects and the body.
+        """Any status is an answer; without `follow` a redirect is one too.
+
+        `timeout` bounds everything: retries, redirects and the body.
 
         Connection failures and 502, 503, 504 are tried again for idempotent methods, `retries` times at most (default
         two). Raises AddressRefused, ProviderUnavailable (no answer came) or ProviderContractBroken (endless or broken
         body); none of their texts holds more of the URL than its host.
         """
-        call = _Call(method.upper(), _parse(url, params), _headers(headers), content)
+        call = _Call(method.upper(), _parse(url, params), _headers(headers), content, follow=follow)
         call.encode(json, form)
         limit = self._largest_body if largest_body is None else largest_body
         attempts = self._attempts if retries is None else retries + 1
@@ -211,11 +214,14 @@ class OutboundClient:
 class _Call:
     """One request on its way through redirects."""
 
-    def __init__(self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes | None) -> None:
+    def __init__(
+        self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes | None, *, follow: bool = True
+    ) -> None:
         self.method = method
         self.url = url
         self.headers = headers
         self.content = content
+        self.follow = follow
 
     def encode(self, json: object, form: Mapping[str, str] | None) -> None:
         if json is not None:
@@ -228,7 +234,7 @@ class _Call:
     def redirected(self, response: Response) -> _Call | None:
         """The next hop, or None. Credentials and bodies stay with the origin that they were meant for."""
         location = response.headers.get("location")
-        if response.status not in REDIRECTS or not location:
+        if response.status not in REDIRECTS or not location or not self.follow:
             return None
         url = _parse_redirect(self.url, location)
         if self.url.scheme == "https" and url.scheme != "https":

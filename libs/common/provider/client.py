@@ -47,8 +47,10 @@ class ProviderHttp(Protocol):
         body: bytes | None = None,
         conditional: str = "",
         authorized: bool = True,
+        follow: bool = True,
+        largest_body: int | None = None,
     ) -> HttpAnswer:
-        """`url` is absolute, or a path under `api_url`.
+        """`url` is absolute, or a path under `api_url`. Without `follow` a redirect is an answer like any other.
 
         `conditional` names the reader that sends the validator it kept for this URL, and keeps the new one: two
         readers of one URL hold different things, so a 304 for one proves nothing to the other.

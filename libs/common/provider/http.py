@@ -26,7 +26,14 @@ class Outbound(Protocol):
     """The part of OutboundClient that a grant needs."""
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        follow: bool = True,
+        largest_body: int | None = None,
     ) -> Response: ...
 
 
@@ -74,6 +81,8 @@ class GrantedHttp:
         body: bytes | None = None,
         conditional: str = "",
         authorized: bool = True,
+        follow: bool = True,
+        largest_body: int | None = None,
     ) -> HttpAnswer:
         target = self._absolute(url, params)
         key = self._validator_key(conditional, target)
@@ -82,7 +91,12 @@ class GrantedHttp:
             sent["authorization"] = f"Bearer {self._token}"
         if conditional and key in self._validators:
             sent["if-none-match"] = self._validators[key]
-        answer = await self._client.request(method, target, headers=sent, content=body)
+        if follow and largest_body is None:
+            answer = await self._client.request(method, target, headers=sent, content=body)
+        else:
+            answer = await self._client.request(
+                method, target, headers=sent, content=body, follow=follow, largest_body=largest_body
+            )
         return self._note(answer, key if conditional else None)
 
     def note_budget(self, budget: Budget) -> None:

@@ -1,0 +1,1 @@
+"""What reading a site of pages needs whoever built it: addresses, robots, sitemaps, pacing, pages as Markdown."""

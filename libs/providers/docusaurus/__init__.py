@@ -1,0 +1,1 @@
+"""Docusaurus: the pages of documentation sites, read politely from the outside."""

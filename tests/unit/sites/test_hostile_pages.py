@@ -1,0 +1,107 @@
+"""Whatever a site puts into a page, reading it takes linear time: 1 MB stays below two seconds."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from libs.common.sites.html import Element, PageTooDeep, read_html
+from libs.common.sites.markdown import Writer, to_markdown
+
+SECONDS = 2.0
+SIZE = 1_000_000
+REPEATED = {
+    "open elements": "<div>",
+    "open lists": "<ul><li>",
+    "open definitions": "<dl><dd>",
+    "options": "<select><option>",
+    "formatting": "<b><i>",
+    "formatting with attributes": '<b class="a">x<p>',
+    "links in links": "<a href=x>x",
+    "tables in tables": "<table><tr><td>",
+    "rows without table": "<tr><td>x",
+    "quotations": "<blockquote>x",
+    "open paragraphs": "<p>x",
+    "line breaks": "x<br>",
+    "list items": "<li>x",
+    "headings": "<h2 id=a>x",
+    "code": "<pre>`x",
+    "backticks": "`",
+    "less than": "<",
+    "ampersands": "&",
+    "entities": "&amp;lt;",
+    "comments": "<!--x",
+    "scripts": "<script>x",
+    "titles": "<title>x",
+    "end tags": "</div></p>",
+    "attributes": " a",
+    "unclosed quote": '<a href="x',
+    "equals": "<a =",
+    "blanks": "x  \t ",
+    "zero width": "\u200b",
+    "hashes": "# ",
+    "pipes": "|",
+    "numbers": "1. ",
+}
+
+
+class Plain:
+    def drops(self, element: Element) -> bool:
+        return False
+
+    def block(self, element: Element, writer: Writer) -> list[str] | None:
+        return None
+
+    def code_title(self, pre: Element) -> str:
+        return ""
+
+
+def seconds_to_read(text: str) -> float:
+    started = time.process_time()
+    try:
+        root = read_html(text.encode())
+        if root is not None:
+            to_markdown(root, Plain())
+    except PageTooDeep:
+        pass
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize("kind", REPEATED)
+def test_repeated_piece_is_read_in_linear_time(kind: str) -> None:
+    piece = REPEATED[kind]
+    assert seconds_to_read("<html><body>" + piece * (SIZE // len(piece))) < SECONDS
+
+
+@pytest.mark.parametrize("opening", ["<blockquote>", "<ul><li>", "<table><tr><td>", "<div>", "<b>"])
+def test_deep_but_not_too_deep_page_with_much_text_is_read_in_linear_time(opening: str) -> None:
+    depth = 240 // opening.count("<")
+    assert seconds_to_read("<html><body>" + opening * depth + "x<br>" * (SIZE // 5)) < SECONDS
+
+
+def test_many_attributes_of_one_tag_are_refused_before_they_are_read() -> None:
+    for quoted in ("", '="x"', "='>'", "=x"):
+        with pytest.raises(PageTooDeep):
+            read_html(b"<p>x<div " + b" ".join(f"a{n}{quoted}".encode() for n in range(100_000)) + b">")
+
+
+@pytest.mark.parametrize("cover", ['<!-- <a b=" -->', "<script>'<a b=\"'</script>", '<a b=c" d>', '<a "b>', '<a = ">'])
+def test_bomb_is_not_hidden_by_an_odd_quote_before_it(cover: str) -> None:
+    bomb = "<div " + " ".join(f"a{n}" for n in range(50_000)) + ' z=">">'
+    with pytest.raises(PageTooDeep):
+        read_html((cover + bomb).encode())
+
+
+def test_page_with_many_short_tags_is_no_bomb() -> None:
+    assert read_html(b"<p>" + b'<a href="x" class="y" title="z">t</a> ' * 20_000) is not None
+
+
+def test_picture_inside_an_attribute_is_no_bomb() -> None:
+    assert read_html(b'<p><img src="data:image/png;base64,' + b"QUJD " * 50_000 + b'">after') is not None
+
+
+@pytest.mark.parametrize("body", [b"", b"   \n", b"\x00", b"<", b"<!-- only -->", b"\xff\xfe\x00"])
+def test_nearly_nothing_is_no_page_and_no_error(body: bytes) -> None:
+    root = read_html(body)
+    assert root is None or to_markdown(root, Plain()).strip() in ("", "<", "\\<", "\ufffd", "\ufffd" * 3)

@@ -1,106 +1,167 @@
-"""The files of the default branch: by comparing two heads where that is exact, else by the whole tree."""
+"""The files of the default branch: by comparing two heads where that is exact, else by the whole tree.
+
+A move of the head is told once, as `Pushed`, in its first page: both ends are whole states, so nothing of it depends on
+where an owner was killed.
+"""
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import quote
 
 import msgspec
 
-from libs.common.errors import LostSight, ProviderContractBroken, ResourceGone
+from libs.common.errors import LostSight, ResourceGone
 from libs.common.provider.sync import (
     Certificate,
+    ChangedFile,
     Cursor,
-    Gone,
     Item,
     Listed,
-    Observed,
     Page,
-    Quarantined,
+    Pushed,
     Removed,
     Resource,
     SyncContext,
 )
-from libs.common.provider.text_kinds import decode_text
 from libs.providers.github.client import HEADERS, decode, get, get_unless_known
+from libs.providers.github.files import may_be_no_file
+from libs.providers.github.moves import between, compared, spots
 from libs.providers.github.objects import resource_of
 from libs.providers.github.parents import lost_sight_of_parent
-from libs.providers.github.payloads import Branch, Comparison, FileChange, Repository, Tree, TreeEntry
+from libs.providers.github.payloads import Branch, Comparison, Repository, TreeEntry
+from libs.providers.github.trees import entries_of, is_file, state_before
 
 BATCH = 100
 COMPARE_LIMIT = 300  # docs: the file list of a comparison ends there, on page one
-MAX_FILE_BYTES = 1_000_000
 EMPTY = b"Git Repository is empty"
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """`head` is what we hold whole. While a listing is under way: its target commit, and how far it got."""
+    """`head` is what we hold whole. While a listing is under way: its target commit, how, and how far it got.
+
+    `moves` counts them, so that a move back and forth and back again is three.
+    """
 
     branch: str = ""
     head: str = ""
     target: str = ""
     offset: int = 0
     by: str = ""
+    moves: int = 0
 
 
-class Blob(msgspec.Struct, frozen=True):
-    content: str
-    encoding: str
-    size: int = 0
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything between what we hold and the target; `whole` items are a complete listing of it."""
+
+    at: Position
+    items: list[Item]
+    whole: bool
+    pushed: Pushed | None = None
 
 
 async def pull(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
-    at = msgspec.convert(cursor or {}, Position)
-    resource = await _repository(ctx)
-    if not at.target:
-        at = await _aim(ctx, resource, at)
+    resource, at = await _start(ctx, msgspec.convert(cursor or {}, Position))
     if at.target == at.head and not ctx.full:
-        held = Position(branch=at.branch, head=at.head)  # without a target: the next pull must look at the head again
+        # Without a target: the next pull must look at the head again.
+        held = Position(branch=at.branch, head=at.head, moves=at.moves)
         yield Page(items=(), cursor=_cursor(held), last=True, resource=_changed(ctx, resource))
         return
-    async for page in _towards(ctx, resource, at):
+    for page in _pages(ctx, resource, await _move(ctx, resource, at)):
         yield page
+
+
+async def _start(ctx: SyncContext, at: Position) -> tuple[Resource, Position]:
+    """A push hint costs no look at the repository, unless its branch is not there any more: then that was renamed."""
+    if ctx.hinted and at.head:
+        known = _resource(ctx)
+        try:
+            return known, at if at.target else await _aim(ctx, known, at)
+        except LostSight:
+            pass
+    resource = await _repository(ctx)
+    return resource, at if at.target else await _aim(ctx, resource, at)
 
 
 async def _aim(ctx: SyncContext, resource: Resource, at: Position) -> Position:
-    """Takes the head before anything is listed. Another branch than before means the trees must be compared whole."""
+    """Takes the head before anything is listed."""
     branch = str(resource.facts["default_branch"])
-    head = await _head(ctx, resource, branch, known=bool(at.head) and not ctx.full)
-    same_branch = branch == at.branch
-    target = head if head is not None else at.head
-    by = "compare" if at.head and same_branch and target and not ctx.full else "tree"
-    return Position(branch=branch, head=at.head, target=target, by=by)
+    known = bool(at.head) and branch == at.branch and not ctx.full
+    head = await _head(ctx, resource, branch, known=known)
+    return Position(branch=branch, head=at.head, target=head if head is not None else at.head, moves=at.moves)
 
 
-async def _towards(ctx: SyncContext, resource: Resource, at: Position) -> AsyncIterator[Page]:
-    items = await _compare(ctx, resource, at) if at.by == "compare" else None
-    whole = items is None
-    if items is None:
-        at = at if at.by == "tree" else msgspec.structs.replace(at, by="tree", offset=0)
-        items = [_listed(entry) for entry in await _tree(ctx, resource, at.target)]
-    async for page in _pages(ctx, resource, at, items, whole=whole):
-        yield page
+async def _move(ctx: SyncContext, resource: Resource, at: Position) -> Move:
+    """By comparison where that is exact. A listing that began as a tree goes on as one."""
+    moved = bool(at.head) and at.target != at.head
+    comparison = await _compare(ctx, resource, at) if moved and at.by != "tree" else None
+    if comparison is not None and _is_exact(comparison) and not ctx.full:
+        return await _compared(ctx, comparison, msgspec.structs.replace(at, by="compare"))
+    at = at if at.by == "tree" else msgspec.structs.replace(at, by="tree", offset=0)
+    entries = await entries_of(ctx, resource, at.target)
+    rows = between(await state_before(ctx, resource, at.head), spots(entries)) if moved else ()
+    forced = comparison is None or comparison.status != "ahead"
+    pushed = _pushed(at, rows, forced=forced) if moved else None
+    return Move(at=at, items=_listing(entries, rows), whole=True, pushed=pushed)
 
 
-async def _pages(
-    ctx: SyncContext, resource: Resource, at: Position, items: list[Item], *, whole: bool
-) -> AsyncIterator[Page]:
+async def _compared(ctx: SyncContext, comparison: Comparison, at: Position) -> Move:
+    paths = {path for file in comparison.files for path in (file.filename, file.previous_filename) if path}
+    held = await ctx.held("file:", {f"file:{path}" for path in paths})
+    rows = compared(comparison.files, {key.removeprefix("file:"): one.revision for key, one in held.items()})
+    unsure = {file.filename for file in comparison.files if may_be_no_file(file)}
+    items = [item for row in rows for item in _items(row, at, unsure)]
+    return Move(at=at, items=items, whole=False, pushed=_pushed(at, rows, forced=False))
+
+
+def _items(row: ChangedFile, at: Position, unsure: set[str]) -> list[Item]:
+    if row.status == "removed":
+        return [Removed(key=f"file:{row.path}", proof=f"removed between {at.head[:12]} and {at.target[:12]}")]
+    previous = f"file:{row.previous_path}" if row.previous_path else None
+    facts = {"commit": at.target} if row.path in unsure else {}
+    return [Listed(key=f"file:{row.path}", type="file", revision=row.blob_id or "", previous_key=previous, facts=facts)]
+
+
+def _listing(entries: Sequence[TreeEntry], rows: Sequence[ChangedFile]) -> list[Item]:
+    came_from = {row.path: f"file:{row.previous_path}" for row in rows if row.status == "renamed"}
+    return [
+        Listed(
+            key=f"file:{entry.path}", type="file", revision=entry.sha, previous_key=came_from.get(entry.path),
+            facts={"size": entry.size},
+        )
+        for entry in entries
+        if is_file(entry)
+    ]  # fmt: skip
+
+
+def _pushed(at: Position, rows: tuple[ChangedFile, ...], *, forced: bool) -> Pushed | None:
+    """None on a later page: it was told with the first."""
+    if at.offset:
+        return None
+    key = f"{at.moves}:{at.head}..{at.target}"
+    return Pushed(key=key, branch=at.branch, before=at.head, after=at.target, forced=forced, files=rows)
+
+
+def _pages(ctx: SyncContext, resource: Resource, move: Move) -> list[Page]:
     """From `at.offset` in batches: the listing of one commit is the same whenever it is asked again."""
+    at, items = move.at, move.items
+    done = Position(branch=at.branch, head=at.target, moves=at.moves + (at.head != at.target))
+    pages = []
     for offset in range(at.offset, max(len(items), 1), BATCH):
         end = offset + BATCH
         last = end >= len(items)
-        done = Position(branch=at.branch, head=at.target)
-        after = done if last else msgspec.structs.replace(at, offset=end)
-        yield Page(
-            items=tuple(items[offset:end]),
-            cursor=_cursor(after),
+        told = [move.pushed] if move.pushed and offset == at.offset else []
+        page = Page(
+            items=(*told, *items[offset:end]),
+            cursor=_cursor(done if last else msgspec.structs.replace(at, offset=end)),
             last=last,
-            full_listing=f"tree:{at.target}" if whole else None,
-            certificate=_certificate(at, items) if whole and last else None,
+            full_listing=f"tree:{at.target}" if move.whole else None,
+            certificate=_certificate(at, items) if move.whole and last else None,
             resource=_changed(ctx, resource),
             estimate=len(items),
         )
+        pages.append(page)
+    return pages
 
 
 def _certificate(at: Position, items: list[Item]) -> Certificate:
@@ -111,7 +172,7 @@ def _certificate(at: Position, items: list[Item]) -> Certificate:
 
 
 async def _repository(ctx: SyncContext) -> Resource:
-    """Always the provider's own present view: the default branch may have changed since it was discovered."""
+    """The provider's own present view: the default branch may have changed since it was discovered."""
     known = _resource(ctx)
     async with lost_sight_of_parent():
         answer = await get(ctx.http, f"/repositories/{known.external_id}", conditional="code")
@@ -137,104 +198,18 @@ async def _is_empty(ctx: SyncContext, resource: Resource, branch: str) -> bool:
     return answer.status == 409 and EMPTY in answer.body
 
 
-async def _compare(ctx: SyncContext, resource: Resource, at: Position) -> list[Item] | None:
-    """None when a comparison is not exact: diverged, 300 files or more, or one of the commits is gone."""
+async def _compare(ctx: SyncContext, resource: Resource, at: Position) -> Comparison | None:
+    """None when the two have nothing in common, or one of them is gone."""
     url = f"/repositories/{resource.external_id}/compare/{at.head}...{at.target}"
     try:
-        comparison = decode(await get(ctx.http, url), Comparison)
+        return decode(await get(ctx.http, url), Comparison)
     except ResourceGone:
         return None
-    if comparison.status not in {"ahead", "identical"} or len(comparison.files) >= COMPARE_LIMIT:
-        return None
-    return [_compared(file, at) for file in comparison.files]
 
 
-def _compared(file: FileChange, at: Position) -> Item:
-    if file.status == "removed":
-        return Removed(key=f"file:{file.filename}", proof=f"removed between {at.head[:12]} and {at.target[:12]}")
-    previous = f"file:{file.previous_filename}" if file.status == "renamed" and file.previous_filename else None
-    return Listed(key=f"file:{file.filename}", type="file", revision=file.sha or "", previous_key=previous)
-
-
-async def _tree(ctx: SyncContext, resource: Resource, commit: str) -> list[TreeEntry]:
-    """Every blob, in path order; an empty repository has none."""
-    if not commit:
-        return []
-    tree = await _read_tree(ctx, resource, commit, recursive=True)
-    entries = tree.tree if not tree.truncated else await _walk(ctx, resource, commit)
-    return sorted((entry for entry in entries if _is_file(entry)), key=lambda entry: entry.path)
-
-
-async def _walk(ctx: SyncContext, resource: Resource, commit: str) -> list[TreeEntry]:
-    """Tree by tree, for a repository above the 100,000 entries or 7 MB that one recursive answer holds."""
-    found: list[TreeEntry] = []
-    waiting = [("", commit)]
-    while waiting:
-        prefix, sha = waiting.pop()
-        for entry in (await _read_tree(ctx, resource, sha, recursive=False)).tree:
-            placed = msgspec.structs.replace(entry, path=f"{prefix}{entry.path}")
-            if entry.type == "tree":
-                waiting.append((f"{placed.path}/", entry.sha))
-            found.append(placed)
-    return found
-
-
-async def _read_tree(ctx: SyncContext, resource: Resource, sha: str, *, recursive: bool) -> Tree:
-    url = f"/repositories/{resource.external_id}/git/trees/{sha}"
-    async with lost_sight_of_parent():
-        tree = decode(await get(ctx.http, url, params={"recursive": "1"} if recursive else None), Tree)
-    if tree.truncated and not recursive:
-        raise ProviderContractBroken("GitHub cut off a tree that was asked for without its children")
-    return tree
-
-
-def _is_file(entry: TreeEntry) -> bool:
-    """Submodules (160000) are other repositories and symlinks (120000) are names of other files."""
-    return entry.type == "blob" and entry.mode != "120000"
-
-
-def _listed(entry: TreeEntry) -> Listed:
-    return Listed(key=f"file:{entry.path}", type="file", revision=entry.sha, facts={"size": entry.size})
-
-
-async def fetch(ctx: SyncContext, listed: Sequence[Listed]) -> list[Observed | Gone | Quarantined]:
-    return [await _fetch_file(ctx, one) for one in listed]
-
-
-async def _fetch_file(ctx: SyncContext, listed: Listed) -> Observed | Gone | Quarantined:
-    """By blob id: immutable, so what is read is what was listed."""
-    path = listed.key.removeprefix("file:")
-    size = int(listed.facts.get("size", 0))
-    if size > MAX_FILE_BYTES:
-        return _file(ctx, listed, path, None, size, skip="too large")
-    url = f"/repositories/{_resource(ctx).external_id}/git/blobs/{listed.revision}"
-    try:
-        blob = decode(await get(ctx.http, url), Blob)
-    except ResourceGone as error:
-        raise LostSight("a listed blob is not readable") from error
-    content = b64decode(blob.content) if blob.encoding == "base64" else blob.content.encode()
-    if len(content) > MAX_FILE_BYTES:
-        return _file(ctx, listed, path, None, len(content), skip="too large")
-    return _file(ctx, listed, path, content, len(content), skip=None)
-
-
-def _file(ctx: SyncContext, listed: Listed, path: str, content: bytes | None, size: int, skip: str | None) -> Observed:
-    text = decode_text(content) if content is not None else None
-    reason = skip or (None if text is not None else "binary")
-    resource = _resource(ctx)
-    branch = str(resource.facts.get("default_branch", "HEAD"))
-    return Observed(
-        key=listed.key,
-        type="file",
-        name=path.rsplit("/", 1)[-1],
-        path=path,
-        url=f"{resource.url}/blob/{quote(branch)}/{quote(path)}",
-        content=text or "",
-        content_type="text/plain" if text is not None else "application/octet-stream",
-        revision=listed.revision,
-        previous_key=listed.previous_key,
-        metadata={"size": size, "blob": listed.revision, "skipped": reason},
-    )
+def _is_exact(comparison: Comparison) -> bool:
+    """It is three-dot: only when the base is an ancestor is it the difference of the two, and 300 files may be more."""
+    return comparison.status in {"ahead", "identical"} and len(comparison.files) < COMPARE_LIMIT
 
 
 def _changed(ctx: SyncContext, resource: Resource) -> Resource | None:

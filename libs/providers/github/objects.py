@@ -9,6 +9,7 @@ from libs.common.provider.sync import ChangedFile, Observed, Part, Resource
 from libs.providers.github.payloads import Comment, FileChange, Issue, Label, Pull, Repository, Review
 
 MARKDOWN = "text/markdown"
+MOST_PULL_FILES = 3_000  # docs "List pull requests files": more are never answered
 PATCH_LIMIT = 4_000  # characters; a larger patch is read at the provider
 Status = Literal["added", "modified", "removed", "renamed", "copied", "changed"]
 STATUSES: tuple[Status, ...] = ("added", "modified", "removed", "renamed", "copied", "changed")
@@ -72,8 +73,8 @@ def issue_source(issue: Issue, parts: tuple[Part, ...] | None = None) -> Observe
     )
 
 
-def pull_source(pull: Pull, *, parts: tuple[Part, ...], prefix: str, files: Sequence[FileChange]) -> Observed:
-    """`prefix` says which parts `parts` is the whole of: `review:`, or "" for all."""
+def pull_source(pull: Pull, *, parts: tuple[Part, ...], prefix: str, files: Sequence[FileChange] | None) -> Observed:
+    """`prefix` says which parts `parts` is the whole of: `review:`, or "" for all. `files` None: as they were."""
     return Observed(
         key=f"pull_request:{pull.number}",
         type="pull_request",
@@ -90,12 +91,14 @@ def pull_source(pull: Pull, *, parts: tuple[Part, ...], prefix: str, files: Sequ
             "labels": [label.name for label in pull.labels],
             "head": pull.head.sha,
             "base": pull.base.sha,
+            "changedFiles": pull.changed_files,
+            "changedFilesCut": pull.changed_files > MOST_PULL_FILES,
             "createdAt": pull.created_at.isoformat(),
             "mergedAt": pull.merged_at.isoformat() if pull.merged_at else None,
         },
         parts=parts,
         parts_prefix=prefix,
-        changed_files=tuple(changed_file(file) for file in files),
+        changed_files=None if files is None else tuple(changed_file(file) for file in files),
         updated_at=pull.updated_at,
     )
 
@@ -137,16 +140,23 @@ def parent_key(comment: Comment) -> str:
 
 
 def changed_file(file: FileChange) -> ChangedFile:
+    """As GitHub tells it: of a removed file `sha` is the blob that it was."""
     status = file.status if file.status in STATUSES else "changed"
+    gone = status == "removed"
     return ChangedFile(
         path=file.filename,
         status=status,
         previous_path=file.previous_filename,
         additions=file.additions,
         deletions=file.deletions,
-        blob_id=file.sha,
-        patch=file.patch if file.patch and len(file.patch) <= PATCH_LIMIT else None,
+        blob_id=None if gone else file.sha,
+        previous_blob_id=file.sha if gone else None,
+        patch=shown_patch(file),
     )
+
+
+def shown_patch(file: FileChange) -> str | None:
+    return file.patch if file.patch and len(file.patch) <= PATCH_LIMIT else None
 
 
 def _titled(title: str, body: str | None) -> str:

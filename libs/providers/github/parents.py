@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from libs.common.errors import LostSight, ResourceGone
+from libs.common.provider.sync import SyncContext
 
 
 @asynccontextmanager
@@ -15,3 +16,9 @@ async def lost_sight_of_parent() -> AsyncIterator[None]:
         yield
     except ResourceGone as error:
         raise LostSight("GitHub no longer shows this repository or this part of it") from error
+
+
+def root(ctx: SyncContext) -> str:
+    """By number: it is the same after every rename and transfer (docs: "Best practices for using the REST API")."""
+    assert ctx.resource is not None  # noqa: S101 - objects are always a resource's
+    return f"/repositories/{ctx.resource.external_id}"

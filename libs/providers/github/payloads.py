@@ -71,6 +71,7 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     merge_commit_sha: str | None = None
     draft: bool = False
+    changed_files: int = 0
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,21 @@ class FileChange(msgspec.Struct, frozen=True, kw_only=True):
     deletions: int = 0
     previous_filename: str | None = None
     patch: str | None = None
+
+
+class Blob(msgspec.Struct, frozen=True, kw_only=True):
+    content: str
+    encoding: str
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one path: above 1 MB its content is empty and its encoding `none`."""
+
+    type: str
+    sha: str
+    size: int = 0
+    encoding: str = ""
+    content: str = ""
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):

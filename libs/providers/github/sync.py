@@ -20,7 +20,7 @@ from libs.common.provider.sync import (
     SyncContext,
     SyncFacet,
 )
-from libs.providers.github import code, conversations
+from libs.providers.github import code, conversations, files
 from libs.providers.github.client import decode, get, get_unless_known, next_link
 from libs.providers.github.objects import (
     comment_part,
@@ -30,7 +30,7 @@ from libs.providers.github.objects import (
     resource_of,
     review_parts,
 )
-from libs.providers.github.parents import lost_sight_of_parent
+from libs.providers.github.parents import lost_sight_of_parent, root
 from libs.providers.github.payloads import Comment, FileChange, Issue, Pull, Repository, Review
 
 REFERENCE = re.compile(r"^(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
@@ -80,7 +80,7 @@ class GithubSync:
 
 async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
     async with lost_sight_of_parent():
-        answer = await get_unless_known(ctx.http, _root(ctx), reader="repository", known=bool(cursor))
+        answer = await get_unless_known(ctx.http, root(ctx), reader="repository", known=bool(cursor))
     if answer.not_modified:
         yield Page(items=(), cursor=cursor or {}, last=True)
         return
@@ -96,44 +96,51 @@ async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[
 async def _fetch(ctx: SyncContext, listed: Listed) -> Fetched:
     kind, _, number = listed.key.partition(":")
     if kind == "file":
-        return (await code.fetch(ctx, [listed]))[0]
+        return (await files.fetch(ctx, [listed]))[0]
     try:
         if kind == "issue":
             return await _fetch_issue(ctx, number)
         if kind == "pull_request":
             return await _fetch_pull(ctx, number, whole=not listed.facts.get("listed"))
-        return repository_source(decode(await get(ctx.http, _root(ctx)), Repository))
+        return repository_source(decode(await get(ctx.http, root(ctx)), Repository))
     except ResourceGone as error:
         return await _prove_gone(ctx, listed.key, error)
 
 
 async def _fetch_issue(ctx: SyncContext, number: str) -> Fetched:
-    answer = await get(ctx.http, f"{_root(ctx)}/issues/{number}")
+    answer = await get(ctx.http, f"{root(ctx)}/issues/{number}")
     issue = decode(answer, Issue)
     if not _is_here(ctx, answer, number):
         raise ResourceGone("transferred to another repository")
-    comments = await _all(ctx, f"{_root(ctx)}/issues/{number}/comments", Comment)
+    comments = await _all(ctx, f"{root(ctx)}/issues/{number}/comments", Comment)
     return issue_source(issue, tuple(comment_part(comment, "comment") for comment in comments))
 
 
 async def _fetch_pull(ctx: SyncContext, number: str, *, whole: bool) -> Fetched:
     """From a listing only what lists do not carry: reviews and files. After a hint everything, comments included."""
-    root = f"{_root(ctx)}/pulls/{number}"
-    pull = decode(await get(ctx.http, root), Pull)
-    parts = list(review_parts(await _all(ctx, f"{root}/reviews", Review)))
-    files = await _all(ctx, f"{root}/files", FileChange)
+    url = f"{root(ctx)}/pulls/{number}"
+    pull = decode(await get(ctx.http, url), Pull)
+    parts = list(review_parts(await _all(ctx, f"{url}/reviews", Review)))
+    changed = None if await _files_stand(ctx, pull) else await _all(ctx, f"{url}/files", FileChange)
     if whole:
-        talk = await _all(ctx, f"{_root(ctx)}/issues/{number}/comments", Comment)
-        notes = await _all(ctx, f"{root}/comments", Comment)
+        talk = await _all(ctx, f"{root(ctx)}/issues/{number}/comments", Comment)
+        notes = await _all(ctx, f"{url}/comments", Comment)
         parts += [comment_part(comment, "comment") for comment in talk]
         parts += [comment_part(comment, "review_comment") for comment in notes]
-    return pull_source(pull, parts=tuple(parts), prefix="" if whole else "review:", files=files)
+    return pull_source(pull, parts=tuple(parts), prefix="" if whole else "review:", files=changed)
+
+
+async def _files_stand(ctx: SyncContext, pull: Pull) -> bool:
+    """The files that we hold are of these two commits; a comment or a label changes none of them."""
+    key = f"pull_request:{pull.number}"
+    held = (await ctx.held(key, [key])).get(key)
+    return held is not None and (held.metadata.get("head"), held.metadata.get("base")) == (pull.head.sha, pull.base.sha)
 
 
 async def _prove_gone(ctx: SyncContext, key: str, error: ResourceGone) -> Gone:
     """Absent only if its repository is visible at the same moment; else sight is lost and nothing is deleted."""
     async with lost_sight_of_parent():
-        await get(ctx.http, _root(ctx))
+        await get(ctx.http, root(ctx))
     return Gone(key=key, proof=error.detail)
 
 
@@ -152,12 +159,7 @@ async def _all(ctx: SyncContext, url: str, kind: type[T]) -> list[T]:
 def _is_here(ctx: SyncContext, answer: HttpAnswer, number: str) -> bool:
     """A transferred issue is answered by a redirect to its new place (docs: "Get an issue"). Names are no proof: a
     renamed repository answers under a name that we do not know yet."""
-    return answer.url.endswith(f"{_root(ctx)}/issues/{number}")
-
-
-def _root(ctx: SyncContext) -> str:
-    assert ctx.resource is not None  # noqa: S101 - objects are always a resource's
-    return f"/repositories/{ctx.resource.external_id}"
+    return answer.url.endswith(f"{root(ctx)}/issues/{number}")
 
 
 FACET: SyncFacet = GithubSync()

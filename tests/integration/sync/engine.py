@@ -28,6 +28,8 @@ from libs.common.events.source import SourceType
 from libs.common.ids import new_id
 from libs.common.internal import AccessToken, AccessTokenAsked
 from libs.common.provider.http import GrantedHttp
+from libs.common.provider.manifest import Manifest
+from libs.common.provider.sync import SyncFacet
 from libs.common.security.principals import ServiceTokens
 from services.sync import consumers
 from services.sync.app import create_app
@@ -72,6 +74,8 @@ class Broker:
 
 
 class Engine:
+    provider = "double"
+
     def __init__(
         self, settings: SyncSettings, world: World, broker: Broker, admin: asyncpg.Connection[asyncpg.Record]
     ) -> None:
@@ -83,20 +87,22 @@ class Engine:
 
     def replica(self, settings: SyncSettings | None = None) -> Deps:
         """Another process's view of the same database and provider."""
-        facet, world = DoubleFacet(), self.world
-
-        def open_http(provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
-            return GrantedHttp(
-                world, api_url="https://api.double.test", base_url="https://double.test", token=token,
-                validators=validators,
-            )  # fmt: skip
-
+        facet, manifest = self.facet()
         clock = SystemClock()
         urls = {"app_url": self.settings.database_url, "worker_url": self.settings.worker_database_url}
         return Deps(
             db=Database("sync", **urls, app_pool=6, worker_pool=3), clock=clock, settings=settings or self.settings,
-            tokens=Tokens(self.broker, clock), open_http=open_http, facet_of=lambda _: facet,
-            manifest_of=lambda _: MANIFEST, owner=f"sync-{new_id()}",
+            tokens=Tokens(self.broker, clock), open_http=self.open_http, facet_of=lambda _: facet,
+            manifest_of=lambda _: manifest, owner=f"sync-{new_id()}",
+        )  # fmt: skip
+
+    def facet(self) -> tuple[SyncFacet, Manifest]:
+        return DoubleFacet(), MANIFEST
+
+    def open_http(self, provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
+        return GrantedHttp(
+            self.world, api_url="https://api.double.test", base_url="https://double.test", token=token,
+            validators=validators,
         )  # fmt: skip
 
     async def close(self) -> None:
@@ -117,7 +123,7 @@ class Engine:
     def connected(self, *resources: str, **given: Any) -> IntegrationConnected:
         state = msgspec.structs.replace(STATE, **given)
         return IntegrationConnected(
-            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            workspace_id=self.workspace, integration_id=self.integration, provider=self.provider, version=self.version,
             state=state, account_id="1", resources=resources,
         )  # fmt: skip
 
@@ -128,7 +134,7 @@ class Engine:
         self.version += 1
         state = msgspec.structs.replace(STATE, **given)
         event = IntegrationUpdated(
-            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            workspace_id=self.workspace, integration_id=self.integration, provider=self.provider, version=self.version,
             state=state, reason="configured",
         )  # fmt: skip
         await consumers.on_updated(event, self.deps)
@@ -136,7 +142,7 @@ class Engine:
     async def disconnect(self) -> None:
         self.version += 1
         event = IntegrationDisconnected(
-            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            workspace_id=self.workspace, integration_id=self.integration, provider=self.provider, version=self.version,
             cause="user",
         )  # fmt: skip
         await consumers.on_disconnected(event, self.deps)
@@ -144,7 +150,7 @@ class Engine:
     async def auth_failed(self) -> None:
         self.version += 1
         event = IntegrationAuthFailed(
-            workspace_id=self.workspace, integration_id=self.integration, provider="double", version=self.version,
+            workspace_id=self.workspace, integration_id=self.integration, provider=self.provider, version=self.version,
             code="auth_revoked",
         )  # fmt: skip
         await consumers.on_auth_failed(event, self.deps)
@@ -155,7 +161,7 @@ class Engine:
 
     async def hint(self, external_id: str, stream: str, *keys: str, of: SourceType | None = None) -> None:
         event = WebhookReceived(
-            workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider="double",
+            workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider=self.provider,
             event="changed", hints=(Hint(resource_external_id=external_id, stream=stream, keys=keys, type=of),),
             received_at=self.deps.clock.now(),
         )  # fmt: skip

@@ -14,13 +14,21 @@ class _Change(msgspec.Struct, tag_field="op", rename="camel", forbid_unknown_fie
 
 
 class Push(_Change, tag="push"):
-    """`force` leaves the branch's last commit behind (or goes back to the commit `to`) before it adds the new one."""
+    """`force` leaves the branch's last commit behind (or goes back to the commit `to`) before it adds the new one.
+
+    `merge` names a branch that is merged first; `links` are symbolic links by path, `submodules` commits by path,
+    `executable` turns the bit of files that are there or come.
+    """
 
     branch: str | None = None
     message: str = "A change made in the sandbox"
     files: dict[str, Content] = {}
     delete: list[str] = []
     rename: dict[str, str] = {}
+    links: dict[str, str] = {}
+    submodules: dict[str, str] = {}
+    executable: dict[str, bool] = {}
+    merge: str | None = None
     force: bool = False
     to: str | None = None
 

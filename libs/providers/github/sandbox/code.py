@@ -213,13 +213,23 @@ def contents(call: Call) -> Answer:
         return ok(listed)
     if isinstance(found, pygit2.Blob) and found.filemode == pygit2.enums.FileMode.LINK:
         found = _target(commit.tree, path, found)
+    special = _special(found)
     if isinstance(found, pygit2.Blob) and call.wanted("raw"):
         return raw(found.data, f"{RAW}; charset=utf-8")
-    shape = _content(call, found, path, wanted)
-    if isinstance(found, pygit2.Blob):
+    shape = {**_content(call, found, path, wanted), **special}
+    if isinstance(found, pygit2.Blob) and not special:
         inline = len(found.data) <= LARGEST_INLINE
         shape |= {"content": _base64(found.data) if inline else "", "encoding": "base64" if inline else "none"}
     return ok(shape)
+
+
+def _special(found: pygit2.Object) -> dict[str, Any]:
+    """A link that names no file here, and a submodule, are described; neither has content."""
+    if isinstance(found, pygit2.Blob):
+        return (
+            {"type": "symlink", "target": found.data.decode()} if found.filemode == pygit2.enums.FileMode.LINK else {}
+        )
+    return {"type": "submodule", "submodule_git_url": None}
 
 
 def _target(tree: pygit2.Tree, path: str, link: pygit2.Blob) -> pygit2.Object:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import pygit2
-from pygit2.enums import DeltaStatus, FileMode, SortMode
+from pygit2.enums import DeltaStatus, DiffOption, FileMode, SortMode
 
 NAME = "sandbox-generator"
 EMAIL = "sandbox-generator@sandbox.invalid"
@@ -121,7 +121,8 @@ class GitStore:
 
     def changes(self, old: pygit2.Tree | None, new: pygit2.Tree, limit: int | None = None) -> list[FileChange]:
         """What turns one tree into the other, renames found as git finds them; the empty tree for None."""
-        diff = old.diff_to_tree(new) if old is not None else new.diff_to_tree(swap=True)
+        flags = DiffOption.INCLUDE_TYPECHANGE
+        diff = old.diff_to_tree(new, flags) if old is not None else new.diff_to_tree(flags=flags, swap=True)
         diff.find_similar()
         return [_change(patch) for patch in islice(diff, limit) if patch is not None]
 
@@ -141,7 +142,14 @@ class GitStore:
     # writing
 
     def write(
-        self, *, parents: list[str], files: dict[str, bytes | None], renames: dict[str, str], message: str, when: int
+        self,
+        *,
+        parents: list[str],
+        files: dict[str, bytes | None],
+        renames: dict[str, str],
+        message: str,
+        when: int,
+        also: Callable[[pygit2.Index], None] = lambda index: None,
     ) -> str:
         """A commit on top of the first parent's tree; None removes a path. Moves no branch."""
         index = pygit2.Index()
@@ -157,6 +165,7 @@ class GitStore:
             else:
                 mode = index[path].mode if path in index else FileMode.BLOB
                 index.add(pygit2.IndexEntry(path, self.repo.create_blob(content), mode))
+        also(index)
         return self.write_tree(str(index.write_tree(self.repo)), parents, message, when)
 
     def write_tree(self, tree: str, parents: list[str], message: str, when: int) -> str:

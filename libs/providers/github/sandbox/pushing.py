@@ -7,6 +7,7 @@ import binascii
 from typing import Any
 
 import pygit2
+from pygit2.enums import FileMode
 
 from libs.providers.github.sandbox import shapes
 from libs.providers.github.sandbox.asked import Content, Push
@@ -35,10 +36,28 @@ def commit(shelf: Shelf, branch: str, files: dict[str, bytes | None], it: Push, 
     else:
         before = ZERO
         parents = [] if git.empty else [git.head_of(shelf.repo.default_branch)]
+    if it.merge:
+        words = f"Merge branch '{it.merge}'"
+        parents = [git.merge(parents[0], git.head_of(it.merge), words, when)]
     _refuse_missing(shelf, parents, [*it.rename, *it.delete])
-    after = git.write(parents=parents, files=files, renames=it.rename, message=it.message, when=when)
+
+    def also(index: pygit2.Index) -> None:
+        _place(shelf, index, it)
+
+    after = git.write(parents=parents, files=files, renames=it.rename, message=it.message, when=when, also=also)
     git.point(f"heads/{branch}", after)
     return before, after
+
+
+def _place(shelf: Shelf, index: pygit2.Index, it: Push) -> None:
+    """What is no plain file, and the bit that makes one a program."""
+    for path, target in it.links.items():
+        index.add(pygit2.IndexEntry(path, shelf.git.repo.create_blob(target.encode()), FileMode.LINK))
+    for path, commit in it.submodules.items():
+        index.add(pygit2.IndexEntry(path, pygit2.Oid(hex=commit), FileMode.COMMIT))
+    for path, wanted in it.executable.items():
+        mode = FileMode.BLOB_EXECUTABLE if wanted else FileMode.BLOB
+        index.add(pygit2.IndexEntry(path, index[path].id, mode))
 
 
 def _refuse_missing(shelf: Shelf, parents: list[str], paths: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from libs.common.provider.sync import (
     Certificate,
     Cursor,
     Gone,
+    Held,
     Listed,
     Observed,
     Page,
     PartSeen,
+    Pushed,
     Quarantined,
     Removed,
     Resource,
@@ -48,10 +50,12 @@ class Wire:
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=sandbox), base_url=HOST, follow_redirects=True
         )
+        self.asked: list[str] = []
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Answered:
+        self.asked.append(url.removeprefix(f"{HOST}/github/api"))
         answer = await self.client.request(method, url, headers=dict(headers or {}), content=content)
         return Answered(answer.status_code, answer.headers, answer.content, str(answer.url))
 
@@ -66,11 +70,14 @@ class Copy:
     cursors: dict[str, Cursor] = field(default_factory=dict)
     validators: dict[str, str] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
+    pushes: list[Pushed] = field(default_factory=list)
     certificates: list[Certificate] = field(default_factory=list)
     resource: Resource | None = None
     http: GrantedHttp | None = None
 
-    def context(self, *, full: bool = False, features: tuple[str, ...] = FEATURES, token: str = TOKEN) -> SyncContext:
+    def context(
+        self, *, full: bool = False, hinted: bool = False, features: tuple[str, ...] = FEATURES, token: str = TOKEN
+    ) -> SyncContext:
         self.http = GrantedHttp(
             self.wire,
             api_url=f"{HOST}/github/api",
@@ -79,15 +86,22 @@ class Copy:
             validators=self.validators,
         )
         return SyncContext(
-            http=self.http, clock=SystemClock(), config={}, features=features, resource=self.resource, full=full
-        )
+            http=self.http, clock=SystemClock(), config={}, features=features, resource=self.resource, full=full,
+            hinted=hinted, held=self.held,
+        )  # fmt: skip
+
+    async def held(self, prefix: str, keys: Collection[str] | None = None) -> dict[str, Held]:
+        found = {key: one for key, one in self.objects.items() if key.startswith(prefix)}
+        return {key: Held(one.revision, one.metadata) for key, one in found.items() if keys is None or key in keys}
 
     async def select(self, name: str = "sluice/sluice") -> None:
         self.resource = await FACET.find(self.context(), name)
 
-    async def pull(self, stream: str, *, full: bool = False, stop_after: int | None = None) -> int:
+    async def pull(
+        self, stream: str, *, full: bool = False, hinted: bool = False, stop_after: int | None = None
+    ) -> int:
         """Applies pages to the end, or leaves after `stop_after` of them as a killed owner would; answers pages."""
-        ctx = self.context(full=full)
+        ctx = self.context(full=full, hinted=hinted)
         seen: set[str] = set()
         pages = 0
         async for page in FACET.pull(ctx, stream, self.cursors.get(stream)):
@@ -120,6 +134,8 @@ class Copy:
                 self.parts.setdefault(item.key, {})[part.key] = part.body
         elif isinstance(item, PartSeen):
             self.parts.setdefault(item.parent_key, {})[item.part.key] = item.part.body
+        elif isinstance(item, Pushed):
+            self.pushes.append(item)
         elif isinstance(item, Removed | Gone):
             self.objects.pop(item.key, None)
         else:

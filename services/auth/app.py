@@ -15,7 +15,7 @@ from libs.common.http.app import create_http
 from libs.common.http.client import OutboundClient
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Component, Service
-from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.principals import ClientTokens, ServiceTokens, every_caller
 from libs.common.security.vault import Vault
 from services.auth.api import HANDLERS
 from services.auth.consumers import consumers
@@ -64,18 +64,21 @@ def describe(settings: AuthSettings) -> Litestar:
 
 def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
     db = Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url)
-    states = States(settings.redis_url)
-    return Deps(settings=settings, db=db, clock=clock, vault=Vault(settings.kek()), providers=providers, states=states)
+    return Deps(
+        settings=settings,
+        db=db,
+        clock=clock,
+        vault=Vault(settings.kek()),
+        providers=providers,
+        states=States(settings.redis_url),
+        clients=ClientTokens(Path(settings.service_signing_keys_dir), clock),
+    )
 
 
 def create_app(deps: Deps) -> Litestar:
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready(), "redis": await deps.states.ready()}
 
-    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, _callers(deps.settings), ready)
-
-
-def _callers(settings: AuthSettings) -> ChainResolver:
-    keys = ApiKeyResolver([settings.bootstrap_api_key_sha256])
-    tokens = ServiceTokens(NAME, Path(settings.service_signing_keys_dir))
-    return ChainResolver([ServiceTokenResolver(tokens), keys])
+    services = ServiceTokens(NAME, Path(deps.settings.service_signing_keys_dir))
+    callers = every_caller(deps.settings, services=services, clients=deps.clients)
+    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready)

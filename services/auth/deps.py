@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from libs.common.clock import Clock
 from libs.common.database.engine import Database
+from libs.common.security.principals import ClientTokens
 from libs.common.security.vault import Vault
 from services.auth.providers import Providers
 from services.auth.settings import AuthSettings
@@ -20,3 +21,4 @@ class Deps:
     vault: Vault
     providers: Providers
     states: States
+    clients: ClientTokens

@@ -13,7 +13,7 @@ from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Loop, Service
-from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.principals import ServiceTokens, every_caller
 from libs.providers import registry
 from services.chunker.api import SearchController
 from services.chunker.consumers import consumers
@@ -57,8 +57,7 @@ def describe(settings: ChunkerSettings) -> Litestar:
 
 
 def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None) -> Litestar:
-    services = [ServiceTokenResolver(tokens, SERVICE)] if tokens else []
-    resolver = ChainResolver([ApiKeyResolver([settings.bootstrap_api_key_sha256]), *services])
+    resolver = every_caller(settings, services=tokens)
 
     async def ready() -> dict[str, bool]:
         return {"postgres": await db.ready()}

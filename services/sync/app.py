@@ -19,7 +19,7 @@ from libs.common.outbox.relay import Relay
 from libs.common.provider.http import GrantedHttp, provider_urls
 from libs.common.provider.sync import SyncFacet
 from libs.common.runtime import Component, Service, worker_loop
-from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.principals import ServiceTokens, every_caller
 from libs.providers import registry
 from services.sync.api import HANDLERS
 from services.sync.consumers import consumers
@@ -104,8 +104,7 @@ def create_app(deps: Deps, tokens: ServiceTokens) -> Litestar:
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready()}
 
-    keys = ApiKeyResolver([deps.settings.bootstrap_api_key_sha256])
-    callers = ChainResolver([ServiceTokenResolver(tokens), keys])
+    callers = every_caller(deps.settings, services=tokens)
     return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY)
 
 

@@ -23,7 +23,7 @@ from libs.common.provider.client import ProviderHttp
 from libs.common.provider.http import GrantedHttp, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.common.runtime import Service, worker_loop
-from libs.common.security.principals import ApiKeyResolver, ChainResolver, ServiceTokenResolver, ServiceTokens
+from libs.common.security.principals import ServiceTokens, every_caller
 from libs.common.security.vault import Vault
 from services.webhooks.api import HANDLERS
 from services.webhooks.consumers import consumers
@@ -99,12 +99,7 @@ def create_app(deps: Deps) -> Litestar:
             "inbox": Inbox(deps.db),
         },
         deps.settings,
-        ChainResolver(
-            [
-                ApiKeyResolver([deps.settings.bootstrap_api_key_sha256]),
-                ServiceTokenResolver(_service_tokens(deps.settings)),
-            ]
-        ),
+        every_caller(deps.settings, services=_service_tokens(deps.settings)),
         ready,
     )
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from hashlib import sha256
+from pathlib import Path
 
 from libs.common.errors import Unauthenticated
 from libs.common.security.callers import ADMIN, INTERNAL, CallerResolver, Principal, bearer, resolve_caller
+from libs.common.security.client_tokens import CLIENT_SCOPES, ClientTokenResolver, ClientTokens
 from libs.common.security.service_tokens import ServiceTokenResolver, ServiceTokens, make_service_keys
 from libs.common.security.signing import constant_time_equal
+from libs.common.settings import CommonSettings
 
 __all__ = [
     "ADMIN",
+    "CLIENT_SCOPES",
     "INTERNAL",
     "ApiKeyResolver",
     "CallerResolver",
     "ChainResolver",
+    "ClientTokenResolver",
+    "ClientTokens",
     "Principal",
     "ServiceTokenResolver",
     "ServiceTokens",
     "bearer",
+    "every_caller",
     "make_service_keys",
     "resolve_caller",
 ]
@@ -53,3 +60,12 @@ class ChainResolver:
             except Unauthenticated:
                 continue
         raise Unauthenticated
+
+
+def every_caller(
+    settings: CommonSettings, *, services: ServiceTokens | None, clients: ClientTokens | None = None
+) -> ChainResolver:
+    """Whoever may call a service: other services of ours, the pages of the application, and the application itself."""
+    known: list[CallerResolver] = [] if services is None else [ServiceTokenResolver(services)]
+    pages = ClientTokenResolver(clients or ClientTokens(Path(settings.service_signing_keys_dir)))
+    return ChainResolver([*known, pages, ApiKeyResolver([settings.bootstrap_api_key_sha256])])

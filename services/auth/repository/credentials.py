@@ -76,3 +76,13 @@ async def holds_credentials(tx: Transaction) -> bool:
             workspace=tx.workspace,
         )
     )
+
+
+async def consented(tx: Transaction) -> list[str]:
+    """Integrations of the workspace whose grant was given by consent and is not erased yet."""
+    rows = await tx.fetch_all(
+        "SELECT DISTINCT integration_id FROM credential"
+        " WHERE workspace_id = :workspace AND kind = 'oauth' AND erased_at IS NULL",
+        workspace=tx.workspace,
+    )
+    return [row["integration_id"] for row in rows]

@@ -13,7 +13,8 @@ from services.auth.deps import Deps
 from services.auth.domain.integration import Integration
 from services.auth.repository import audit, credentials, integrations
 from services.auth.use_cases.held import require_workspace
-from services.auth.use_cases.later import erase_grant_later
+from services.auth.use_cases.later import erase_grant_later, teardown_acknowledged
+from services.auth.use_cases.revoke import revoke_grant
 
 Cause = Literal["user", "workspace_deleted"]
 
@@ -37,13 +38,22 @@ async def disconnect_all(tx: Transaction, *, deps: Deps, cause: Cause) -> None:
 
 
 async def erase_grant(*, deps: Deps, workspace: str, integration_id: str) -> None:
-    """The end of the teardown: nothing of the grant is left to lend. A repeat changes nothing."""
+    """The end of the teardown: revoked if the provider lets us, erased in any case. A repeat changes nothing."""
+    try:
+        await revoke_grant(deps=deps, workspace=workspace, integration_id=integration_id)
+    finally:
+        await _erase(deps=deps, workspace=workspace, integration_id=integration_id)
+
+
+async def _erase(*, deps: Deps, workspace: str, integration_id: str) -> None:
     async with deps.db.transaction(workspace) as tx:
         found = await integrations.lock_integration(tx, integration_id)
         if found is None or found.disconnected_at is None:
             return
         if await credentials.erase_credentials(tx, integration_id):
             await audit.add_audit(tx, actor="auth", action="credential.erased", integration_id=integration_id)
+        if not await credentials.holds_credentials(tx):
+            await teardown_acknowledged(tx, deps=deps, workspace=workspace)
 
 
 async def _disconnect(tx: Transaction, found: Integration, *, deps: Deps, cause: Cause) -> None:

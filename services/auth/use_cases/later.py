@@ -18,6 +18,12 @@ async def erase_grant_later(tx: Transaction, *, deps: Deps, workspace: str, inte
     await run_later(tx, ERASE_GRANT, integration_id, payload, _deadline(deps))
 
 
+async def erase_grant_now(tx: Transaction, *, deps: Deps, workspace: str, integration_id: str) -> None:
+    """By the same job, ahead of its deadline: the provider is asked there, never in a handler."""
+    payload = {"workspace_id": workspace, "integration_id": integration_id}
+    await run_later(tx, ERASE_GRANT, integration_id, payload, deps.clock.now())
+
+
 async def erase_workspace_later(tx: Transaction, *, deps: Deps, workspace: str) -> None:
     await run_later(tx, ERASE_WORKSPACE, workspace, {"workspace_id": workspace}, _deadline(deps))
 

@@ -7,8 +7,8 @@ import msgspec
 from libs.common.events import FeedbackRecorded, SyncStateChanged, WebhookSubscriptionChanged
 from services.auth.deps import Deps
 from services.auth.domain.integration import runs_failing
-from services.auth.repository import credentials, integrations, observations
-from services.auth.use_cases.later import teardown_acknowledged
+from services.auth.repository import integrations, observations
+from services.auth.use_cases.later import erase_grant_now
 
 
 async def observe_sync(event: SyncStateChanged, *, deps: Deps) -> None:
@@ -28,9 +28,7 @@ async def observe_hooks(event: WebhookSubscriptionChanged, *, deps: Deps) -> Non
         if found is None or not await observations.observe_hooks(tx, event):
             return
         if event.state == "removed" and found.disconnected_at is not None:
-            await credentials.erase_credentials(tx, found.id)
-            if not await credentials.holds_credentials(tx):
-                await teardown_acknowledged(tx, deps=deps, workspace=event.workspace_id)
+            await erase_grant_now(tx, deps=deps, workspace=event.workspace_id, integration_id=found.id)
 
 
 async def observe_feedback(event: FeedbackRecorded, *, deps: Deps) -> None:

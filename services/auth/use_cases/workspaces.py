@@ -12,6 +12,7 @@ from services.auth.domain.refusals import WorkspaceErased, WorkspaceUnknown
 from services.auth.repository import audit, credentials, workspaces
 from services.auth.use_cases.disconnect import disconnect_all
 from services.auth.use_cases.later import erase_workspace_later
+from services.auth.use_cases.revoke import revoke_grant
 
 # What the others must still hear of a workspace after its rows are gone.
 TOLD_AFTERWARDS = ("integration.disconnected", "workspace.deleted")
@@ -46,6 +47,10 @@ async def delete_workspace(workspace: str, *, deps: Deps, actor: str) -> None:
 
 async def finish_erasure(workspace: str, *, deps: Deps) -> None:
     """Nothing of a grant is lent from here on. A repeat changes nothing."""
+    async with deps.db.transaction(workspace) as tx:
+        left = await credentials.consented(tx) if await workspaces.is_deleting(tx) else []
+    for integration_id in left:
+        await revoke_grant(deps=deps, workspace=workspace, integration_id=integration_id)
     async with deps.db.transaction(workspace) as tx:
         if await workspaces.lock_deleting(tx):
             await _erase(tx, workspace)

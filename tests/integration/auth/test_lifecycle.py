@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +33,18 @@ async def one(api: httpx.AsyncClient, workspace: str) -> dict[str, Any]:
 
 async def topics(admin: Admin, workspace: str) -> list[str]:
     return [topic for topic, _ in await events(admin, workspace)]
+
+
+@asynccontextmanager
+async def working(deps: Deps) -> AsyncIterator[None]:
+    """With the service's jobs running."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(create_job_worker(deps).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
 
 
 async def test_workspace_put_twice_is_one(api: httpx.AsyncClient) -> None:
@@ -204,7 +218,9 @@ async def test_acknowledged_teardown_erases_before_the_deadline(
     await api.delete(f"/v1/integrations/{one['id']}")
     event = WebhookSubscriptionChanged(workspace_id=workspace, integration_id=one["id"], version=9, state="removed")
     await on_webhook_subscription_changed(event, deps)
-    assert await admin.fetchval("SELECT access_sealed IS NULL FROM credential WHERE integration_id = $1", one["id"])
+    sql = "SELECT access_sealed IS NULL FROM credential WHERE integration_id = $1"
+    async with working(deps):
+        await eventually(lambda: admin.fetchval(sql, one["id"]))
 
 
 async def test_grant_of_a_new_connection_survives_the_old_ones_erasure(
@@ -308,13 +324,10 @@ async def test_acknowledgement_lets_the_worker_erase_the_workspace(
     await api.delete(f"/v1/workspaces/{workspace}")
     event = WebhookSubscriptionChanged(workspace_id=workspace, integration_id=one["id"], version=9, state="removed")
     await on_webhook_subscription_changed(event, deps)
-    stop = asyncio.Event()
-    running = asyncio.create_task(create_job_worker(deps).run(stop))
 
     async def erased() -> bool:
         return "workspace.deleted" in await topics(admin, workspace)
 
-    await eventually(erased)
-    stop.set()
-    await running
+    async with working(deps):
+        await eventually(erased)
     assert await admin.fetchval("SELECT count(*) FROM job WHERE workspace_id = $1", workspace) == 0

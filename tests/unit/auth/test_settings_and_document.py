@@ -39,6 +39,7 @@ def test_document_lists_every_route_of_auth() -> None:
         ("post", f"{one}/resume"),
         ("post", f"{one}/reconnect"),
         ("post", "/v1/workspaces/{workspace}/connect"),
+        ("post", "/v1/workspaces/{workspace}/client-tokens"),
         ("get", "/v1/oauth/start/{attempt}"),
         ("get", "/v1/oauth/callback/{ctx}"),
         ("post", "/v1/oauth/complete"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from redis.asyncio import Redis
 
 from tests.integration.auth.provider_double import ProviderDouble
 
@@ -74,3 +75,7 @@ def told(response: httpx.Response) -> dict[str, Any]:
 def message(response: httpx.Response) -> dict[str, Any]:
     content: dict[str, Any] = told(response)["message"]
     return content
+
+
+async def keys(redis: Redis) -> list[bytes]:
+    return sorted([key async for key in redis.scan_iter("*")])

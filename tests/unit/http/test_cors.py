@@ -1,0 +1,128 @@
+"""A front end's page reads every answer, errors and streams too, and no other page reads any."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from importlib import import_module
+from typing import Any
+
+import msgspec
+import pytest
+from litestar import Litestar, get
+from litestar.response import ServerSentEvent
+from litestar.testing import AsyncTestClient
+
+from libs.common.command import describing_settings
+from libs.common.errors import Conflict
+from libs.common.http.app import create_http
+from libs.common.security.principals import every_caller
+from libs.common.settings import CommonSettings
+from libs.local.state import SERVICES
+
+KEY = "slk_test_key_of_this_file"
+PAGES = ("http://localhost:5173", "https://app.example")
+EVIL = "https://evil.example"
+SETTINGS = msgspec.structs.replace(
+    describing_settings(CommonSettings),
+    cors_allowed_origins=PAGES,
+    bootstrap_api_key_sha256=sha256(KEY.encode()).hexdigest(),
+)
+
+
+@get("/v1/fine")
+async def fine() -> dict[str, str]:
+    return {}
+
+
+@get("/v1/clash")
+async def clash() -> dict[str, str]:
+    raise Conflict
+
+
+@get("/v1/bug")
+async def bug() -> dict[str, str]:
+    raise RuntimeError("a bug")
+
+
+@get("/v1/events")
+async def events() -> ServerSentEvent:
+    async def tell() -> AsyncIterator[str]:
+        yield "hello"
+
+    return ServerSentEvent(tell())
+
+
+async def ready() -> dict[str, bool]:
+    return {}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[AsyncTestClient[Litestar]]:
+    callers = every_caller(SETTINGS, services=None)
+    app = create_http("here", [fine, clash, bug, events], {}, SETTINGS, callers, ready)
+    async with AsyncTestClient(app=app) as made:
+        yield made
+
+
+ANSWERS = {
+    "success": ("GET", "/v1/fine", True, 200),
+    "stream": ("GET", "/v1/events", True, 200),
+    "conflict": ("GET", "/v1/clash", True, 409),
+    "bug": ("GET", "/v1/bug", True, 500),
+    "no key": ("GET", "/v1/fine", False, 401),
+    "no such route": ("GET", "/v1/nowhere", True, 404),
+    "no such method": ("DELETE", "/v1/fine", True, 405),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("origin", PAGES)
+async def test_page_of_the_front_end_reads_the_answer(
+    client: AsyncTestClient[Litestar], name: str, origin: str
+) -> None:
+    method, path, keyed, status = ANSWERS[name]
+    headers = {"origin": origin} | ({"authorization": f"Bearer {KEY}"} if keyed else {})
+    answer = await client.request(method, path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert "origin" in answer.headers["vary"].lower()
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("origin", [EVIL, "null", "http://localhost:5174", "https://app.example.evil.example"])
+async def test_page_of_anyone_else_reads_nothing(client: AsyncTestClient[Litestar], name: str, origin: str) -> None:
+    method, path, keyed, _ = ANSWERS[name]
+    headers = {"origin": origin} | ({"authorization": f"Bearer {KEY}"} if keyed else {})
+    assert "access-control-allow-origin" not in (await client.request(method, path, headers=headers)).headers
+
+
+def preflight(origin: str, headers: str = "authorization,content-type,idempotency-key") -> dict[str, str]:
+    return {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": headers,
+    }
+
+
+def described(service: str) -> Litestar:
+    """The service's own application, as it is composed."""
+    settings = import_module(f"services.{service}.settings")
+    kind: Any = getattr(settings, f"{service.title()}Settings")
+    made: Litestar = import_module(f"services.{service}.app").describe(describing_settings(kind))
+    return made
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_service_answers_preflights_and_errors_to_the_front_end_alone(service: str) -> None:
+    async with AsyncTestClient(app=described(service)) as client:
+        for path in ("/v1/workspaces/w/integrations", "/v1/sync-runs/r/events", "/healthz"):
+            asked = await client.options(path, headers=preflight("http://localhost:5173"))
+            assert asked.headers.get("access-control-allow-origin") == "http://localhost:5173", path
+            allowed = asked.headers["access-control-allow-headers"].lower()
+            assert all(name in allowed for name in ("authorization", "content-type", "idempotency-key"))
+            refused = await client.options(path, headers=preflight(EVIL))
+            assert "access-control-allow-origin" not in refused.headers
+        error = await client.get("/v1/nowhere", headers={"origin": "http://localhost:5173"})
+        assert error.headers["access-control-allow-origin"] == "http://localhost:5173"

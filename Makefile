@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 export UV_CACHE_DIR ?= $(CURDIR)/.sluice/cache/uv
 export UV_PYTHON_DOWNLOADS := never
 
+# The image's locks are parts of the one lock: same versions, same hashes.
+IMAGE_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	--constraint requirements.lock
+BUILD_BACKEND := setuptools==80.9.0
+
 .DEFAULT_GOAL := help
 .PHONY: help install lock demo up env down test check bench chaos new-provider clean
 
@@ -19,9 +24,11 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 
 install: $(VENV)/.installed ## create .venv from the lock
 
-lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew
+lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew, and the image's parts of it
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --group dev \
 		pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(IMAGE_LOCK) --extra chunker pyproject.toml --output-file deploy/image/requirements.lock
+	@echo "$(BUILD_BACKEND)" | $(BIN)/uv pip compile $(IMAGE_LOCK) - --output-file deploy/image/build.lock
 
 demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it, GITHUB_TOKEN= REPO= for your own
 	@$(BIN)/python -m libs.cli demo

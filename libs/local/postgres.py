@@ -22,6 +22,7 @@ from libs.local.state import LOOPBACK, State, private_directory
 ADMIN = "postgres"
 # Accounts that may run the server when we are root, which PostgreSQL refuses to be; the first that exists.
 ACCOUNTS = ("postgres", "nobody")
+LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
@@ -97,10 +98,9 @@ class Postgres:
 
     def _initdb(self, draft: Path, secret: Path, account: str | None) -> None:
         who = {"account": account, "keep_access": closed_to(account, self.state)}
-        locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         made = subprocess.run(  # noqa: S603 - our own wheel
             [*launcher(who), str(program("initdb")), "-D", str(draft), "-U", ADMIN, f"--pwfile={secret}",
-             "--auth=scram-sha-256", "--no-instructions", *locale],
+             "--auth=scram-sha-256", "--no-instructions", *LOCALE],
             env=self.state.wheel_environment(), cwd="/", capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         if made.returncode != 0:

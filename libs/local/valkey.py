@@ -12,6 +12,8 @@ from libs.local.keys import passwords
 from libs.local.processes import ProcessSpec
 from libs.local.state import LOOPBACK, State, write_private
 
+FORGETFUL = {"save": '""', "appendonly": "no", "maxmemory": "256mb", "maxmemory-policy": "volatile-ttl"}
+
 
 @dataclass(frozen=True)
 class Valkey:
@@ -43,10 +45,7 @@ class Valkey:
             "port": self.port,
             "requirepass": self._password(),
             "daemonize": "no",
-            "save": '""',
-            "appendonly": "no",
-            "maxmemory": "256mb",
-            "maxmemory-policy": "volatile-ttl",
+            **FORGETFUL,
         }
         write_private(self._config, "".join(f"{key} {value}\n" for key, value in settings.items()).encode())
 

@@ -24,13 +24,8 @@ from tests.support.running import Running
 CHECKOUT = Path(__file__).resolve().parents[2]
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 VERSION_LINE = re.compile(r"Kafka version: (\S+)")
-LOGGING = """rootLogger.level = info
-rootLogger.appenderRef.out.ref = out
-appender.out.type = Console
-appender.out.name = out
-appender.out.layout.type = PatternLayout
-appender.out.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
-"""
+SHIPPED = CHECKOUT / "deploy" / "kafka" / "server.properties"
+LOGGING = CHECKOUT / "deploy" / "kafka" / "log4j2.properties"
 
 
 class RealKafka:
@@ -72,7 +67,7 @@ class RealKafka:
             return await metadata_answers(self.bootstrap)
 
         return ProcessSpec(
-            name="kafka", argv=[*_java(self._place), "kafka.Kafka", str(self._properties)], env=dict(os.environ),
+            name="kafka", argv=[*_java(), "kafka.Kafka", str(self._properties)], env=dict(os.environ),
             cwd=self._place, ready=ready, prepare=self._format, stop_signal=signal.SIGTERM, stop_seconds=20.0,
         )  # fmt: skip
 
@@ -81,32 +76,25 @@ class RealKafka:
         return self._place / "server.properties"
 
     def _format(self) -> None:
-        (self._place / "log4j2.properties").write_text(LOGGING)
         settings = server_settings(self.port, self._controller, self._place / "data")
         self._properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         if not (self._place / "data").exists():
             # The first byte is fixed: an id that begins with "-" would be read as an option.
             cluster_id = urlsafe_b64encode(b"s" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
-            subprocess.run([*_java(self._place), *tool], check=True, capture_output=True, timeout=60)
+            subprocess.run([*_java(), *tool], check=True, capture_output=True, timeout=60)
 
 
 def server_settings(port: int, controller: int, data: Path) -> dict[str, str]:
-    return {
-        "process.roles": "broker,controller",
-        "node.id": "1",
+    """The settings that are shipped, at this machine's places and with fewer partitions of its own."""
+    lines = (line.partition("=") for line in SHIPPED.read_text().splitlines() if line and not line.startswith("#"))
+    return {key: value for key, _, value in lines} | {
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
-        "controller.listener.names": "CONTROLLER",
         "log.dirs": str(data),
-        "auto.create.topics.enable": "false",
-        "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "4",
-        "group.initial.rebalance.delay.ms": "0",
     }
 
 
@@ -145,10 +133,10 @@ class Libraries:
         return library
 
 
-def _java(place: Path) -> list[str]:
+def _java() -> list[str]:
     library = Libraries(CHECKOUT / ".sluice" / "kafka").resolve()
     java = shutil.which("java")
     if java is None:
         raise FileNotFoundError("a real Kafka needs a Java runtime (17 or later) on the PATH")
-    logging = f"-Dlog4j2.configurationFile={place / 'log4j2.properties'}"
+    logging = f"-Dlog4j2.configurationFile={LOGGING}"
     return [java, "-Xmx512m", logging, "-cp", f"{library}/*"]

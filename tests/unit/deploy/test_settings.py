@@ -14,6 +14,7 @@ from libs.common.settings import CommonSettings, load_settings, settings_schema
 from libs.local.deploy.fill import fill, make_env
 from libs.local.deploy.pages import example, operating
 from libs.local.deploy.settings import manifests, provider_settings, service_settings
+from services.auth.registrations import Registrations
 from services.auth.settings import AuthSettings
 from services.chunker.settings import ChunkerSettings
 from services.sync.settings import SyncSettings
@@ -77,8 +78,8 @@ def test_every_setting_is_read_by_someone() -> None:
         if isinstance(node, ast.Attribute) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
     }  # fmt: skip
     fields = {name for kind in KINDS.values() for name in settings_schema(kind)["properties"]}
-    through_kek, by_oauth = {"sluice_kek"}, {"redis_url"}
-    assert fields - read - through_kek - by_oauth == set()
+    through_kek = {"sluice_kek"}
+    assert fields - read - through_kek == set()
 
 
 def test_every_setting_says_what_it_means() -> None:
@@ -94,6 +95,13 @@ def test_example_lists_every_variable_once_with_its_meaning() -> None:
     assert {setting.name for setting in described} <= set(names)
     assert "# GITHUB_INTEGRATION_REDIRECT_URI=http://localhost:5173/auth-callback?provider=GitHub" in lines
     assert {"# GITHUB_CLIENT_ID=", "# GITHUB_CLIENT_SECRET="} <= set(lines)
+
+
+def test_documented_callback_page_is_the_one_that_auth_sends() -> None:
+    shown = {setting.name: setting.default for setting in provider_settings(manifests())}
+    for manifest in (found for found in manifests() if found.oauth):
+        sent = Registrations({}).redirect_uri(manifest, "application", "https://sluice.example")
+        assert shown[f"{manifest.id.upper()}_INTEGRATION_REDIRECT_URI"] == sent
 
 
 def test_filled_environment_starts_every_service_and_holds_no_api_key() -> None:

@@ -138,7 +138,7 @@ def installation(tree: Path) -> Iterator[Installation]:
         with best_broker(state) as broker:
             ports = {name: free_port() for name in SERVICES}
             places = {
-                "@postgres:5432": f"@{LOOPBACK}:{cluster.port}", "@valkey:6379": f"@{urlsplit(valkey.url).netloc[1:]}",
+                "@postgres:5432": f"@{LOOPBACK}:{cluster.port}", "@valkey:6379": f"@{LOOPBACK}:{valkey.port}",
                 "kafka:9092": broker.bootstrap, "/keys": str(fresh_volume(state)),
                 **{f"http://{name}:8000": f"http://{LOOPBACK}:{port}" for name, port in ports.items()},
             }  # fmt: skip

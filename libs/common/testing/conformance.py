@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from libs.common.errors import InvalidInput, MalformedPayload, SignatureInvalid
-from libs.common.provider.auth import AuthFacet
+from libs.common.provider.auth import AuthFacet, ClientRegistration
 from libs.common.provider.chunks import ChunkFacet, SourceText
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
@@ -48,6 +49,25 @@ def _accepts(what: str, call: object) -> Iterator[str]:
     except InvalidInput:
         return
     yield f"accepts {what}"
+
+
+def consent_faults(facet: AuthFacet, manifest: Manifest) -> Iterator[str]:
+    """What the browser is sent to: byte for byte, or the token request that follows would be refused."""
+    assert manifest.oauth is not None  # noqa: S101 - the caller asks only providers that connect by oauth
+    page = "https://app.example/auth-callback?provider=X&a=%20b"
+    registration = ClientRegistration(
+        client_id="id", client_secret=SECRET.reveal(), redirect_uri=page, base_url="https://as.example", api_url=""
+    )
+    url = facet.authorize_url(registration, state="a.b-_", scopes=manifest.oauth.scopes, code_challenge="ch-_")
+    parts, asked = urlsplit(url), parse_qs(urlsplit(url).query)
+    if f"{parts.scheme}://{parts.netloc}" != "https://as.example" or SECRET.reveal() in url:
+        yield "sends the browser elsewhere, or tells it the secret"
+    wanted = {"client_id": "id", "redirect_uri": page, "state": "a.b-_", "code_challenge": "ch-_"}
+    for name, value in {**wanted, "code_challenge_method": "S256"}.items():
+        if asked.get(name) != [value]:
+            yield f"sends {name} as {asked.get(name)}"
+    if asked.get("scope") != [manifest.oauth.scope_separator.join(manifest.oauth.scopes)]:
+        yield f"asks for {asked.get('scope')}"
 
 
 def webhook_faults(facet: WebhookFacet, manifest: Manifest) -> Iterator[str]:

@@ -29,6 +29,12 @@ def test_auth_facet_given_bad_values_refuses_them(provider: str) -> None:
     assert list(conformance.auth_faults(registry.facet(provider, "auth"))) == []
 
 
+@pytest.mark.parametrize("provider", [name for name, one in registry.manifests().items() if one.oauth is not None])
+def test_consent_page_is_asked_byte_for_byte(provider: str) -> None:
+    facet = registry.facet(provider, "auth")
+    assert list(conformance.consent_faults(facet, registry.manifest(provider))) == []
+
+
 @pytest.mark.parametrize("provider", with_facet("webhooks"))
 def test_webhook_facet_given_unsigned_or_unreadable_refuses(provider: str) -> None:
     facet = registry.facet(provider, "webhooks")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from litestar.testing import AsyncTestClient
 from libs.common.command import describing_settings
 from libs.common.errors import Conflict
 from libs.common.http.app import create_http
-from libs.common.security.principals import every_caller
+from libs.common.security.principals import ClientTokens, every_caller, make_service_keys
 from libs.common.settings import CommonSettings
 from libs.local.state import SERVICES
 
@@ -28,6 +30,14 @@ SETTINGS = msgspec.structs.replace(
     cors_allowed_origins=PAGES,
     bootstrap_api_key_sha256=sha256(KEY.encode()).hexdigest(),
 )
+
+
+READ_ROUTES = {
+    "auth": "/v1/workspaces/w/integrations",
+    "webhooks": "/v1/integrations/i/deliveries",
+    "sync": "/v1/sync-runs/r",
+    "chunker": "/v1/sources/s/chunks",
+}
 
 
 @get("/v1/fine")
@@ -106,11 +116,12 @@ def preflight(origin: str, headers: str = "authorization,content-type,idempotenc
     }
 
 
-def described(service: str) -> Litestar:
+def described(service: str, **changes: Any) -> Litestar:
     """The service's own application, as it is composed."""
     settings = import_module(f"services.{service}.settings")
     kind: Any = getattr(settings, f"{service.title()}Settings")
-    made: Litestar = import_module(f"services.{service}.app").describe(describing_settings(kind))
+    here = msgspec.structs.replace(describing_settings(kind), **changes)
+    made: Litestar = import_module(f"services.{service}.app").describe(here)
     return made
 
 
@@ -126,3 +137,18 @@ async def test_every_service_answers_preflights_and_errors_to_the_front_end_alon
             assert "access-control-allow-origin" not in refused.headers
         error = await client.get("/v1/nowhere", headers={"origin": "http://localhost:5173"})
         assert error.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_every_service_knows_a_client_token_at_its_own_origin_alone(service: str, tmp_path: Path) -> None:
+    """Without a scope it is known and may do nothing: 403, where a stranger is 401."""
+    make_service_keys(tmp_path, SERVICES)
+    token, _ = ClientTokens(tmp_path).issue(
+        workspace="w", user="u", origin=PAGES[0], scopes=[], life=timedelta(seconds=60)
+    )
+    path = READ_ROUTES[service]
+    async with AsyncTestClient(app=described(service, service_signing_keys_dir=str(tmp_path))) as client:
+        sent = {"authorization": f"Bearer {token}"}
+        assert (await client.get(path, headers={**sent, "origin": PAGES[0]})).status_code == 403
+        for headers in (sent, {**sent, "origin": PAGES[1]}, {"origin": PAGES[0]}):
+            assert (await client.get(path, headers=headers)).status_code == 401

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
 from urllib.parse import quote
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from services.auth.app import create_app
+from services.auth.deps import Deps
 from services.auth.states import PREFIX, hash_of
 from tests.integration.auth import provider_double
 from tests.integration.auth.oauth.consenting import ENVIRON, Consent, message, told
@@ -145,3 +149,17 @@ async def test_cookie_is_of_this_host_alone(flow: Consent) -> None:
     assert {"httponly", "samesite=lax", "path=/"} <= {part.strip() for part in cookie.split(";")}
     assert "domain" not in cookie
     assert flow.location.split("?")[0] == "https://tracker.example/authorize"
+
+
+async def test_cookie_of_an_https_installation_is_bound_to_its_host(flow: Consent, deps: Deps) -> None:
+    settings = msgspec.structs.replace(deps.settings, public_url="https://sluice.example")
+    transport = httpx.ASGITransport(app=create_app(replace(deps, settings=settings)))
+    async with httpx.AsyncClient(transport=transport, base_url="https://sluice.example") as browser:
+        await flow.consent()
+        away = replace(flow, browser=browser)
+        cookie = (await away.start()).headers["set-cookie"]
+        assert cookie.startswith("__Host-sluice-oauth=")
+        assert {"httponly", "secure", "samesite=lax", "path=/"} <= {part.strip() for part in cookie.lower().split(";")}
+        assert "domain" not in cookie.lower()
+        away.returned = flow.provider.consent(away.location)
+        assert (await away.callback()).status_code == 200

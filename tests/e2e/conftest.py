@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -21,10 +22,12 @@ from libs.local.demo.connecting import connect
 from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
 from libs.local.demo.wanted import Wanted
-from libs.local.endpoints import Endpoints
+from libs.local.endpoints import Endpoints, read_credentials
 from libs.local.ports import free_port
+from libs.local.state import State
 from libs.local.up import down, up
 from tests.support.checkout import copy_working_files
+from tests.support.front_end import USUAL_PORT, front_end_port
 
 WANTED = Wanted.of({})
 SYNC_SECONDS = 90.0
@@ -39,6 +42,7 @@ class Line:
     door: Gateway
     control: Control
     key: str
+    page_port: int
     integration: str = ""
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -72,6 +76,14 @@ class Line:
         if key != "":
             headers["authorization"] = f"Bearer {key or self.key}"
         return httpx.request(method, self.endpoints.gateway + path, headers=headers, timeout=30, **how)
+
+    async def sql(self, statement: str, *values: Any) -> list[asyncpg.Record]:
+        """As the cluster's administrator: for what only time would do, and for looking behind the services."""
+        connection = await asyncpg.connect(read_credentials(State.at(self.root)).admin)
+        try:
+            return list(await connection.fetch(statement, *values))
+        finally:
+            await connection.close()
 
     def sluice(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """The command as a person starts it in that checkout."""
@@ -116,13 +128,16 @@ def line() -> Iterator[Line]:
 
 def _connected(root: Path) -> Line:
     os.environ["SLUICE_PORT"] = str(free_port())  # never the default one: a person's own stack may be using it
+    page_port = front_end_port()
+    pages = dict.fromkeys((USUAL_PORT, page_port))
+    os.environ["CORS_ALLOWED_ORIGINS"] = ",".join(f"http://localhost:{port}" for port in pages)
     endpoints = up(root, sandbox=True)
     assert endpoints.sandbox is not None
     key = Path(endpoints.key_file).read_text().strip()
-    line = Line(root, endpoints, Gateway(endpoints.gateway, key), Control(endpoints.sandbox), key)
-    made, run, _ = connect(line.door, WANTED)
-    line.integration = made["id"]
-    line.run = wait_for(line.door, run["id"], SYNC_SECONDS, lambda seen: None)
+    line = Line(root, endpoints, Gateway(endpoints.gateway, key), Control(endpoints.sandbox), key, page_port)
+    done = connect(line.door, WANTED, line.control)
+    line.integration = done.integration["id"]
+    line.run = wait_for(line.door, done.run["id"], SYNC_SECONDS, lambda seen: None)
     wait_until_indexed(line.door, "default", SYNC_SECONDS)
     return line
 

@@ -14,7 +14,8 @@ from rich.padding import Padding
 from libs.local.client import Control, Gateway, Json
 from libs.local.demo import searches
 from libs.local.demo.changing import Change, backlog, catch_up, change_and_search, sync_unchanged
-from libs.local.demo.connecting import connect
+from libs.local.demo.connecting import connect, connect_and_leave
+from libs.local.demo.consenting import ORIGIN, OWN_PAGE, Consented
 from libs.local.demo.counting import counted, read_sources, wait_until_indexed
 from libs.local.demo.following import follow
 from libs.local.demo.hits import drawn
@@ -90,6 +91,7 @@ def _steps(demo: Demo) -> None:
     if control is not None:
         _change(demo, control)
         _resync(demo, control)
+        _connect_the_other_way(demo, control)
     demo.story.figure("demo", round(demo.story.seconds, 1), unit="s", against=60)
     _publish(demo)
 
@@ -97,19 +99,34 @@ def _steps(demo: Demo) -> None:
 def _sync(demo: Demo) -> None:
     story, wanted = demo.story, demo.wanted
     with story.step("connected") as step:
-        demo.integration, first, new = connect(demo.door, wanted)
-        account = demo.integration["account"]["name"]
-        step.say(
-            f"GitHub as {account} in workspace {wanted.workspace}" + ("" if new else ", as an earlier demo left it")
-        )
+        done = connect(demo.door, wanted, demo.control)
+        demo.integration = done.integration
+        who = f"GitHub as {demo.integration['account']['name']} in workspace {wanted.workspace}"
+        known = "" if done.new else ", which an earlier demo left"
+        popup = f", by consent in a popup that spoke to {ORIGIN} alone" if done.consent else ""
+        step.say(who + known + popup)
+    _consent_figures(story, "popup", done.consent)
     with story.step("synced") as step:
-        done = follow(demo.door, first["id"], screen=story.screen)
-        step.say(_summary(done["counts"]))
+        run = follow(demo.door, done.run["id"], screen=story.screen)
+        step.say(_summary(run["counts"]))
     with story.step("indexed") as step:
         wait_until_indexed(demo.door, wanted.workspace)
         demo.sources = read_sources(demo.door, wanted.workspace)
         step.say(f"{len(demo.sources):,} sources are searchable")
     story.screen.print(Padding(counted(demo.sources), (0, 0, 1, 2)))
+
+
+def _connect_the_other_way(demo: Demo, control: Control) -> None:
+    with demo.story.step("connected the other way") as step:
+        done = connect_and_leave(demo.door, control)
+        step.say(f"code and state came to {OWN_PAGE}; disconnected again")
+    _consent_figures(demo.story, "own_page", done)
+
+
+def _consent_figures(story: Story, way: str, done: Consented | None) -> None:
+    if done is not None:
+        story.figure(f"oauth_{way}", round(done.seconds, 2), unit="s")
+        story.figure(f"oauth_{way}_token_requests", done.token_requests, against=1)
 
 
 def _summary(counts: Json) -> str:

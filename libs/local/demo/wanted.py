@@ -12,6 +12,7 @@ SANDBOX_TOKEN = "ghp_sandbox"  # noqa: S105 - opens nothing but the local stand-
 SANDBOX_REPOSITORY = "sluice/sluice"
 FEATURES = ["issues", "prs", "repositories", "code"]
 PROVIDER = "github"
+SUBJECT = "demo"  # the application's own user in whose name the demo connects
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Wanted:
         return "default" if self.sandbox else f"demo.{self.repository.replace('/', '.')}".lower()[:128]
 
     def body(self) -> Json:
+        """What is connected, without the grant."""
         return {
-            "provider": PROVIDER, "token": self.token, "features": FEATURES, "resources": [self.repository],
+            "provider": PROVIDER, "features": FEATURES, "resources": [self.repository],
             "monitorChanges": self.sandbox, "pollingEnabled": True,
         }  # fmt: skip

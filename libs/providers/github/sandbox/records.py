@@ -160,6 +160,7 @@ class Switches(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fiel
     remember_consent: bool = False
     burn_refused_codes: bool = True
     redirect_uri_required: bool = True
+    keep_secrets: bool = False
 
 
 Kept = Repo | Issue | Comment | Review | ReviewComment | Hook | Token | App

@@ -17,6 +17,7 @@ from libs.sandbox.contract import Answer, Request
 PATH = "/login/oauth/access_token"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 JSON = "application/json; charset=utf-8"
+SHOWN, GIVEN = ("client_secret", "code", "code_verifier"), ("access_token",)
 ERROR_URI = "https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors/#"
 # Docs: "Troubleshooting OAuth app access token request errors".
 DESCRIPTIONS = {
@@ -28,13 +29,14 @@ DESCRIPTIONS = {
 }
 
 
-class Turned(msgspec.Struct, rename="camel", kw_only=True):
-    """One token request and what came of it: `issued`, or the error. No code, secret or token stands in it."""
+class Turned(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """One token request and what came of it: `issued`, or the error. What was shown and given only by a switch."""
 
     seq: int
     time: float
     client_id: str
     outcome: str
+    secrets: dict[str, str] = {}
 
 
 class TokenEndpoint:
@@ -45,13 +47,21 @@ class TokenEndpoint:
     def answer(self, request: Request) -> Answer:
         form = _form(request)
         outcome = self._exchange(form)
-        told = outcome.get("error", "issued")
-        client = form.get("client_id", "")
-        self._asked.append(Turned(seq=len(self._asked) + 1, time=round(time.time(), 3), client_id=client, outcome=told))
+        self._note(form, outcome)
         headers = {"cache-control": "no-store"}
         if "json" in request.headers.get("accept", ""):
             return Answer(200, msgspec.json.encode(outcome), {"content-type": JSON, **headers})
         return Answer(200, urlencode(outcome).encode(), {"content-type": FORM, **headers})
+
+    def _note(self, form: Mapping[str, str], outcome: Mapping[str, str]) -> None:
+        kept = {name: form[name] for name in SHOWN if name in form} | {n: outcome[n] for n in GIVEN if n in outcome}
+        self._asked.append(
+            Turned(
+                seq=len(self._asked) + 1, time=round(time.time(), 3), client_id=form.get("client_id", ""),
+                outcome=outcome.get("error", "issued"),
+                secrets=kept if self._grants.world.switches.keep_secrets else {},
+            )
+        )  # fmt: skip
 
     def asked(self, since: int) -> dict[str, object]:
         return {"items": [it for it in self._asked if it.seq > since], "total": len(self._asked)}

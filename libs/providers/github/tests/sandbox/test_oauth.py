@@ -106,6 +106,18 @@ async def test_authorized_code_is_exchanged_once_for_a_token_that_opens_the_repo
     assert (await browser.hub.control("GET", "token-requests"))["total"] == 2
 
 
+async def test_secrets_of_a_token_request_are_told_only_by_a_switch(browser: Browser) -> None:
+    await browser.token()
+    await browser.hub.control("POST", "settings", keepSecrets=True)
+    code = await browser.code()
+    token = (await browser.exchange(code))["access_token"]
+    told = (await browser.hub.control("GET", "token-requests"))["items"]
+    assert "secrets" not in told[0]
+    assert told[1]["secrets"] == {
+        "client_secret": browser.app["clientSecret"], "code": code, "code_verifier": VERIFIER, "access_token": token,
+    }  # fmt: skip
+
+
 async def test_answer_is_a_form_unless_json_is_asked_for(browser: Browser) -> None:
     form = {
         "client_id": browser.app["clientId"], "client_secret": browser.app["clientSecret"],

@@ -12,6 +12,7 @@ from libs.local.client import Gateway, Json, Told
 from libs.local.state import find_root
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
+Which = Annotated[str, typer.Argument(help="An integration: its id, its type in the workspace, or its name.")]
 Workspace = Annotated[str, typer.Option("--workspace", "-w", help="The application's own id.", envvar="WORKSPACE")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many at most.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from libs.cli import demo, erasing, integrations, letters, providers, searching, stack, syncing, traces
+from libs.cli import (
+    connecting,
+    demo,
+    erasing,
+    hooks,
+    integrations,
+    letters,
+    providers,
+    resources,
+    runs,
+    searching,
+    sources,
+    stack,
+    syncing,
+    traces,
+)
 from libs.cli.screen import complain
 from libs.local.client import Told
 from libs.local.up import StartFailed
@@ -16,11 +31,18 @@ HELP = "Sluice keeps a searchable copy of the tools where work lives. `sluice up
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for command in (
     stack.up, stack.down, stack.status, demo.demo,
-    integrations.connect, integrations.list_integrations, integrations.disconnect, providers.list_providers,
-    syncing.sync, syncing.runs, syncing.sources, searching.search, traces.trace,
+    providers.list_providers, connecting.connect, connecting.reconnect,
+    integrations.list_integrations, integrations.show, integrations.configure, integrations.pause, integrations.resume,
+    integrations.check, integrations.disconnect, hooks.subscriptions,
+    syncing.sync, syncing.runs, sources.sources, sources.source, sources.changed_files,
+    searching.search, traces.trace,
 ):  # fmt: skip
-    app.command(getattr(command, "__name__", "").removeprefix("list_"))(command)
+    app.command(getattr(command, "__name__", "").removeprefix("list_").replace("_", "-"))(command)
 app.command("new-provider")(providers.new_provider)
+app.add_typer(resources.app, name="resources")
+app.add_typer(runs.app, name="run")
+app.add_typer(hooks.deliveries, name="deliveries")
+app.add_typer(hooks.endpoint, name="webhook-endpoint")
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(erasing.app, name="workspace")
 

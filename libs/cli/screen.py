@@ -32,12 +32,24 @@ def write_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2).decode() + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str) -> None:
-    """Texts of a provider are shown as they are, never as markup."""
+def details(rows: Iterable[tuple[str, str]]) -> None:
+    """One thing, a line for each of its facts; those without a value are left out."""
+    drawn = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
+    for name, value in rows:
+        if value:
+            drawn.add_row(f"[dim]{escape(name)}[/dim]", escape(value))
+    out.print(drawn)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str, following: str | None = None) -> None:
+    """Texts of a provider are shown as they are, never as markup. `following`: the cursor of the next page."""
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for row in rows:
         drawn.add_row(*map(escape, row))
-    out.print(drawn if drawn.row_count else f"[dim]{empty}[/dim]")
+    if drawn.row_count or empty:
+        out.print(drawn if drawn.row_count else f"[dim]{empty}[/dim]")
+    if following:
+        out.print(f"[dim]more: --cursor {escape(following)}[/dim]")
 
 
 def complain(error: Told) -> None:

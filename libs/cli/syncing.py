@@ -1,4 +1,4 @@
-"""Asking for syncs and looking at what they brought."""
+"""Asking for syncs, and the history of those that were."""
 
 from __future__ import annotations
 
@@ -48,20 +48,6 @@ def _history(door: Gateway, workspace: str, which: str, limit: int) -> list[Json
     return sorted(found, key=lambda run: run["id"], reverse=True)[:limit]
 
 
-def sources(
-    workspace: Workspace = DEFAULT,
-    type_: Annotated[str, typer.Option("--type", "-t", help="issue, pull_request, file, …")] = "",
-    status: Annotated[str, typer.Option("--status", help="pending, processing, ready, failed or deleted")] = "",
-    limit: Limit = 20,
-    as_json: AsJson = False,
-) -> None:
-    """What was synced."""
-    asked = {name: value for name, value in (("type", type_), ("status", status)) if value}
-    with gateway() as door:
-        page = door.get(f"/v1/workspaces/{workspace}/sources", {**asked, "limit": limit})
-    emit(page, as_json, lambda: _draw_sources(page["items"]))
-
-
 def _draw(found: list[Json]) -> None:
     rows = [
         (
@@ -73,8 +59,3 @@ def _draw(found: list[Json]) -> None:
     ]  # fmt: skip
     columns = ("run", "cause", "state", "started", "read", "created", "updated", "deleted", "requests", "304", "error")
     table(columns, rows, "No run yet. `sluice sync --wait` makes one.")
-
-
-def _draw_sources(items: list[Json]) -> None:
-    rows = [(one["type"], short(one["name"], 70), one["status"], str(one["version"]), one["id"]) for one in items]
-    table(("type", "name", "status", "version", "id"), rows, "Nothing is synced yet.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,10 +13,14 @@ import msgspec
 
 from libs.common.http.problems import Problem
 from libs.local.endpoints import Endpoints, read_endpoints
+from libs.local.sse import ServerEvent, server_events
 from libs.local.state import State
 
 Json = dict[str, Any]
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+ENDS = ("done", "failed")
+MOST_LOST = 20
+AGAIN_S = 0.5
 
 
 class Told(Exception):
@@ -42,6 +47,13 @@ HINTS = {
     "auth_revoked": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
+    "invalid_state": "`sluice integrations` shows what is paused or has lost its grant; resume or reconnect it.",
+    "other_account": "Give a token of the same account, or disconnect and connect the other one.",
+    "not_found": "`sluice integrations` lists what is connected, `sluice runs` what was synced.",
+    "provider_not_configured": "Set what is named there (.env.example says where it comes from), `make down`, `make up`.",
+    "redirect_not_allowed": "Name a page on one of CORS_ALLOWED_ORIGINS with --redirect-url.",
+    "oauth_attempt_expired": "Start again; the page is good for ten minutes.",
+    "oauth_denied": "Start again and grant access at the provider.",
 }
 
 
@@ -107,6 +119,30 @@ class Gateway:
         if answer.status_code >= 400:
             raise Refused(answer.status_code, _problem(answer))
         return _object(answer) if answer.content else {}
+
+    def run_events(self, run_id: str) -> Iterator[Json]:
+        """A run as often as it moves, the last time when it has ended; a lost connection is taken up again."""
+        last, lost = "", 0
+        while True:
+            try:
+                for event in self._streamed(f"/v1/sync-runs/{run_id}/events", last):
+                    last, lost = event.id, 0
+                    yield msgspec.json.decode(event.data, type=Json)
+                    if event.name in ENDS:
+                        return
+            except httpx.HTTPError as error:
+                lost += 1
+                if lost > MOST_LOST:
+                    raise Told(f"{self.url} does not answer ({type(error).__name__}).") from error
+            time.sleep(AGAIN_S)
+
+    def _streamed(self, path: str, last: str) -> Iterator[ServerEvent]:
+        headers = {"last-event-id": last} if last else {}
+        with self._client.stream("GET", path, headers=headers) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                raise Refused(answer.status_code, _problem(answer))
+            yield from server_events(answer.iter_lines())
 
     def pages(self, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Json]:
         """Every item of a list, page after page."""

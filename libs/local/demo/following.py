@@ -14,17 +14,15 @@ FINAL = ("succeeded", "failed", "cancelled")
 EVERY_S = 0.2
 
 
-def follow(door: Gateway, run_id: str, *, screen: Console | None, seconds: float = 1800.0, words: str = "sync") -> Json:
-    """The run as it ended; a failed one is Told."""
+def follow(door: Gateway, run_id: str, *, screen: Console | None, words: str = "sync") -> Json:
+    """The run as it ended, drawn by the events that it sends; a failed one is Told."""
+    run: Json = {}
     with _bar(screen) as bar:
         task = bar.add_task(words, total=None, said="")
-        run = wait_for(door, run_id, seconds, lambda seen: _move(bar, task, seen))
-        _move(bar, task, run, ended=True)
+        for run in door.run_events(run_id):
+            _move(bar, task, run, ended=run["state"] in FINAL)
     if run["state"] != "succeeded":
-        raise Told(
-            f"The sync {run['state']}: {run.get('error') or 'no reason was given'}",
-            f"`sluice trace {run_id}` shows it.",
-        )
+        raise Told(f"The sync {run['state']}: {failure(run)}", f"`sluice trace {run_id}` shows it.")
     return run
 
 

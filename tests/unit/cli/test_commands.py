@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.cli import integrations
-from libs.cli.integrations import connect_body, read_token
+from libs.cli import connecting
+from libs.cli.connecting import connect_body, read_token
 from libs.cli.main import main
 from libs.cli.screen import ago, short
 from libs.cli.searching import search_body
@@ -90,7 +90,7 @@ def test_token_comes_from_the_environment_or_from_stdin(monkeypatch: pytest.Monk
 def test_missing_token_is_told_with_the_variable_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-    monkeypatch.setattr(integrations, "sandbox_runs", lambda: False)
+    monkeypatch.setattr(connecting, "sandbox_runs", lambda: False)
     with pytest.raises(Told) as told:
         read_token("github", False)
     assert "GITHUB_TOKEN" in told.value.hint

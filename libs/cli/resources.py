@@ -1,0 +1,80 @@
+"""The picker: what an integration could sync, and what it does."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from libs.cli.asking import DEFAULT, AsJson, Which, Workspace, find_integration, gateway
+from libs.cli.screen import ago, emit, short, table
+from libs.local.client import Gateway, Json, Told
+
+app = typer.Typer(help="What an integration could sync, and what it does.", no_args_is_help=True)
+
+Query = Annotated[str, typer.Option("--query", "-q", help="Only those with these letters in their name.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
+Selected = Annotated[bool, typer.Option("--selected", help="Only what is selected; the provider is not asked.")]
+Names = Annotated[list[str], typer.Argument(help="owner/name, an address or an id; several.")]
+
+
+@app.command("list")
+def list_resources(
+    which: Which,
+    query: Query = "",
+    selected: Selected = False,
+    cursor: Cursor = "",
+    workspace: Workspace = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """What could be synced, most recently active first."""
+    asked = {name: value for name, value in (("query", query), ("cursor", cursor)) if value}
+    with gateway() as door:
+        page = door.get(_place(door, workspace, which), asked)
+    items = page["selected"] if selected else page["items"]
+    emit(page, as_json, lambda: _draw(items, page["nextCursor"]))
+
+
+@app.command("select")
+def select(which: Which, names: Names, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
+    """Sync these as well; what is new is read at once."""
+    with gateway() as door:
+        place = _place(door, workspace, which)
+        known = [one["externalId"] for one in door.get(place)["selected"]]
+        page = door.put(place, {"selected": [*known, *names]})
+    emit(page, as_json, lambda: _draw(page["selected"], None))
+
+
+@app.command("deselect")
+def deselect(which: Which, names: Names, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
+    """Sync these no longer; what was synced from them goes."""
+    with gateway() as door:
+        place = _place(door, workspace, which)
+        page = door.put(place, {"selected": kept(door.get(place)["selected"], names)})
+    emit(page, as_json, lambda: _draw(page["selected"], None))
+
+
+def kept(selected: list[Json], names: list[str]) -> list[str]:
+    """The ids that stay. A name that is not selected is told: silence would look like success."""
+    marks = {name: [one for one in selected if name in (one["externalId"], one["name"], one["url"])] for name in names}
+    unknown = [name for name, found in marks.items() if not found]
+    if unknown:
+        chosen = ", ".join(one["name"] for one in selected) or "nothing"
+        raise Told(f"Not selected: {', '.join(unknown)}.", f"Selected: {chosen}.")
+    going = {one["externalId"] for found in marks.values() for one in found}
+    return [one["externalId"] for one in selected if one["externalId"] not in going]
+
+
+def _place(door: Gateway, workspace: str, which: str) -> str:
+    return f"/v1/integrations/{find_integration(door, workspace, which)['id']}/resources"
+
+
+def _draw(items: list[Json], following: str | None) -> None:
+    rows = [
+        (
+            "✓" if one["selected"] else "", one["name"], one["state"] or "", ago(one["lastPolledAt"]),
+            short(one["error"]["detail"], 40) if one["error"] else "", one["externalId"],
+        )
+        for one in items
+    ]  # fmt: skip
+    table(("", "name", "state", "last sync", "error", "id"), rows, "Nothing that this grant can see.", following)

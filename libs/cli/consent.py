@@ -25,6 +25,8 @@ REDIRECT = "http://localhost:5173/"  # of the default CORS_ALLOWED_ORIGINS
 LOOPBACK = ("localhost", "127.0.0.1")
 LOOK_S = 1.0
 LARGEST = 8192
+CARRIED = ("code", "state", "error", "iss")
+NOT_OURS = ("oauth_state_unknown", "not_found", "invalid_input")
 PAGE = b"""<!doctype html><meta charset="utf-8"><title>Sluice</title><p id="said">One moment.</p>
 <script>
 const brought = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
@@ -50,11 +52,12 @@ def _wait(door: Gateway, begun: Json, landing: _Landing) -> Json:
     place, until = f"/v1/oauth/attempts/{begun['attemptId']}", datetime.fromisoformat(begun["expiresAt"]).timestamp()
     while True:
         brought = landing.take(LOOK_S)
-        if brought is not None and (made := _completed(door, brought)):
-            return made
+        if brought is not None and (completed := _completed(door, brought)):
+            return completed
         attempt = door.get(place)
         if attempt["state"] == "connected":
-            return Json(attempt["integration"])
+            made: Json = attempt["integration"]
+            return made
         if attempt["state"] != "pending" or time.time() > until:
             raise Told(f"The consent was not given: {attempt['detail'] or attempt['state']}.", "Start again.")
 
@@ -66,7 +69,7 @@ def _completed(door: Gateway, brought: Json) -> Json | None:
     try:
         return door.post("/v1/oauth/complete", brought)
     except Refused as refusal:
-        if refusal.code in ("oauth_state_unknown", "not_found", "oauth_denied", "invalid_input"):
+        if refusal.code in (*NOT_OURS, "oauth_denied"):
             return None
         raise
 
@@ -78,7 +81,7 @@ class _Landing:
         place = urlsplit(redirect_url)
         if place.scheme != "http" or place.hostname not in LOOPBACK or not place.port:
             raise Told(
-                f"{redirect_url} is not a page that this command can serve.",
+                f"{redirect_url} is a page that this command cannot serve.",
                 "Name one like http://localhost:5173/ whose origin is in CORS_ALLOWED_ORIGINS.",
             )
         self._port = place.port
@@ -119,7 +122,7 @@ def _handler(landing: _Landing) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-            brought = {name: query[name] for name in ("code", "state", "error", "iss") if name in query}
+            brought: Json = {name: query[name] for name in CARRIED if name in query}
             if "state" in brought:
                 landing.bring(brought)
             self._answer(200, TAKEN if "state" in brought else PAGE)

@@ -14,7 +14,8 @@ app = typer.Typer(help="What an integration could sync, and what it does.", no_a
 
 Query = Annotated[str, typer.Option("--query", "-q", help="Only those with these letters in their name.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
-Selected = Annotated[bool, typer.Option("--selected", help="Only what is selected; the provider is not asked.")]
+Selected = Annotated[bool, typer.Option("--selected", help="Only what is selected, without asking the provider.")]
+ONLY_SELECTED = {"selected": "true"}
 Names = Annotated[list[str], typer.Argument(help="owner/name, an address or an id; several.")]
 
 
@@ -28,7 +29,8 @@ def list_resources(
     as_json: AsJson = False,
 ) -> None:
     """What could be synced, most recently active first."""
-    asked = {name: value for name, value in (("query", query), ("cursor", cursor)) if value}
+    given = (("query", query), ("cursor", cursor), ("selected", "true" if selected else ""))
+    asked = {name: value for name, value in given if value}
     with gateway() as door:
         page = door.get(_place(door, workspace, which), asked)
     items = page["selected"] if selected else page["items"]
@@ -40,7 +42,7 @@ def select(which: Which, names: Names, workspace: Workspace = DEFAULT, as_json: 
     """Sync these as well; what is new is read at once."""
     with gateway() as door:
         place = _place(door, workspace, which)
-        known = [one["externalId"] for one in door.get(place)["selected"]]
+        known = [one["externalId"] for one in door.get(place, ONLY_SELECTED)["selected"]]
         page = door.put(place, {"selected": [*known, *names]})
     emit(page, as_json, lambda: _draw(page["selected"], None))
 
@@ -50,7 +52,7 @@ def deselect(which: Which, names: Names, workspace: Workspace = DEFAULT, as_json
     """Sync these no longer; what was synced from them goes."""
     with gateway() as door:
         place = _place(door, workspace, which)
-        page = door.put(place, {"selected": kept(door.get(place)["selected"], names)})
+        page = door.put(place, {"selected": kept(door.get(place, ONLY_SELECTED)["selected"], names)})
     emit(page, as_json, lambda: _draw(page["selected"], None))
 
 

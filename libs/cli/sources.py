@@ -77,7 +77,8 @@ def _show(one: Json) -> None:
         [
             ("id", one["id"]), ("type", one["type"]), ("name", one["name"]), ("path", one["path"] or ""),
             ("address", one["url"]), ("author", one["author"]), ("status", one["status"]),
-            ("trouble", one["statusDetail"] or ""), ("version", str(one["version"])), ("changed", ago(one["updatedAt"])),
+            ("trouble", one["statusDetail"] or ""), ("version", str(one["version"])),
+            ("changed", ago(one["updatedAt"])),
         ]
     )  # fmt: skip
     out.print()

@@ -50,7 +50,7 @@ HINTS = {
     "invalid_state": "`sluice integrations` shows what is paused or has lost its grant; resume or reconnect it.",
     "other_account": "Give a token of the same account, or disconnect and connect the other one.",
     "not_found": "`sluice integrations` lists what is connected, `sluice runs` what was synced.",
-    "provider_not_configured": "Set what is named there (.env.example says where it comes from), `make down`, `make up`.",
+    "provider_not_configured": "Set what is named there (see .env.example), then `make down` and `make up`.",
     "redirect_not_allowed": "Name a page on one of CORS_ALLOWED_ORIGINS with --redirect-url.",
     "oauth_attempt_expired": "Start again; the page is good for ten minutes.",
     "oauth_denied": "Start again and grant access at the provider.",

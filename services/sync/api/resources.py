@@ -28,10 +28,15 @@ async def list_resources(
     principal: NamedDependency[Principal],
     matching: Matching = "",
     cursor: FromQuery[str | None] = None,
+    selected: FromQuery[bool] = False,
 ) -> ResourcesWire:
-    """What the grant could sync, most recently active first, and what is selected."""
+    """What the grant could sync, most recently active first, and what is selected; `selected` asks for that alone,
+    also while the provider or the grant is away.
+    """
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
+    if selected:
+        return _wire(await picking.read_selected(integration, deps=deps, workspace=workspace))
     position: dict[str, Any] | None = decode_cursor(cursor, dict) if cursor else None
     return _wire(await picking.offer(integration, deps=deps, workspace=workspace, query=matching, cursor=position))
 

@@ -38,6 +38,12 @@ async def offer(integration_id: str, *, deps: Deps, workspace: str, query: str, 
         return Picked(await resources.of_integration(tx, integration_id), found)
 
 
+async def read_selected(integration_id: str, *, deps: Deps, workspace: str) -> Picked:
+    async with deps.db.transaction(workspace) as tx:
+        await known_integration(tx, integration_id)
+        return Picked(await resources.of_integration(tx, integration_id))
+
+
 async def choose(integration_id: str, references: Sequence[str], *, deps: Deps, workspace: str) -> Picked:
     """Exactly these from now on, by external id or by whatever the provider's `find` reads (`owner/name`, a URL)."""
     if len(references) > MOST_SELECTED:

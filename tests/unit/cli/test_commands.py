@@ -39,7 +39,14 @@ def sluice(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     "command",
     [["search", "relay"], ["status"], ["providers"], ["integrations"], ["sync"], ["runs"], ["sources"],
-     ["dead-letters", "list"], ["workspace", "create", "x"], ["connect", "github", "--token-stdin"]],
+     ["dead-letters", "list"], ["workspace", "create", "x"], ["connect", "github", "--token-stdin"],
+     ["connect", "github", "--oauth"], ["reconnect", "github", "--token-stdin"], ["show", "github"],
+     ["configure", "github", "--poll", "5"], ["pause", "github"], ["resume", "github"], ["check", "github"],
+     ["disconnect", "github"], ["resources", "list", "github"], ["resources", "select", "github", "a/b"],
+     ["resources", "deselect", "github", "a/b"], ["run", "show", "x"], ["run", "follow", "x"], ["run", "cancel", "x"],
+     ["source", "x"], ["changed-files", "--path", "x"], ["deliveries", "list", "github"], ["deliveries", "replay", "x"],
+     ["subscriptions", "github"], ["webhook-endpoint", "show", "github"], ["webhook-endpoint", "rotate", "github"],
+     ["webhook-endpoint", "set-secret", "github"]],
 )  # fmt: skip
 def test_command_without_a_stack_fails_with_the_next_step_on_stderr_alone(
     sluice: Ran, command: list[str], monkeypatch: pytest.MonkeyPatch

@@ -46,7 +46,8 @@ def provider_urls(manifest: Manifest, environ: Mapping[str, str]) -> tuple[str, 
 
 
 class GrantedHttp:
-    """Implements ProviderHttp. `validators` maps a URL's key to its ETag as kept with the last committed page.
+    """Implements ProviderHttp. `validators` maps a URL's key to its ETag, or to its Last-Modified where there is none,
+    as kept with the last committed page.
 
     `new_validators` holds what this use learned: save it in the transaction of the page it belongs to.
     """
@@ -90,7 +91,8 @@ class GrantedHttp:
         if authorized and self._token and self._is_ours(target):
             sent["authorization"] = f"Bearer {self._token}"
         if conditional and key in self._validators:
-            sent["if-none-match"] = self._validators[key]
+            kept = self._validators[key]
+            sent["if-none-match" if kept.endswith('"') else "if-modified-since"] = kept
         if follow and largest_body is None:
             answer = await self._client.request(method, target, headers=sent, content=body)
         else:
@@ -107,8 +109,9 @@ class GrantedHttp:
         self.bytes += len(answer.body)
         self.not_modified += answer.status == 304
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        if validator_key and answer.status == 200 and "etag" in headers:
-            self._validators[validator_key] = self.new_validators[validator_key] = headers["etag"]
+        validator = headers.get("etag") or headers.get("last-modified")
+        if validator_key and answer.status == 200 and validator:
+            self._validators[validator_key] = self.new_validators[validator_key] = validator
         return HttpAnswer(status=answer.status, headers=headers, body=answer.body, url=answer.url)
 
     def _absolute(self, url: str, params: Mapping[str, str] | None) -> str:

@@ -56,16 +56,22 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Visitor:
-    def __init__(self, http: ProviderHttp, pace: Pace, robots: Robots | None = None) -> None:
-        self.robots = robots
+    def __init__(self, http: ProviderHttp, pace: Pace) -> None:
+        self.sitemaps: tuple[str, ...] = ()
         self._http = http
         self._pace = pace
+        self._robots = Robots("")
+
+    def obey(self, robots: Robots) -> None:
+        self._robots = robots
+        self._pace.seconds = max(self._pace.seconds, robots.delay)
+        self.sitemaps = robots.sitemaps
 
     async def visit(self, url: str, *, conditional: str = "", largest: int = LARGEST_PAGE) -> Visit:
         """Never raises for what the site answered, but for RateLimited: that is about the whole site."""
         at, moved, seen = url, "", {url}
         for _ in range(MOST_HOPS + 1):
-            if self.robots is not None and not self.robots.allows(at):
+            if not self._robots.allows(at):
                 return Visit(asked=url, url=at, outcome="forbidden_by_robots", detail="robots.txt does not allow it")
             try:
                 answer = await self.get(at, conditional=conditional, largest=largest)

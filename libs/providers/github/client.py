@@ -21,7 +21,6 @@ from libs.common.provider.client import Budget, HttpAnswer, ProviderHttp
 
 T = TypeVar("T")
 HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28", "user-agent": "sluice"}
-RAW = {**HEADERS, "accept": "application/vnd.github.raw+json"}
 SECONDARY = re.compile(rb"secondary rate", re.IGNORECASE)
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 SECONDARY_WAIT = timedelta(seconds=60)  # docs: wait at least one minute when no header says more
@@ -76,8 +75,9 @@ def check_status(answer: HttpAnswer) -> None:
 def limited(answer: HttpAnswer) -> RateLimited | None:
     """In the documented order: retry-after, then an empty budget's reset, then one minute for a secondary limit."""
     now = datetime.now(UTC)
-    if retry_after := answer.headers.get("retry-after", ""):
-        return RateLimited("GitHub asked to wait", until=now + timedelta(seconds=float(retry_after)))
+    retry_after = answer.headers.get("retry-after", "")
+    if retry_after.isdigit():
+        return RateLimited("GitHub asked to wait", until=now + timedelta(seconds=int(retry_after)))
     if answer.headers.get("x-ratelimit-remaining") == "0":
         return RateLimited("GitHub's hourly budget is used up", until=_reset(answer) or now + SECONDARY_WAIT)
     if answer.status == 429 or SECONDARY.search(answer.body):
@@ -110,5 +110,6 @@ def decode(answer: HttpAnswer, kind: type[T]) -> T:
 
 
 def _reset(answer: HttpAnswer) -> datetime | None:
+    """Epoch seconds; anything longer is no such moment, and a header must not end a sync."""
     seconds = answer.headers.get("x-ratelimit-reset", "")
-    return datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else None
+    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch("[0-9]{1,10}", seconds) else None

@@ -38,11 +38,22 @@ class Outbound(Protocol):
 
 
 def provider_urls(manifest: Manifest, environ: Mapping[str, str]) -> tuple[str, str]:
-    """(api_url, base_url): <PROVIDER>_API_URL and <PROVIDER>_BASE_URL, else the manifest's."""
+    """(api_url, base_url): <PROVIDER>_API_URL and <PROVIDER>_BASE_URL, else the manifest's.
+
+    With another base alone, the API is where the manifest says that such an installation has it.
+    """
     prefix = manifest.id.upper()
-    api_url = environ.get(f"{prefix}_API_URL") or manifest.api_url
-    base_url = environ.get(f"{prefix}_BASE_URL") or manifest.base_url
-    return api_url.rstrip("/"), base_url.rstrip("/")
+    base_url = (environ.get(f"{prefix}_BASE_URL") or manifest.base_url).rstrip("/")
+    api_url = environ.get(f"{prefix}_API_URL") or _api_of(manifest, base_url)
+    return api_url.rstrip("/"), base_url
+
+
+def _api_of(manifest: Manifest, base_url: str) -> str:
+    if base_url == manifest.base_url.rstrip("/"):
+        return manifest.api_url
+    host = urlsplit(base_url).netloc
+    fitting = (one.api_url for one in manifest.api_hosts if host.endswith(one.host_suffix))
+    return next(fitting, manifest.api_url).format(base=base_url, host=host)
 
 
 class GrantedHttp:

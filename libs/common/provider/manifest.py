@@ -62,8 +62,21 @@ class OAuthClient(msgspec.Struct, frozen=True, kw_only=True):
     reuse_window_s: int = 0
 
 
+class ApiHost(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the API of another installation is: `{base}` its web address, `{host}` its host with the port.
+
+    Only for hosts that end with `host_suffix`; the first one that fits counts.
+    """
+
+    api_url: str
+    host_suffix: str = ""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`api_url` and `base_url` are defaults that <PROVIDER>_API_URL and <PROVIDER>_BASE_URL override."""
+    """`api_url` and `base_url` are defaults that <PROVIDER>_API_URL and <PROVIDER>_BASE_URL override.
+
+    `api_hosts` tell the API of an installation whose base alone is set.
+    """
 
     id: str
     name: str
@@ -76,6 +89,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     resource_name: str
     api_url: str = ""
     base_url: str = ""
+    api_hosts: tuple[ApiHost, ...] = ()
     facets: tuple[Facet, ...] = ()
     features: tuple[Feature, ...] = ()
     limits: Limits | None = None

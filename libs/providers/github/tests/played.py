@@ -33,6 +33,7 @@ from libs.sandbox.app import Sandbox
 HOST = "http://played.invalid"
 TOKEN = "ghp_sandbox"
 FEATURES = ("issues", "prs", "repositories", "code")
+STREAMS = ("repository", "issues", "comments", "review_comments", "code")
 
 
 @dataclass(frozen=True)
@@ -152,3 +153,39 @@ class Copy:
 
 def open_sandbox(root: Path, state: Path) -> Sandbox:
     return Sandbox(root, state, {"github": GithubStandIn})
+
+
+class Played:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.copy = Copy(Wire(sandbox))
+
+    async def control(self, route: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
+        answer = await self.copy.wire.client.request(method, f"/_control/github/{route}", json=body)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    async def truth(self) -> dict[str, Any]:
+        """The repository that the copy follows, by its id."""
+        assert self.copy.resource is not None
+        every = (await self.control("truth", None, "GET"))["repositories"]
+        return next(found for found in every if str(found["id"]) == self.copy.resource.external_id)
+
+    async def change(self, **change: Any) -> None:
+        await self.control("change", change)
+
+    async def sync(self) -> None:
+        for stream in STREAMS:
+            await self.copy.pull(stream)
+
+
+async def assert_equals_truth(played: Played) -> None:
+    truth, copy = await played.truth(), played.copy
+    assert copy.keys("issue:") == {f"issue:{issue['number']}" for issue in truth["issues"]}
+    assert copy.keys("pull_request:") == {f"pull_request:{pull['number']}" for pull in truth["pulls"]}
+    await assert_files_equal_truth(played)
+
+
+async def assert_files_equal_truth(played: Played) -> None:
+    truth, copy = await played.truth(), played.copy
+    files = {f"file:{file['path']}": file["sha"] for file in truth["files"] if file["mode"] != "120000"}
+    assert {key: copy.objects[key].revision for key in copy.keys("file:")} == files

@@ -2,80 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from libs.common.errors import AuthExpired, InvalidInput, LostSight, ProviderUnavailable, RateLimited
 from libs.common.provider.sync import Gone, Listed, Observed
 from libs.providers.github.sync import FACET
-from libs.providers.github.tests.played import Copy, Wire, open_sandbox
-from libs.sandbox.app import Sandbox
-
-STREAMS = ("repository", "issues", "comments", "review_comments", "code")
-
-
-class Played:
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.copy = Copy(Wire(sandbox))
-
-    async def control(self, route: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
-        answer = await self.copy.wire.client.request(method, f"/_control/github/{route}", json=body)
-        assert answer.status_code < 300, answer.text
-        return answer.json()
-
-    async def truth(self) -> dict[str, Any]:
-        """The repository that the copy follows, by its id."""
-        assert self.copy.resource is not None
-        every = (await self.control("truth", None, "GET"))["repositories"]
-        return next(found for found in every if str(found["id"]) == self.copy.resource.external_id)
-
-    async def change(self, **change: Any) -> None:
-        await self.control("change", change)
-
-    async def sync(self) -> None:
-        for stream in STREAMS:
-            await self.copy.pull(stream)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A tiny checkout and the world the sandbox makes of it, once; tests work on copies of the world."""
-    root = tmp_path_factory.mktemp("tree")
-    (root / "docs").mkdir()
-    (root / "README.md").write_text("# House\n\nWhat it is.\n\n## Rooms\n\nA kitchen.\n")
-    (root / "docs" / "guide.md").write_text("# Guide\n\nHow to get in.\n")
-    (root / "app.py").write_text('"""Opens the door."""\n\nDOOR = 1\n')
-    (root / "logo.bin").write_bytes(bytes(range(256)))
-    state = tmp_path_factory.mktemp("world")
-    sandbox = open_sandbox(root, state)
-    for mount in sandbox.mounts.values():
-        mount.log.close()
-        mount.stand_in.close()
-    return root, state
-
-
-@pytest.fixture
-async def played(prepared: tuple[Path, Path], tmp_path: Path) -> AsyncIterator[Played]:
-    root, state = prepared
-    shutil.copytree(state, tmp_path / "world")
-    sandbox = open_sandbox(root, tmp_path / "world")
-    played = Played(sandbox)
-    await played.copy.select()
-    yield played
-    await played.copy.wire.client.aclose()
-    await sandbox.close()
-
-
-async def assert_equals_truth(played: Played) -> None:
-    truth, copy = await played.truth(), played.copy
-    assert copy.keys("issue:") == {f"issue:{issue['number']}" for issue in truth["issues"]}
-    assert copy.keys("pull_request:") == {f"pull_request:{pull['number']}" for pull in truth["pulls"]}
-    files = {f"file:{file['path']}": file["sha"] for file in truth["files"] if file["mode"] != "120000"}
-    assert {key: copy.objects[key].revision for key in copy.keys("file:")} == files
+from libs.providers.github.tests.played import STREAMS, Played, assert_equals_truth
 
 
 async def test_first_sync_holds_exactly_what_the_provider_holds(played: Played) -> None:

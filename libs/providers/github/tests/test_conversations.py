@@ -1,0 +1,130 @@
+"""Issues and pull requests: how their lists are asked for, and what a list or an object may say instead."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from libs.common.errors import LostSight
+from libs.common.provider.sync import Listed, Observed
+from libs.providers.github.objects import MOST_PULL_FILES, pull_source
+from libs.providers.github.payloads import Pull
+from libs.providers.github.sync import FACET
+from libs.providers.github.tests.played import Played, assert_equals_truth
+from libs.providers.github.tests.scripted import Scripted
+
+
+def asked(played: Played, part: str) -> list[str]:
+    return [url for url in played.copy.wire.asked if part in url]
+
+
+async def test_first_listing_asks_for_all_states_oldest_change_first_and_for_no_since(played: Played) -> None:
+    await played.copy.pull("issues")
+    first = asked(played, "/issues?")[0]
+    for wanted in ("state=all", "sort=updated", "direction=asc", "per_page=100"):
+        assert wanted in first
+    assert "since" not in first
+
+
+async def test_later_listing_overlaps_what_was_seen(played: Played) -> None:
+    await played.copy.pull("issues")
+    newest = max(one.updated_at for one in played.copy.objects.values() if one.updated_at)
+    since = datetime.fromisoformat(played.copy.cursors["issues"]["since"])
+    assert since == newest - timedelta(minutes=5)
+    await played.copy.pull("issues")
+    assert f"since={quote(since.strftime('%Y-%m-%dT%H:%M:%SZ'))}" in asked(played, "/issues?")[-1]
+
+
+async def test_comments_are_listed_for_the_whole_repository_by_their_change(played: Played) -> None:
+    await played.sync()
+    assert asked(played, "/issues/comments?")[0].count("sort=updated") == 1
+    assert asked(played, "/pulls/comments?")[0].count("sort=updated") == 1
+    assert not asked(played, "/issues/1/comments")
+
+
+async def test_list_too_long_for_page_numbers_is_read_by_its_own_cursors(played: Played) -> None:
+    await played.control("settings", {"largeListAbove": 100, "pageDepth": 1})
+    await played.sync()
+    await assert_equals_truth(played)
+    assert any("after=" in url for url in asked(played, "/issues?"))
+
+
+async def test_repository_whose_issues_are_switched_off_deletes_nothing(played: Played) -> None:
+    await played.sync()
+    before = dict(played.copy.objects)
+    await played.change(op="edit_repository", hasIssues=False)
+    with pytest.raises(LostSight):
+        await played.copy.pull("issues")
+    assert played.copy.objects == before
+
+
+async def test_repository_transferred_to_another_owner_is_followed_by_its_number(played: Played) -> None:
+    await played.sync()
+    await played.change(op="rename_repository", to="another/house")
+    await played.change(op="push", repository="another/house", files={"after.md": "# After\n"})
+    await played.sync()
+    assert played.copy.resource is not None
+    assert played.copy.resource.name == "another/house"
+    assert "file:after.md" in played.copy.objects
+    await assert_equals_truth(played)
+
+
+async def test_old_name_of_a_repository_finds_it(played: Played) -> None:
+    await played.change(op="rename_repository", to="renamed")
+    found = await FACET.find(played.copy.context(), "sluice/sluice")
+    assert found.name == "sluice/renamed"
+
+
+async def pull_again(played: Played, number: int) -> Observed:
+    key = f"pull_request:{number}"
+    [found] = await FACET.fetch(played.copy.context(), [Listed(key=key, type="pull_request", revision="")])
+    assert isinstance(found, Observed)
+    played.copy.objects[key] = found
+    return found
+
+
+async def test_files_of_a_pull_request_are_read_again_only_when_its_commits_move(played: Played) -> None:
+    opened = next(pull for pull in (await played.truth())["pulls"] if pull["state"] == "open")
+    number = opened["number"]
+    first = await pull_again(played, number)
+    await played.change(op="comment", number=number, body="Looks fine")
+    second = await pull_again(played, number)
+    assert first.changed_files
+    assert second.changed_files is None
+    assert second.parts is not None
+    assert "Looks fine" in {part.body for part in second.parts}
+    assert len(asked(played, f"/pulls/{number}/files")) == 1
+    branch = f"sandbox/note-{number}"
+    await played.change(op="push", branch=branch, files={"more.md": "# More\n"})
+    third = await pull_again(played, number)
+    assert third.changed_files is not None
+    assert "more.md" in {file.path for file in third.changed_files}
+
+
+async def test_pull_request_met_in_the_issue_list_is_its_number_never_the_id_of_its_issue(played: Played) -> None:
+    await played.copy.pull("issues")
+    truth = await played.truth()
+    assert played.copy.keys("pull_request:") == {f"pull_request:{pull['number']}" for pull in truth["pulls"]}
+    assert not played.copy.keys("issue:") & {f"issue:{pull['number']}" for pull in truth["pulls"]}
+
+
+@pytest.mark.parametrize(("count", "cut"), [(MOST_PULL_FILES, False), (MOST_PULL_FILES + 1, True)])
+def test_pull_request_with_more_files_than_github_lists_says_so(count: int, cut: bool) -> None:
+    moment = "2026-01-01T00:00:00Z"
+    pull = {"number": 1, "title": "t", "html_url": "h", "state": "open", "updated_at": moment, "created_at": moment}
+    ends = {"head": {"sha": "a"}, "base": {"sha": "b"}, "changed_files": count}
+    told = pull_source(_pull({**pull, **ends}), parts=(), prefix="", files=())
+    assert (told.metadata["changedFiles"], told.metadata["changedFilesCut"]) == (count, cut)
+
+
+def _pull(fields: dict[str, object]) -> Pull:
+    return msgspec.convert(fields, Pull, strict=False)
+
+
+async def test_repositories_are_asked_for_most_recently_pushed_first() -> None:
+    http = Scripted((200, []))
+    await FACET.discover(http.context(), None)
+    assert http.asked[0]["params"] == {"sort": "pushed", "per_page": "100"}

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from libs.common.errors import InvalidInput, MalformedPayload, SignatureInvalid
+from libs.common.errors import ConfigurationError, InvalidInput, MalformedPayload, SignatureInvalid
 from libs.common.provider.auth import AuthFacet, ClientRegistration
 from libs.common.provider.chunks import ChunkFacet, SourceText
 from libs.common.provider.manifest import Manifest
+from libs.common.provider.quality import read_quality
 from libs.common.provider.sync import SyncFacet
 from libs.common.provider.webhooks import RawWebhook, WebhookFacet
 from libs.common.security.secrets import Secret
@@ -35,6 +36,19 @@ def manifest_faults(manifest: Manifest, folder: Path) -> Iterator[str]:
         yield "its icon is no SVG in its folder"
     if not (folder / "README.md").is_file():
         yield "no README.md that says how an operator registers the app"
+
+
+def quality_faults(folder: Path) -> Iterator[str]:
+    """Each rule has its test or its reason; whether the tests are there is for the house to see."""
+    try:
+        quality = read_quality(folder)
+    except ConfigurationError as error:
+        yield error.detail
+        return
+    faults = (rule.fault() for rule in quality.rules())
+    yield from (fault for fault in faults if fault)
+    if not any(rule.test for rule in quality.rules()):
+        yield "no rule has a test"
 
 
 def auth_faults(facet: AuthFacet) -> Iterator[str]:

@@ -24,6 +24,14 @@ def test_manifest_read_from_disk_has_no_faults(provider: str) -> None:
     assert list(conformance.manifest_faults(manifest, registry.ROOM / provider)) == []
 
 
+AVAILABLE = [name for name, manifest in registry.manifests().items() if manifest.status == "available"]
+
+
+@pytest.mark.parametrize("provider", sorted(AVAILABLE))
+def test_available_provider_names_a_test_or_a_reason_for_each_rule(provider: str) -> None:
+    assert list(conformance.quality_faults(registry.ROOM / provider)) == []
+
+
 @pytest.mark.parametrize("provider", with_facet("auth"))
 def test_auth_facet_given_bad_values_refuses_them(provider: str) -> None:
     assert list(conformance.auth_faults(registry.facet(provider, "auth"))) == []

@@ -18,7 +18,7 @@ FOLDERS = sorted(path.parent for path in ROOM.glob(f"*/{NAME}"))
 
 
 @cache
-def tests_in(path: Path) -> frozenset[str]:
+def collected(path: Path) -> frozenset[str]:
     """Names of the functions that pytest would collect; none of a file that is not there."""
     if not path.is_file() or not path.name.startswith("test_"):
         return frozenset()
@@ -31,7 +31,7 @@ def tests_in(path: Path) -> frozenset[str]:
 def test_every_rule_names_a_test_that_is_there_or_a_reason(folder: Path) -> None:
     assert list(quality_faults(folder)) == []
     named = [rule.test.partition("::") for rule in read_quality(folder).rules() if rule.test]
-    assert [f"{path}::{name}" for path, _, name in named if name not in tests_in(ROOT / path)] == []
+    assert [f"{path}::{name}" for path, _, name in named if name not in collected(ROOT / path)] == []
 
 
 def test_template_brings_its_rules() -> None:

@@ -102,16 +102,13 @@ def check_url(text: str) -> str:
 
 
 def check_redirect_url(text: str, origins: Sequence[str]) -> str:
-    """The allowed origin that the URL lies on, compared as text: what has to be parsed to be judged is refused.
-
-    The page of a same-tab flow gets its answer in the fragment, so the URL has none of its own.
-    """
-    plain = text.isascii() and text.isprintable() and not set(text) & set(" \\#") and len(text) <= LONGEST_URL
+    """The allowed origin that the URL lies on, compared as text: what has to be parsed to be judged is refused."""
+    plain = text.isascii() and text.isprintable() and not set(text) & set(" \\") and len(text) <= LONGEST_URL
     for origin in origins:
-        if plain and text.startswith(origin) and text[len(origin) :][:1] in ("", "/", "?"):
+        if plain and text.startswith(origin) and text[len(origin) :][:1] in ("", "/", "?", "#"):
             return origin
     raise RedirectNotAllowed(
-        "its origin is none of CORS_ALLOWED_ORIGINS, or it has a fragment or a character that a URL has to encode",
+        "its origin is none of CORS_ALLOWED_ORIGINS, or it holds a character that a URL has to encode",
         pointer="/redirectUrl",
     )
 

@@ -79,7 +79,7 @@ def _attempt(manifest: Manifest, way: WayBack, *, deps: Deps, workspace: str, st
         ctx=manifest.id,
         callback=callback,
         redirect_uri=registrations.redirect_uri(manifest, callback, deps.settings.public_url),
-        redirect_url=way.redirect_url,
+        redirect_url=way.redirect_url.partition("#")[0],  # its fragment is where a same-tab flow gets its answer
         origin=check_redirect_url(way.redirect_url, deps.settings.cors_allowed_origins),
         created_at=now,
         expires_at=now + timedelta(seconds=deps.settings.oauth_seconds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -73,14 +74,11 @@ async def test_application_page_completes_with_code_and_state(flow: Consent, red
     assert len(flow.provider.exchanged) == 1
 
 
-async def test_same_tab_flow_finds_its_handle_in_the_fragment(flow: Consent) -> None:
-    handle = await flow.handle()
-    flow.attempt, first = "", flow.attempt
-    assert handle
-    await flow.consent()
+@pytest.mark.parametrize("fragment", ["", "#/settings"])
+async def test_same_tab_flow_finds_its_handle_in_the_fragment(flow: Consent, fragment: str) -> None:
+    await flow.consent(redirectUrl=OPENER + fragment)
     page = await flow.callback()
     assert told(page)["back"] == f"{OPENER}#attemptId={flow.attempt}&handle={message(page)['handle']}"
-    assert first != flow.attempt
 
 
 async def test_every_authorize_request_carries_its_own_state_and_s256(flow: Consent) -> None:
@@ -106,6 +104,17 @@ async def test_reloaded_popup_goes_on_and_leaves_one_key(flow: Consent, redis: R
     assert (await flow.browser.get("/v1/oauth/callback/tracker", params=stale)).status_code == 409
     handle = message(await flow.callback())["handle"]
     assert (await flow.complete(attemptId=flow.attempt, handle=handle)).status_code == 200
+
+
+async def test_start_hop_opened_many_times_at_once_waits_for_one_state(flow: Consent, redis: Redis) -> None:
+    await flow.begin()
+    path = f"/v1/oauth/start/{flow.attempt}"
+    answers = await asyncio.gather(*(flow.browser.get(path) for _ in range(10)))
+    assert {answer.status_code for answer in answers} <= {302, 409}
+    assert len(await keys(redis)) == 1
+    await flow.start()
+    flow.returned = flow.provider.consent(flow.location)
+    assert (await flow.callback()).status_code == 200
 
 
 async def test_two_popups_of_one_browser_both_come_back(

@@ -48,7 +48,7 @@ def page_code(response: httpx.Response) -> tuple[int, str]:
         "HTTP://localhost:5173/", "http://LOCALHOST:5173/", "http://127.0.0.1:5173/", "http://localhost:05173/",
         "javascript:alert(1)//http://localhost:5173", "data:text/html,x", " http://localhost:5173/",
         "http://localhost:5173/ ", "http://localhost:5173/\t", "http://localhost:5173/\r\nset-cookie: a=b",
-        "http://localhost:5173\\@evil.example/", "http://localhost:5173/\\evil", "http://localhost:5173/#here",
+        "http://localhost:5173\\@evil.example/", "http://localhost:5173/\\evil",
         "http://localhost:5173:80/", "http://localhost:5173;evil", "http://localhost:5173%2f%2fevil", "null", "*", "",
         "http://localhost:5173/é", "http://localhost:5173/" + "x" * 2048, "http://locälhost:5173/", "http://[::1]:5173/",
     ],
@@ -57,7 +57,7 @@ async def test_redirect_url_off_the_list_is_refused(flow: Consent, url: str) -> 
     assert refusal(await flow.begin(redirectUrl=url)) == (422, "redirect_not_allowed", "/redirectUrl")
 
 
-@pytest.mark.parametrize("tail", ["", "/", "?a=1", "/a/b?c=d//e", "//e", "/@x", "/%0d%0a"])
+@pytest.mark.parametrize("tail", ["", "/", "?a=1", "/a/b?c=d//e", "//e", "/@x", "/%0d%0a", "#here", "/a#/b"])
 async def test_redirect_url_on_the_very_origin_is_kept(flow: Consent, tail: str) -> None:
     assert (await flow.begin(redirectUrl=ORIGIN + tail)).status_code == 201
 

@@ -81,6 +81,7 @@ async def test_canary_is_found_nowhere(
     assert done.status_code == 200
     await flow.stands()
     await flow.api.post(f"/v1/integrations/{done.json()['id']}/check")
+    assert b"http_requests_total" in (await flow.api.get("/metrics")).content
     printed = capsys.readouterr()
     logs = (printed.out + printed.err).encode()
     assert b"/v1/oauth/complete" in logs

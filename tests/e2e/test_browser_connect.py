@@ -1,6 +1,7 @@
 """Connecting in a real browser: a page on its own origin, the popup opened in the click, and who gets to know what."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,15 @@ def integrations(line: Line, workspace: str) -> list[dict[str, Any]]:
     return list(line.door.get(f"/v1/workspaces/{workspace}/integrations")["items"])
 
 
+def picture(name: str) -> Path:
+    return REPORTS / f"oauth-{name}.png"
+
+
+async def pictured(popup: Page, name: str) -> None:
+    await popup.set_viewport_size({"width": 540, "height": 600})
+    await popup.screenshot(path=picture(name))
+
+
 async def gone(popup: Page) -> None:
     await eventually(popup.is_closed, timeout=10)
 
@@ -91,12 +101,11 @@ async def test_popup_posts_an_opaque_handle_to_its_opener_alone_and_closes(
     line: Line, page: Page, workspace: str
 ) -> None:
     popup = await opened(page)
-    await popup.set_viewport_size({"width": 540, "height": 620})
-    await popup.screenshot(path=REPORTS / "consent.png")
+    await pictured(popup, "consent")
     await popup.click("button[value=authorize]")
     await says(page, "connected as sandbox-generator")
     await gone(popup)
-    await page.screenshot(path=REPORTS / "connected.png")
+    await page.screenshot(path=picture("connected"))
     messages = await seen(page)
     assert [message["origin"] for message in messages] == [line.endpoints.gateway]
     assert set(messages[0]["data"]) == {"source", "attemptId", "handle"}
@@ -118,6 +127,21 @@ async def test_page_of_another_origin_that_opens_the_popup_gets_no_message(
     assert await seen(stranger) == []
     assert line.door.get(f"/v1/oauth/attempts/{attempt['attemptId']}", {"subject": SUBJECT})["state"] == "pending"
     assert integrations(line, workspace) == []
+
+
+async def test_page_of_another_origin_that_opened_the_application_hears_nothing_of_its_popup(
+    profile: BrowserContext, application: str, elsewhere: str, workspace: str
+) -> None:
+    stranger = await profile.new_page()
+    await stranger.goto(f"{elsewhere}/#{application}/integrations?workspace={workspace}")
+    async with stranger.expect_popup() as coming:
+        await stranger.click("#open")
+    page = await coming.value
+    popup = await opened(page)
+    await popup.click("button[value=authorize]")
+    await says(page, "connected as sandbox-generator")
+    assert len(await seen(page)) == 1
+    assert await seen(stranger) == []
 
 
 async def test_page_of_another_origin_cannot_frame_the_flow(
@@ -171,7 +195,9 @@ async def test_consent_given_too_late_ends_the_attempt_as_expired(line: Line, pa
         "UPDATE auth.oauth_attempt SET expires_at = now() WHERE id = $1", await page.evaluate("attempt.attemptId")
     )
     await popup.click("button[value=authorize]")
-    await popup.wait_for_load_state()
+    await expect(popup.locator("h1")).to_have_text("The consent took too long; start again")
+    await pictured(popup, "too-late")
+    assert not popup.is_closed()
     await page.evaluate("look()")
     await says(page, "attempt expired (oauth_attempt_expired)")
     assert integrations(line, workspace) == []

@@ -16,7 +16,10 @@ async def test_demo_passes_again_and_fails_without_an_expected_document(hooked: 
     try:
         whole = hooked.sluice("demo", DEMO_EXIT="1")
         assert whole.returncode == 0, whole.stdout + whole.stderr
-        for figure in ("change_to_search", "resync_events value=0", "resync_chunked value=0", "resync_304"):
+        for figure in (
+            "oauth_popup_token_requests value=1 ", "oauth_own_page_token_requests value=1 ", "change_to_search",
+            "resync_events value=0", "resync_chunked value=0", "resync_304",
+        ):  # fmt: skip
             assert f"figure {figure}" in whole.stdout
         hooked.control.change("delete_issue", number=number)
         await hooked.gone(word)

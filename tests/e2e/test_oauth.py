@@ -206,6 +206,27 @@ def test_link_that_was_mailed_connects_nobody(flow: Flow) -> None:
     assert (flow.token_requests(), flow.integrations()) == (0, [])
 
 
+def test_hops_of_the_browser_are_guarded_and_keep_nothing(flow: Flow) -> None:
+    attempt = flow.begin(callback="sluice").json()
+    with httpx.Client() as browser:
+        start = browser.get(attempt["authorizationUrl"])
+        assert start.status_code == 302
+        cookie = start.headers["set-cookie"].lower()
+        assert {"httponly", "samesite=lax", "path=/"} <= {part.strip() for part in cookie.split(";")}
+        query = dict(parse_qsl(urlsplit(start.headers["location"]).query))
+        assert (query["code_challenge_method"], len(query["code_challenge"])) == ("S256", 43)
+        page = Visitor(browser).consent(attempt["authorizationUrl"])
+    for answer in (start, page):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
+    assert page.headers["cross-origin-opener-policy"] == "unsafe-none"
+    nonce = policy.partition("script-src 'nonce-")[2].partition("'")[0]
+    assert page.text.count("<script") == page.text.count(f'<script nonce="{nonce}">') == 1
+
+
 def test_callback_in_a_browser_that_did_not_start_is_refused(flow: Flow) -> None:
     attempt = flow.begin(callback="sluice").json()
     callback = f"{flow.line.endpoints.gateway}/v1/oauth/callback/github"

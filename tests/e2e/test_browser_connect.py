@@ -10,7 +10,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from libs.common.testing.eventually import eventually
 from libs.local.ports import free_port
 from tests.e2e.conftest import Line
-from tests.support.front_end import CONNECT_PAGE, front_end
+from tests.support.front_end import CONNECT_PAGE, Token, front_end
 from tests.support.suites import REPORTS
 
 SUBJECT = "user-1"
@@ -24,14 +24,20 @@ document.getElementById("open").onclick = () => { window.opened = open(target(),
 
 
 @pytest.fixture(scope="module")
-def application(line: Line) -> Iterator[str]:
-    """The origin of the application's page, which CORS allows; its backend makes client tokens with the API key."""
+def client_token(line: Line) -> Token:
+    """What the application's backend does with its API key."""
 
-    def token(workspace: str, origin: str) -> str:
+    def made(workspace: str, origin: str) -> str:
         asked = {"subject": SUBJECT, "origin": origin, "scopes": SCOPES}
         return str(line.door.post(f"/v1/workspaces/{workspace}/client-tokens", asked)["token"])
 
-    with front_end(line.page_port, CONNECT_PAGE.replace("API", line.endpoints.gateway), token) as origin:
+    return made
+
+
+@pytest.fixture
+def application(line: Line, client_token: Token) -> Iterator[str]:
+    """The origin of the application's page, which CORS allows."""
+    with front_end(line.page_port, CONNECT_PAGE.replace("API", line.endpoints.gateway), client_token) as origin:
         yield origin
 
 
@@ -208,4 +214,36 @@ async def test_same_tab_comes_back_with_the_handle_behind_the_hash(line: Line, p
     await page.wait_for_selector("button[value=authorize]")
     await page.click("button[value=authorize]")
     await says(page, "connected as sandbox-generator")
+    assert [one["status"] for one in integrations(line, workspace)] == ["active"]
+
+
+# The page of the quickstart, with what it leaves to the reader.
+QUICKSTART = """<!doctype html><title>Quickstart</title><button id="button">Connect</button><p id="state"></p>
+<script type="module">
+const button = document.getElementById("button");
+const show = (told) => { document.getElementById("state").textContent = JSON.stringify(told) };
+const token = await (await fetch("/token?workspace=WORKSPACE")).text();
+SNIPPET
+button.dataset.ready = "yes";
+</script>"""
+
+
+async def test_page_of_the_quickstart_connects_as_it_is_written(
+    line: Line, profile: BrowserContext, workspace: str, client_token: Token
+) -> None:
+    written = (line.root / "docs/quickstart.md").read_text().partition("```js\n")[2].partition("```")[0]
+    for theirs, ours in (
+        ("http://127.0.0.1:8088", line.endpoints.gateway), ("workspaces/acme", f"workspaces/{workspace}"),
+        ("monitorChanges: true, pollingEnabled: true", 'features: ["repositories"], callback: "sluice"'),
+    ):  # fmt: skip
+        assert theirs in written
+        written = written.replace(theirs, ours)
+    served = QUICKSTART.replace("WORKSPACE", workspace).replace("SNIPPET", written)
+    with front_end(line.page_port, served, client_token) as origin:
+        page = await profile.new_page()
+        await page.goto(origin)
+        await page.wait_for_selector("button[data-ready]")
+        popup = await opened(page, "#button")
+        await popup.click("button[value=authorize]")
+        await expect(page.locator("#state")).to_contain_text('"type":"github"', timeout=10_000)
     assert [one["status"] for one in integrations(line, workspace)] == ["active"]

@@ -12,7 +12,7 @@ from libs.local.ports import free_port
 
 CONNECT_PAGE = (Path(__file__).parent / "front_end.html").read_text()
 USUAL_PORT = 5173
-Token = Callable[[str, str], str]  # workspace, origin → client token
+Token = Callable[[str, str], str]  # of a workspace and an origin
 
 
 def front_end_port() -> int:

@@ -67,7 +67,7 @@ class RealKafka:
             return await metadata_answers(self.bootstrap)
 
         return ProcessSpec(
-            name="kafka", argv=[*_java(), "kafka.Kafka", str(self._properties)], env=dict(os.environ),
+            name="kafka", argv=[*java(), "kafka.Kafka", str(self._properties)], env=dict(os.environ),
             cwd=self._place, ready=ready, prepare=self._format, stop_signal=signal.SIGTERM, stop_seconds=20.0,
         )  # fmt: skip
 
@@ -82,7 +82,7 @@ class RealKafka:
             # The first byte is fixed: an id that begins with "-" would be read as an option.
             cluster_id = urlsafe_b64encode(b"s" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
-            subprocess.run([*_java(), *tool], check=True, capture_output=True, timeout=60)
+            subprocess.run([*java(), *tool], check=True, capture_output=True, timeout=60)
 
 
 def server_settings(port: int, controller: int, data: Path) -> dict[str, str]:
@@ -133,7 +133,7 @@ class Libraries:
         return library
 
 
-def _java() -> list[str]:
+def java() -> list[str]:
     library = Libraries(CHECKOUT / ".sluice" / "kafka").resolve()
     java = shutil.which("java")
     if java is None:

@@ -62,4 +62,5 @@ def table(settings: Sequence[Setting]) -> str:
 
 def _row(setting: Setting) -> str:
     shown = "**required**" if setting.default is None else f"`{setting.default}`" if setting.default else ""
-    return f"| `{setting.name}` | {shown} | {_readers(setting)} | {setting.meaning.replace('|', chr(92) + '|')} |\n"
+    meaning = setting.meaning.replace("|", r"\|").replace("<", "&lt;")
+    return f"| `{setting.name}` | {shown} | {_readers(setting)} | {meaning} |\n"

@@ -5,6 +5,8 @@ No container engine: the same files, commands, environment and order, at this ma
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import shutil
@@ -38,6 +40,7 @@ from tests.support.stack import BrokerProcess, EmbeddedBroker, running_postgres,
 
 PARTS: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
 VARIABLE = re.compile(r"\$\{(\w+)(?::\?[^}]*)?\}")
+DOCKERFILE = ROOT / "deploy" / "image" / "Dockerfile"
 NOBODY = 65532
 LARGEST_MB = 260
 # As in the Dockerfile. The interpreter may lie below a directory that is closed to others: it may read, never write.
@@ -188,11 +191,25 @@ async def test_service_becomes_ready_and_ends_in_order(
 
             await eventually(ready, timeout=40.0, interval=0.1)
             assert (await client.get("/metrics")).status_code == 200
+        assert await asyncio.to_thread(probe, installation.ports[service]) == 0
         assert_confined(process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
     assert "service_stopped" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+def probe(port: int) -> int:
+    """The image's own HEALTHCHECK, at this port."""
+    said = re.search(r"^HEALTHCHECK .*?CMD (\[.*?\])$", DOCKERFILE.read_text(), re.DOTALL | re.MULTILINE)
+    assert said is not None
+    _, *arguments = json.loads(said[1])
+    command = [*python(), *(argument.replace(":8000", f":{port}") for argument in arguments)]
+    return subprocess.run(command, cwd="/", capture_output=True).returncode
+
+
+def test_probe_of_a_service_that_is_away_fails() -> None:
+    assert probe(free_port()) == 1
 
 
 def assert_confined(pid: int) -> None:

@@ -41,7 +41,7 @@ async def connect(
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
     idempotency_key: IdempotencyKey = None,
-) -> Response[bytes]:
+) -> IntegrationWire:
     """Connects by token or by a site's address, after asking the provider. One integration of a type per workspace."""
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
@@ -56,11 +56,10 @@ async def connect(
         )
 
     if idempotency_key is None:
-        answer = _encoded(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor))
-    else:
-        request = b"connect " + msgspec.json.encode(data)
-        answer = await answer_once(deps=deps, workspace=workspace, key=idempotency_key, request=request, work=work)
-    return Response(answer, status_code=201, media_type="application/json")
+        return integration_wire(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor))
+    request = b"connect " + msgspec.json.encode(data)
+    answer = await answer_once(deps=deps, workspace=workspace, key=idempotency_key, request=request, work=work)
+    return msgspec.json.decode(answer, type=IntegrationWire)
 
 
 @get("/v1/workspaces/{workspace:str}/integrations", tags=["integrations"])

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 
 from libs.common.database.transaction import Transaction
 from libs.common.errors import InvalidInput, MalformedPayload, SluiceError
@@ -37,6 +37,7 @@ WRITE = "integrations:write"
 LONGEST_PARAMETER = 4096
 MARK = re.compile(r"[A-Za-z0-9_-]{43}")  # as `new_ticket` makes it
 
+ReturnedState = Annotated[str, QueryParameter(name="state")]  # Litestar keeps the name `state` for itself
 IdempotencyKey = Annotated[str | None, HeaderParameter(name="Idempotency-Key")]
 
 
@@ -47,24 +48,24 @@ async def begin_connect(
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
     idempotency_key: IdempotencyKey = None,
-) -> Response[BegunWire | bytes]:
+) -> BegunWire:
     """Starts a consent: open the answered address in a popup. The same caller and subject complete it."""
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
     asked, way = _asked(data), begin.WayBack(redirect_url=data.redirect_url, callback=data.callback)
     whose: dict[str, Any] = {"deps": deps, "workspace": workspace, "starter": starter_of(principal, data.subject)}
     if idempotency_key is None:
-        return Response(_begun(await begin.begin_connect(asked, way, **whose), deps), media_type="application/json")
+        return begun_wire(await begin.begin_connect(asked, way, **whose), deps.settings.public_url)
 
     async def work(finish: Finish) -> bytes:
         async def remember(tx: Transaction, attempt: Attempt) -> None:
-            await finish(tx, _begun(attempt, deps))
+            await finish(tx, _encoded(attempt, deps))
 
-        return _begun(await begin.begin_connect(asked, way, **whose, remember=remember), deps)
+        return _encoded(await begin.begin_connect(asked, way, **whose, remember=remember), deps)
 
     request = f"oauth {principal.subject} ".encode() + msgspec.json.encode(data)
     answer = await answer_once(deps=deps, workspace=workspace, key=idempotency_key, request=request, work=work)
-    return Response(answer, media_type="application/json")
+    return msgspec.json.decode(answer, type=BegunWire)
 
 
 @get("/v1/oauth/start/{attempt:str}", tags=["oauth"], status_code=302, opt={"anonymous": True})
@@ -84,13 +85,21 @@ async def start_consent(
 
 @get("/v1/oauth/callback/{ctx:str}", tags=["oauth"], media_type="text/html", opt={"anonymous": True})
 async def receive_consent(
-    ctx: FromPath[str], deps: NamedDependency[Deps], request: Request[Any, Any, Any]
+    ctx: FromPath[str],
+    deps: NamedDependency[Deps],
+    request: Request[Any, Any, Any],
+    returned_state: ReturnedState = "",
+    code: FromQuery[str] = "",
+    error: FromQuery[str] = "",
+    iss: FromQuery[str] = "",
 ) -> Response[str]:
     """Where the provider sends the browser back to: parks the code and tells the opener how to have it exchanged."""
+    returned = Returned(state=returned_state, code=code, error=error, iss=iss)
     try:
-        told = await park.receive_consent(_returned(request), deps=deps, ctx=ctx, browser=_mark(request, deps))
-    except SluiceError as error:
-        return _refused(error)
+        _check_returned(returned, request)
+        told = await park.receive_consent(returned, deps=deps, ctx=ctx, browser=_mark(request, deps))
+    except SluiceError as refusal:
+        return _refused(refusal)
     html, headers = telling_page(told)
     return Response(html, media_type="text/html", headers=headers)
 
@@ -142,21 +151,18 @@ def _asked(data: BeginBody) -> ConnectAsked:
     )
 
 
-def _begun(attempt: Attempt, deps: Deps) -> bytes:
+def _encoded(attempt: Attempt, deps: Deps) -> bytes:
     return msgspec.json.encode(begun_wire(attempt, deps.settings.public_url))
 
 
-def _returned(request: Request[Any, Any, Any]) -> Returned:
+def _check_returned(returned: Returned, request: Request[Any, Any, Any]) -> None:
     """A parameter that is sent twice could mean one thing here and another at the provider (RFC 6749 section 3.1)."""
-    given: dict[str, str] = {}
     for name in ("state", "code", "error", "iss"):
         values = request.query_params.getall(name, [])
         if len(values) > 1 or any(len(value) > LONGEST_PARAMETER for value in values):
             raise MalformedPayload(f"{name} is sent more than once, or is too long")
-        given[name] = values[0] if values else ""
-    if bool(given["code"]) == bool(given["error"]):
+    if bool(returned.code) == bool(returned.error):
         raise MalformedPayload("the provider sends either a code or an error")
-    return Returned(**given)
 
 
 def _cookie_name(deps: Deps) -> str:

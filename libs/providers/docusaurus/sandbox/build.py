@@ -11,8 +11,16 @@ from libs.providers.docusaurus.sandbox.archive import CONFIGURED_BASE, CONFIGURE
 from libs.providers.docusaurus.sandbox.world import Page, World
 
 _HASH = re.compile(rb"\.[0-9a-f]{8}\.(js|css)")
+# The content root of a document, of a blog post, of a page of its own.
+_ROOTS = (
+    rb'<div class="theme-doc-markdown markdown">|<div id=__blog-post-container class=markdown>'
+    rb"|<article>(?=<header><h1>)"
+)
 _CONTENT = re.compile(
-    rb'(<div class="theme-doc-markdown markdown">)(.*?)(</div><footer class="theme-doc-footer)', re.DOTALL
+    rb"("
+    + _ROOTS
+    + rb')(.*?)(</div><footer class="?(?:theme-doc-footer|docusaurus-mt-lg)|</article></div></div></main>)',
+    re.DOTALL,
 )
 _TITLE = re.compile(rb"(<title data-rh=true>)(.*?)( \| Sluice</title>)", re.DOTALL)
 _GENERATOR = re.compile(rb"<meta name=generator [^>]*>")
@@ -41,6 +49,10 @@ def content_of(page: Page, captured: bytes) -> bytes:
     if page.title:
         inner = f"<header><h1>{escape(page.title)}</h1></header>\n<p>{escape(page.text)}</p>".encode()
     return inner + b"".join(f"\n<p>{escape(text)}</p>".encode() for text in page.extra)
+
+
+def has_content(page: Page) -> bool:
+    return _CONTENT.search(files()[page.file]) is not None
 
 
 def content_hash(page: Page) -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from libs.providers.docusaurus.sandbox.archive import page_files
+from libs.providers.docusaurus.sandbox.build import has_content
 from libs.providers.docusaurus.sandbox.world import Page, Trouble, World
 from libs.sandbox.contract import ControlRefused
 
@@ -66,7 +67,7 @@ def make(world: World, change: Change) -> dict[str, object]:
         case Add():
             _add(world, change)
         case Edit():
-            world.page(change.path).extra.append(change.text)
+            _edit(world.page(change.path), change)
         case Rename():
             _rename(world, change)
         case Remove():
@@ -88,6 +89,12 @@ def _add(world: World, change: Add) -> None:
     path = _new(world, change.path)
     world.forget(path)
     world.pages[path] = Page(file=page_files()[TEMPLATE], form=path, title=change.title, text=change.text)
+
+
+def _edit(page: Page, change: Edit) -> None:
+    if not has_content(page):
+        raise ControlRefused(f"{change.path!r} is a list of other pages")
+    page.extra.append(change.text)
 
 
 def _rename(world: World, change: Rename) -> None:

@@ -31,6 +31,7 @@ from tests.support.front_end import USUAL_PORT, front_end_port
 
 WANTED = Wanted.of({})
 SYNC_SECONDS = 90.0
+MANY = 1000
 
 
 @dataclass
@@ -130,11 +131,15 @@ def _connected(root: Path) -> Line:
     os.environ["SLUICE_PORT"] = str(free_port())  # never the default one: a person's own stack may be using it
     page_port = front_end_port()
     pages = dict.fromkeys((USUAL_PORT, page_port))
-    os.environ["CORS_ALLOWED_ORIGINS"] = ",".join(f"http://localhost:{port}" for port in pages)
+    # As an operator sets it; what this file says must reach every service.
+    origins = ",".join(f"http://localhost:{port}" for port in pages)
+    (root / ".env").write_text(f"CORS_ALLOWED_ORIGINS={origins}\n")
     endpoints = up(root, sandbox=True)
     assert endpoints.sandbox is not None
     key = Path(endpoints.key_file).read_text().strip()
     line = Line(root, endpoints, Gateway(endpoints.gateway, key), Control(endpoints.sandbox), key, page_port)
+    # One person connects many times here; the eleventh token must not end the line's own.
+    line.control.ask("POST", "settings", {"tokensPerGrant": MANY})
     done = connect(line.door, WANTED, line.control)
     line.integration = done.integration["id"]
     line.run = wait_for(line.door, done.run["id"], SYNC_SECONDS, lambda seen: None)

@@ -19,7 +19,7 @@ from libs.local.ports import free_port
 from libs.local.postgres import Postgres
 from libs.local.processes import ProcessSpec
 from libs.local.state import State
-from tests.e2e.conftest import Line
+from tests.e2e.conftest import MANY, Line
 from tests.e2e.test_bad_input import problem
 from tests.support.running import Running
 
@@ -43,11 +43,7 @@ class Flow:
 
     def consented(self, decision: str = "authorize") -> tuple[str, dict[str, str]]:
         """(attempt, what the application's own page was sent)."""
-        attempt = self.begin().json()
-        with Visitor() as visitor:
-            back = visitor.consent(attempt["authorizationUrl"], decision=decision, back=OWN_PAGE).headers["location"]
-        query = dict(parse_qsl(urlsplit(back).query))
-        return attempt["attemptId"], {name: query[name] for name in ("code", "error", "state") if name in query}
+        return came_back(self.begin().json(), decision)
 
     def complete(self, returned: dict[str, str], subject: str = SUBJECT) -> httpx.Response:
         return self.line.raw("POST", "/v1/oauth/complete", json={**returned, "subject": subject})
@@ -61,6 +57,13 @@ class Flow:
 
     def integrations(self) -> list[dict[str, Any]]:
         return list(self.line.door.get(f"/v1/workspaces/{self.workspace}/integrations")["items"])
+
+
+def came_back(attempt: dict[str, Any], decision: str = "authorize") -> tuple[str, dict[str, str]]:
+    with Visitor() as visitor:
+        back = visitor.consent(attempt["authorizationUrl"], decision=decision, back=OWN_PAGE).headers["location"]
+    query = dict(parse_qsl(urlsplit(back).query))
+    return attempt["attemptId"], {name: query[name] for name in ("code", "error", "state") if name in query}
 
 
 @pytest.fixture
@@ -246,15 +249,40 @@ def test_reconnect_by_another_account_is_refused_and_the_grant_stays(flow: Flow)
     try:
         body = {"redirectUrl": ORIGIN, "callback": "application", "subject": SUBJECT}
         attempt = flow.line.door.post(f"/v1/integrations/{mine['id']}/reconnect", body)
-        with Visitor() as visitor:
-            back = visitor.consent(attempt["authorizationUrl"], back=OWN_PAGE).headers["location"]
-        query = dict(parse_qsl(urlsplit(back).query))
-        answer = flow.complete({"code": query["code"], "state": query["state"]})
+        answer = flow.complete(came_back(attempt)[1])
     finally:
         flow.line.control.ask("POST", "consent", {"account": "sandbox-generator"})
     problem(answer, 409, "other_account")
     assert flow.integrations()[0]["account"] == mine["account"]
     assert flow.line.door.post(f"/v1/integrations/{mine['id']}/check")["result"] == "passed"
+
+
+@pytest.fixture
+def limited(line: Line) -> Iterator[None]:
+    """A person of whom the provider keeps one token an application, as GitHub keeps ten."""
+    line.control.ask("POST", "consent", {"account": "many-times"})
+    line.control.ask("POST", "settings", {"tokensPerGrant": 1})
+    yield
+    line.control.ask("POST", "settings", {"tokensPerGrant": MANY})
+    line.control.ask("POST", "consent", {"account": "sandbox-generator"})
+
+
+async def test_one_token_too_many_ends_the_oldest_connection_and_a_reconnect_heals_it(
+    line: Line, flow: Flow, limited: None
+) -> None:
+    other = Flow(line, f"{flow.workspace}-too", flow.asked)
+    line.door.put(f"/v1/workspaces/{other.workspace}")
+    for one in (flow, other):
+        assert one.complete(one.consented()[1]).status_code == 200
+    first = flow.integrations()[0]["id"]
+    assert line.door.post(f"/v1/integrations/{first}/check")["result"] == "failed"
+    lost = line.door.get(f"/v1/integrations/{first}")
+    assert (lost["status"], lost["statusReason"]) == ("error", "grant_lost")
+    assert other.integrations()[0]["status"] == "active"
+    body = {"redirectUrl": ORIGIN, "callback": "application", "subject": SUBJECT}
+    attempt = line.door.post(f"/v1/integrations/{first}/reconnect", body)
+    assert flow.complete(came_back(attempt)[1]).status_code == 200
+    assert line.door.get(f"/v1/integrations/{first}")["status"] == "active"
 
 
 @pytest.fixture(scope="module", params=["GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"])

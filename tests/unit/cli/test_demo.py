@@ -11,11 +11,14 @@ from rich.console import Console
 from libs.local.client import Gateway, Told
 from libs.local.demo.hits import drawn, headings
 from libs.local.demo.page import write_demo_page
+from libs.local.demo.popup import posted
 from libs.local.demo.searches import Answered, Question, ask, expected_questions, questions_from_titles
 from libs.local.demo.story import StepFailed, Story
 from libs.local.demo.wanted import Wanted
 from libs.local.endpoints import Endpoints
 from libs.local.state import State
+from services.auth.page import refusing_page, telling_page
+from services.auth.use_cases.oauth.park import Told as PageTold
 
 ROOT = Path(__file__).resolve().parents[3]
 QUESTION = Question(query="what wraps the key", type="file", name="libs/vault.py")
@@ -91,6 +94,20 @@ def test_environment_chooses_the_sandbox_or_ones_own_repository() -> None:
 def test_half_a_wish_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(Told):
         Wanted.of(environ)
+
+
+def test_popup_page_is_read_as_a_browser_runs_it() -> None:
+    told = PageTold(
+        attempt_id="a", origin="https://app.example", redirect_url="https://app.example/x?y=<z>", handle="h"
+    )
+    read = posted(telling_page(told)[0])
+    assert read.message == {"source": "sluice", "attemptId": "a", "handle": "h"}
+    assert (read.origin, read.back) == ("https://app.example", "https://app.example/x?y=<z>#attemptId=a&handle=h")
+
+
+def test_page_that_tells_nobody_is_no_message() -> None:
+    with pytest.raises(Told, match="tells its opener nothing"):
+        posted(refusing_page("Too late", "Too late")[0])
 
 
 def test_failing_step_says_which_and_what_to_do() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.command import DESCRIBING
+from libs.common.command import DESCRIBING, run_command
 from libs.common.errors import ConfigurationError
 from libs.common.settings import CommonSettings, load_settings, settings_schema
 from libs.local.deploy.fill import fill, make_env
@@ -50,6 +50,16 @@ def test_bad_setting_refuses_to_start_naming_the_variable_and_not_its_value(case
         load_settings(KINDS[service], {**DESCRIBING, name: value})
     assert name in refusal.value.detail
     assert not value or value not in refusal.value.detail
+
+
+def test_process_with_a_bad_setting_ends_with_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**DESCRIBING, "SLUICE_KEK": SHORT_KEY}.items():
+        monkeypatch.setenv(name, value)
+    assert run_command("auth", AuthSettings, "services.auth.app", ["serve"]) == 2
+    told = capsys.readouterr().err
+    assert told == "auth cannot start: SLUICE_KEK is weak: set it to 32 random bytes in base64\n"
 
 
 @pytest.mark.parametrize("service", KINDS)

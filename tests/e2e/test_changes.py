@@ -140,6 +140,19 @@ async def test_renamed_repository_keeps_everything_under_its_new_name(line: Line
     await place.unhooked()
 
 
+async def test_repository_out_of_sight_is_told_and_nothing_of_it_is_deleted(line: Line) -> None:
+    """GitHub tells a repository's own hooks nothing of its end: the next sync meets a 404, which proves nothing."""
+    place = open_place(line, features=["issues", "code"])
+    before = {one["externalId"] for one in place.sources()}
+    place.change("delete_repository")
+    run = place.sync()
+    assert (run["state"], run["error"]["code"]) == ("failed", "lost_sight")
+    (selected,) = line.door.get(f"{place.root}/resources?selected=true")["selected"]
+    assert (selected["state"], selected["error"]["code"]) == ("error", "lost_sight")
+    assert {one["externalId"] for one in place.sources()} == before
+    assert place.view()["status"] == "active"
+
+
 def _names(place: Place) -> list[str]:
     """The repository's name as the picker and as the hooks tell it."""
     selected = place.line.door.get(f"{place.root}/resources")["selected"]
@@ -163,11 +176,19 @@ async def test_changed_default_branch_changes_the_set_of_files(line: Line) -> No
 
 
 async def test_deliveries_that_never_came_are_made_up_for_by_one_sync(place: Place) -> None:
-    """GitHub sends nothing twice: what hooks lost, one listing finds, deletions by hand excepted until a sweep."""
+    """GitHub sends nothing twice: what hooks lost, one sync finds. Deleted issues and comments leave no trace in a
+    listing by `since`; only their events tell them.
+    """
+    word = place.line.word()
+    edited = place.change("open_issue", title="Edited while nobody listens")["number"]
+    comment = place.change("comment", number=edited, body="Before.")["id"]
     place.line.control.ask("POST", "settings", {"deliverHooks": False})
     try:
-        word = place.line.word()
         number = place.change("open_issue", title=f"Missed {word}")["number"]
+        pull = place.change("open_pull", title=f"Missed pull {word}")["number"]
+        place.change("review", number=pull, state="APPROVED", body=f"Missed review {word}.")
+        place.change("edit_comment", id=comment, body=f"Edited {word}.")
+        place.change("edit_issue", number=edited, title=f"Edited {word}")
         for at in range(30):
             place.change("comment", number=number, body=f"Missed {word} too, {at}.")
             place.change("push", files={f"missed/{at}.md": f"# Missed {at}\n\n{word}\n"})
@@ -184,4 +205,7 @@ async def test_deliveries_that_never_came_are_made_up_for_by_one_sync(place: Pla
     assert issues == {one["number"]: one["state"] for one in truth["issues"]}
     content = place.source(f"issue:{number}")["content"]
     assert all(f"too, {at}." in content for at in range(30))
+    later = place.source(f"issue:{edited}")
+    assert (later["name"], f"Edited {word}." in later["content"]) == (f"Edited {word}", True)
+    assert f"Missed review {word}." in place.source(f"pull_request:{pull}")["content"]
     await eventually(lambda: word in place.texts(word), timeout=WAIT_S)

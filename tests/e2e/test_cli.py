@@ -11,6 +11,7 @@ import pytest
 
 from libs.common.testing.eventually import eventually
 from libs.local.client import Refused
+from libs.local.demo.visitor import Visitor
 from tests.e2e.conftest import Line
 from tests.e2e.place import WAIT_S, Place, found_place, open_place
 
@@ -158,23 +159,17 @@ class Consenting:
         self.address = self.process.stderr.readline().strip()
 
     def consents(self, decision: str) -> None:
-        with httpx.Client(follow_redirects=True, timeout=30) as browser:
-            page = browser.get(self.address)
-            action = re.search(r'action="([^"]+)"', page.text)
-            ticket = re.search(r'name="ticket" value="([^"]+)"', page.text)
-            assert action
-            assert ticket
-            ended = browser.post(action[1], data={"ticket": ticket[1], "decision": decision})
-            told = TOLD.search(ended.text)
-            assert told, ended.text
-            self._bring(browser, json.loads(told[1])["back"])
+        with Visitor() as visitor:
+            ended = visitor.consent(self.address, decision=decision)
+        told = TOLD.search(ended.text)
+        assert told, ended.text
+        self._bring(json.loads(told[1])["back"])
 
-    def _bring(self, browser: httpx.Client, back: str) -> None:
-        """What the script of the page does in a browser: the fragment never leaves it but by this post."""
-        place = httpx.URL(back)
-        assert "location.hash" in browser.get(back).text
-        brought = dict(httpx.QueryParams(place.fragment))
-        answer = browser.post(f"{LANDING}/brought", json=brought, headers={"origin": LANDING})
+    def _bring(self, back: str) -> None:
+        """What the scripts of both pages do in a browser: the fragment never leaves it but by this post."""
+        assert "location.hash" in httpx.get(back).text
+        brought = dict(httpx.QueryParams(httpx.URL(back).fragment))
+        answer = httpx.post(f"{LANDING}/brought", json=brought, headers={"origin": LANDING})
         assert answer.status_code == 200
 
     def ended(self) -> tuple[int, str, str]:

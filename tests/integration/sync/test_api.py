@@ -10,7 +10,11 @@ import msgspec
 import pytest
 
 from libs.common.internal import MAX_BATCH_IDS, SourceBatch
-from services.sync.use_cases import reading
+from libs.common.testing.eventually import eventually
+from services.sync.api import runs
+from services.sync.deps import Deps
+from services.sync.use_cases import asking, reading
+from services.sync.use_cases.asking import RunReport, read_run
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 
@@ -63,6 +67,55 @@ async def test_run_can_be_followed_and_resumed(engine: Engine, world: World, api
     assert ids == sorted(set(ids))
     again = await _events(api, run, last=events[-1]["id"])
     assert [event["event"] for event in again] == ["done"]
+
+
+async def test_reader_that_comes_back_in_the_middle_gets_only_what_is_new(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=25)
+    await engine.connect(features=("issues",))
+    await engine.discover()
+    run = (await engine.run())["id"]
+    looks: list[int] = []
+
+    async def look(path: str) -> None:
+        """While the second and third page are asked for, what a reader would be told."""
+        if "items" in path and "page=0" not in path:
+            report = await read_run(run, deps=engine.deps, workspace=engine.workspace)
+            looks.append(report.run["progress"])
+
+    world.faults.append(look)
+    await engine.work()
+    assert looks == sorted(set(looks))
+    assert len(looks) == 2
+    late = await _events(api, run, last=str(looks[-1]))
+    assert [event["event"] for event in late] == ["done"]
+    assert int(late[0]["id"]) > looks[-1]
+
+
+async def test_quiet_run_keeps_its_readers_connection_alive(
+    engine: Engine, world: World, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "KEEP_ALIVE_LOOKS", 2)
+    monkeypatch.setattr(runs, "LOOK_EVERY", 0.01)
+    looked: list[str] = []
+
+    async def counted(run: str, *, deps: Deps, workspace: str) -> RunReport:
+        looked.append(run)
+        return await read_run(run, deps=deps, workspace=workspace)
+
+    monkeypatch.setattr(asking, "read_run", counted)
+    world.repo("r1", items=1)
+    await engine.connect(features=("issues",))
+    await engine.discover()
+    run = (await engine.run())["id"]
+    reading = asyncio.create_task(api.get(f"/v1/sync-runs/{run}/events"))
+    await eventually(lambda: len(looked) >= 10)  # nothing happens in the run meanwhile
+    await engine.work()
+    text = (await reading).text
+    assert text.count(": still running") >= 2
+    assert text.count("event: progress") >= 1
+    assert text.rstrip().count("event: done") == 1
 
 
 async def _events(api: httpx.AsyncClient, run: str, last: str | None = None) -> list[dict[str, Any]]:

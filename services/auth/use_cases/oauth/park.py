@@ -63,7 +63,7 @@ async def _refused(attempt: Attempt, refusal: SluiceError, *, deps: Deps) -> Tol
 
 
 async def _park(attempt: Attempt, waiting: Waiting, code: str, *, deps: Deps) -> Told:
-    """Put, waited for, then the state is taken: killed between any two, the same callback may be asked again."""
+    """Until the row waits for the handle, a callback that died may be asked again; after it, the attempt expires."""
     now, handle = deps.clock.now(), new_ticket()
     async with deps.db.transaction(attempt.workspace_id) as tx:
         sealed = await seal_for(tx, attempt, "code", code, deps=deps)

@@ -15,6 +15,8 @@ from services.auth.states import Waiting, hash_of, new_ticket
 from services.auth.use_cases.oauth.found import find_attempt, new_state
 from services.auth.vaulting import seal_for
 
+TRIES = 3  # a reload overtakes the hop that it cancelled, which goes on here all the same
+
 
 class Departure(msgspec.Struct, frozen=True, kw_only=True):
     """Where the browser goes, and the mark that it has to bring back."""
@@ -28,12 +30,21 @@ class Departure(msgspec.Struct, frozen=True, kw_only=True):
 
 async def start_consent(attempt_id: str, *, deps: Deps, browser: str | None) -> Departure:
     """A reload starts anew: only the newest state is waited for. A browser keeps its mark, for its other popups."""
-    attempt = await find_attempt(attempt_id, deps=deps)
+    for _ in range(TRIES):
+        departure = await _depart(await find_attempt(attempt_id, deps=deps), browser or new_ticket(), deps=deps)
+        if departure is not None:
+            return departure
+    raise StateUnknown
+
+
+async def _depart(attempt: Attempt, mark: str, *, deps: Deps) -> Departure | None:
+    """None when another hop of this attempt came in between."""
     require_startable(attempt, deps.clock.now())
     manifest = deps.providers.known(attempt.provider)
     registration = deps.providers.registrations.client(manifest, attempt.redirect_uri)
-    state, verifier, mark = new_state(attempt), new_ticket(), browser or new_ticket()
-    await _await_state(attempt, state, verifier, mark, deps=deps)
+    state, verifier = new_state(attempt), new_ticket()
+    if not await _await_state(attempt, state, verifier, mark, deps=deps):
+        return None
     location = deps.providers.facet(manifest).authorize_url(
         registration,
         state=state,
@@ -48,7 +59,7 @@ def challenge_of(verifier: str) -> str:
     return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-async def _await_state(attempt: Attempt, state: str, verifier: str, mark: str, *, deps: Deps) -> None:
+async def _await_state(attempt: Attempt, state: str, verifier: str, mark: str, *, deps: Deps) -> bool:
     """Redis first: a ticket that Postgres waits for is there to be found, or was lost."""
     ticket = hash_of(state)
     async with deps.db.transaction(attempt.workspace_id) as tx:
@@ -60,5 +71,4 @@ async def _await_state(attempt: Attempt, state: str, verifier: str, mark: str, *
     superseded = attempt.ticket if won else ticket
     if superseded is not None:
         await deps.states.drop(superseded)
-    if not won:
-        raise StateUnknown
+    return won

@@ -84,12 +84,12 @@ async def test_same_tab_flow_finds_its_handle_in_the_fragment(flow: Consent, fra
 async def test_every_authorize_request_carries_its_own_state_and_s256(flow: Consent) -> None:
     seen = []
     await flow.begin()
-    for _ in range(20):
+    for _ in range(100):
         await flow.start()
         seen.append({name: values[0] for name, values in parse_qs(urlsplit(flow.location).query).items()})
     assert {one["code_challenge_method"] for one in seen} == {"S256"}
     assert {len(one["code_challenge"]) for one in seen} == {43}
-    assert len({one["state"] for one in seen}) == len({one["code_challenge"] for one in seen}) == 20
+    assert len({one["state"] for one in seen}) == len({one["code_challenge"] for one in seen}) == 100
     assert {one["scope"] for one in seen} == {"read write"}
     assert {one["redirect_uri"] for one in seen} == {"http://localhost:8080/v1/oauth/callback/tracker"}
 
@@ -109,8 +109,9 @@ async def test_reloaded_popup_goes_on_and_leaves_one_key(flow: Consent, redis: R
 async def test_start_hop_opened_many_times_at_once_waits_for_one_state(flow: Consent, redis: Redis) -> None:
     await flow.begin()
     path = f"/v1/oauth/start/{flow.attempt}"
-    answers = await asyncio.gather(*(flow.browser.get(path) for _ in range(10)))
-    assert {answer.status_code for answer in answers} <= {302, 409}
+    answers = await asyncio.gather(*(flow.browser.get(path) for _ in range(2)))
+    assert [answer.status_code for answer in answers] == [302, 302]
+    await asyncio.gather(*(flow.browser.get(path) for _ in range(20)))
     assert len(await keys(redis)) == 1
     await flow.start()
     flow.returned = flow.provider.consent(flow.location)

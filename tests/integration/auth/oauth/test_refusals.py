@@ -185,21 +185,21 @@ async def test_code_of_another_subject_gets_404_and_burns_nothing(flow: Consent)
     assert (await flow.complete(**returned, subject="user-1")).status_code == 200
 
 
-async def test_mailed_link_binds_nothing(flow: Consent, deps: Deps, redis: Redis) -> None:
-    """RELIABILITY A01: the victim's browser finishes what the attacker began, with and without the cookie."""
-    await flow.begin(subject="attacker")
-    await flow.start()
-    mailed = flow.provider.consent(flow.location)
-    flow.browser.cookies.clear()
-    flow.returned = mailed
-    assert page_code(await flow.callback()) == (403, "oauth_started_elsewhere")
-    await flow.start()
-    flow.returned = flow.provider.consent(flow.location)
-    handle = message(await flow.callback())["handle"]
-    victim = await flow.complete(attemptId=flow.attempt, handle=handle, subject="victim")
-    assert refusal(victim)[:2] == (404, "not_found")
-    stands = (await flow.api.get(f"/v1/oauth/attempts/{flow.attempt}")).text
-    assert handle not in stands
+async def test_hundred_mailed_links_bind_nothing(flow: Consent) -> None:
+    """RELIABILITY A01: a victim's browser finishes what an attacker began, with the start hop's cookie and without."""
+    for number in range(100):
+        await flow.begin(subject="attacker")
+        await flow.start()
+        flow.returned = flow.provider.consent(flow.location)
+        if number % 2:
+            flow.browser.cookies.clear()
+            assert page_code(await flow.callback()) == (403, "oauth_started_elsewhere")
+            continue
+        handle = message(await flow.callback())["handle"]
+        victim = await flow.complete(attemptId=flow.attempt, handle=handle, subject="victim")
+        assert refusal(victim)[:2] == (404, "not_found")
+        # The attacker polls and never learns the handle, which went to the page of the victim.
+        assert handle not in (await flow.api.get(f"/v1/oauth/attempts/{flow.attempt}")).text
     assert flow.provider.exchanged == []
     assert await nothing_connected(flow)
 

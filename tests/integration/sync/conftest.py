@@ -16,10 +16,12 @@ from libs.common.database.migrate import migrate
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.common.settings import load_settings
 from libs.local.postgres import Postgres
+from libs.providers.github.tests.played import Wire, open_sandbox
 from services.sync.settings import SyncSettings
 from services.sync.tables import QUEUE_TABLES, TENANT_TABLES
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Broker, Engine
+from tests.integration.sync.hub import Hub
 
 API_KEY = "slk_a-key-of-this-test"
 
@@ -92,3 +94,15 @@ def as_chunker(settings: SyncSettings) -> dict[str, str]:
 
     token = ServiceTokens("chunker", Path(settings.service_signing_keys_dir)).issue("sync")
     return {"authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+async def hub(settings: SyncSettings, admin: asyncpg.Connection[asyncpg.Record], tmp_path: Path) -> AsyncIterator[Hub]:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "README.md").write_text("# House\n\nWhat it is.\n")
+    sandbox = open_sandbox(tmp_path / "tree", tmp_path / "state")
+    made = Hub(settings, Wire(sandbox), tmp_path / "state", admin)
+    yield made
+    await made.close()
+    await made.wire.client.aclose()
+    await sandbox.close()

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import asyncpg
-import pytest
-
-from libs.providers.github.tests.played import Wire, open_sandbox
-from services.sync.settings import SyncSettings
 from tests.integration.sync.hub import Hub, Row, joined
 
 PUSHES = 50
 COMPARE_LIMIT = 300
 NO_FILES = ("120000", "160000")  # links and submodules: told in the rows, never kept as files
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n"
-
-
-@pytest.fixture
-async def hub(settings: SyncSettings, admin: asyncpg.Connection[asyncpg.Record], tmp_path: Path) -> AsyncIterator[Hub]:
-    (tmp_path / "tree").mkdir()
-    (tmp_path / "tree" / "README.md").write_text("# House\n\nWhat it is.\n")
-    sandbox = open_sandbox(tmp_path / "tree", tmp_path / "state")
-    made = Hub(settings, Wire(sandbox), tmp_path / "state", admin)
-    yield made
-    await made.close()
-    await made.wire.client.aclose()
-    await sandbox.close()
 
 
 class Pusher:

@@ -168,3 +168,34 @@ async def test_change_half_written_when_killed_never_happened(
         await hub.change("edit_issue", number=1, title="Later")
     async with driving(played_checkout, tmp_path / "state") as hub:
         assert (await hub.json(f"{REPO}/issues/1"))["title"] == "Later"
+
+
+async def test_push_makes_links_submodules_bits_and_merges_as_git_has_them(hub: Driven, played_checkout: Path) -> None:
+    commit = "1" * 40
+    await hub.change("push", branch="side", files={"side.md": "# Side\n"})
+    pushed = await hub.change(
+        "push", merge="side", files={"run.sh": "echo\n"}, executable={"run.sh": True}, links={"way": "app.py"},
+        submodules={"vendor/lib": commit},
+    )  # fmt: skip
+    tree = {e["path"]: e for e in (await hub.json(f"{REPO}/git/trees/{pushed['after']}?recursive=1"))["tree"]}
+    assert [tree[path]["mode"] for path in ("run.sh", "way", "vendor/lib")] == ["100755", "120000", "160000"]
+    assert (tree["vendor/lib"]["type"], tree["vendor/lib"]["sha"]) == ("commit", commit)
+    assert "side.md" in tree
+    merge = await hub.json(f"{REPO}/commits/{pushed['after']}")
+    parent = await hub.json(f"{REPO}/commits/{merge['parents'][0]['sha']}")
+    assert len(parent["parents"]) == 2
+    compared = await hub.json(f"{REPO}/compare/{pushed['before']}...{pushed['after']}")
+    assert {f["filename"] for f in compared["files"]} == {"run.sh", "way", "vendor/lib", "side.md"}
+
+
+async def test_file_that_became_a_link_is_one_changed_entry(hub: Driven) -> None:
+    pushed = await hub.change("push", links={"app.py": "README.md"})
+    compared = await hub.json(f"{REPO}/compare/{pushed['before']}...{pushed['after']}")
+    assert [(f["filename"], f["status"]) for f in compared["files"]] == [("app.py", "changed")]
+
+
+async def test_contents_describe_a_submodule_and_a_link_to_nothing(hub: Driven) -> None:
+    await hub.change("push", links={"nowhere": "gone.md"}, submodules={"lib": "1" * 40})
+    link, module = await hub.json(f"{REPO}/contents/nowhere"), await hub.json(f"{REPO}/contents/lib")
+    assert (link["type"], link["target"], "content" in link) == ("symlink", "gone.md", False)
+    assert (module["type"], module["sha"], "content" in module) == ("submodule", "1" * 40, False)

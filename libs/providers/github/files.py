@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from urllib.parse import quote
 
@@ -44,15 +44,13 @@ async def _fetch(ctx: SyncContext, listed: Listed) -> Fetched:
 
 
 async def _by_blob(ctx: SyncContext, listed: Listed) -> Fetched:
-    """Immutable, so what is read is what was listed. Above 100 MB the blob itself is refused (docs: "Get a blob")."""
-    answer = await ctx.http.request("GET", f"{root(ctx)}/git/blobs/{listed.revision}", headers=HEADERS)
-    note_budget(ctx.http, answer)
-    if answer.status == 403 and b'"too_large"' in answer.body:
-        return _file(ctx, listed, None, None)
+    """Immutable, so what is read is what was listed."""
     try:
-        check_status(answer)
+        answer = await _ask(ctx, f"/git/blobs/{listed.revision}")
     except ResourceGone as error:
         raise LostSight("a listed blob is not readable") from error
+    if answer is None:
+        return _file(ctx, listed, None, None)
     blob = decode(answer, Blob)
     content = b64decode(blob.content) if blob.encoding == "base64" else blob.content.encode()
     return _file(ctx, listed, content, len(content))
@@ -61,15 +59,25 @@ async def _by_blob(ctx: SyncContext, listed: Listed) -> Fetched:
 async def _by_path(ctx: SyncContext, listed: Listed) -> Fetched:
     """What stands at the path, of the commit it was listed in or now. A link that names a file is answered with that
     file (docs: "Get repository content"), so only bytes with the listed id prove that it is a file itself."""
-    url = f"{root(ctx)}/contents/{quote(listed.key.removeprefix('file:'))}"
     commit = listed.facts.get("commit")
     try:
-        answer = await get(ctx.http, url, params={"ref": str(commit)} if commit else None)
+        path = quote(listed.key.removeprefix("file:"))
+        answer = await _ask(ctx, f"/contents/{path}", params={"ref": str(commit)} if commit else None)
     except ResourceGone as error:
         async with lost_sight_of_parent():
             await get(ctx.http, root(ctx))
         return Gone(key=listed.key, proof=error.detail)
-    return _proven(ctx, listed, answer)
+    return _file(ctx, listed, None, None) if answer is None else _proven(ctx, listed, answer)
+
+
+async def _ask(ctx: SyncContext, url: str, params: Mapping[str, str] | None = None) -> HttpAnswer | None:
+    """None for what is too large to be answered: above 100 MB (docs: "Get a blob", "Get repository content")."""
+    answer = await ctx.http.request("GET", f"{root(ctx)}{url}", headers=HEADERS, params=params)
+    note_budget(ctx.http, answer)
+    if answer.status == 403 and b'"too_large"' in answer.body:
+        return None
+    check_status(answer)
+    return answer
 
 
 def _proven(ctx: SyncContext, listed: Listed, answer: HttpAnswer) -> Fetched:

@@ -121,7 +121,7 @@ async def _write(
     told = [(one, change) for one in writes if (change := changes[one.key])]
     paths = await _note_changed_files(tx, batch, writes, told)
     return [
-        _changed(batch, one, change, versions[one.id], plan.renamed_from.get(one.key), paths.get(one.id))
+        _changed(batch, one, change, versions[one.id], old_path=plan.renamed_from.get(one.key), paths=paths.get(one.id))
         for one, change in told
     ]
 
@@ -150,10 +150,14 @@ async def _rewrite_touched(tx: Transaction, batch: Batch, keys: set[str]) -> lis
         kept = body if key in attached else None
         rows.append(Rewrite(id=source_id, content=content, body=kept, content_hash=content_hash(content)))
     found = await sources.rewrite(tx, rows)
+    paths = await changed_files.counts(tx, [row[0] for row in found if row[2] in WITH_CHANGED_FILES])
     return [
-        _event(batch, source_id=row[0], kind=row[2], change="updated", version=row[1], digest=row[4], url=row[3])
+        _event(
+            batch, source_id=row[0], kind=row[2], change="updated", version=row[1], digest=row[4], url=row[3],
+            changed_paths=paths.get(row[0]),
+        )
         for row in found
-    ]
+    ]  # fmt: skip
 
 
 async def _remove(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceChanged]:
@@ -180,7 +184,7 @@ def _count(applied: Applied, batch: Batch, events: list[SourceChanged]) -> None:
 
 
 def _changed(
-    batch: Batch, write: Write, change: Change, version: int, old_path: str | None, paths: int | None
+    batch: Batch, write: Write, change: Change, version: int, *, old_path: str | None, paths: int | None
 ) -> SourceChanged:
     item: Observed = write.observed
     return _event(

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.provider.sync import ChangedFile, Observed, Pushed
+from libs.common.provider.sync import ChangedFile, Observed, Part, PartSeen, Pushed
 from services.sync.domain.plan import Batch
 from services.sync.use_cases.apply import apply_batch
 from tests.integration.sync.double import World
@@ -145,7 +145,10 @@ async def test_files_of_a_pull_request_stay_when_they_are_not_read_and_the_event
     )
     await apply(engine, observed=(again,))
 
-    assert [event["changed_paths"] for event in (await engine.events())[-2:]] == [4, 4]
+    said = Part(key="note:1", author="bob", created_at=engine.deps.clock.now(), body="words")
+    await apply(engine, parts=(PartSeen(parent_key="item:9", part=said),))
+
+    assert [event["changed_paths"] for event in (await engine.events())[-3:]] == [4, 4, 4]
     rows = await read(api, f"/v1/sources/{(await engine.sources())['item:9']['id']}/changed-files")
     assert [(row["path"], row["push"]) for row in rows] == [(file.path, None) for file in FILES]
 

@@ -248,9 +248,10 @@ async def test_large_file_of_a_push_is_skipped_too(played: Played) -> None:
     assert played.copy.objects["file:big.bin"].metadata["skipped"] == "too large"
 
 
-async def test_blob_above_what_github_answers_is_too_large() -> None:
+@pytest.mark.parametrize("facts", [{}, {"commit": "b" * 40}])
+async def test_blob_above_what_github_answers_is_too_large(facts: dict[str, str]) -> None:
     refusal = {"message": "This API returns blobs up to 100 MB in size.", "errors": [{"code": "too_large"}]}
-    asked = Listed(key="file:huge.iso", type="file", revision="a" * 40)
+    asked = Listed(key="file:huge.iso", type="file", revision="a" * 40, facts=facts)
     [found] = await FACET.fetch(Scripted((403, refusal)).context(), [asked])
     assert isinstance(found, Observed)
     assert found.metadata["skipped"] == "too large"

@@ -20,6 +20,7 @@ from tests.integration.sync.engine import Broker, Engine
 REPOSITORY = "sandbox/walk"
 STATUS = {"A": "added", "M": "modified", "D": "removed", "T": "changed"}
 ZERO = "0" * 40
+NO_FILES = ("120000", "160000")  # links and submodules: told in the rows, never kept as files
 
 
 class Row(NamedTuple):

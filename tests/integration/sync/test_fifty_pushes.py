@@ -7,11 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from tests.integration.sync.hub import Hub, Row, joined
+from tests.integration.sync.hub import NO_FILES, Hub, Row, joined
 
 PUSHES = 50
 COMPARE_LIMIT = 300
-NO_FILES = ("120000", "160000")  # links and submodules: told in the rows, never kept as files
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n"
 
 

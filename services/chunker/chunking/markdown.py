@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
 from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
@@ -97,22 +99,31 @@ class _Reader:
         self._read_pieces(block)
 
     def _read_pieces(self, block: Block) -> None:
-        glued, waited = self.bare, self.waiting < block.start
+        if block.kind in _UNDIVIDED:
+            block = msgspec.structs.replace(block, start=_first_line(self.text, block))
+        glued = self.bare
         opening = self._flush(block.start)
-        pieces = self._alone(block) if waited and block.kind in _UNDIVIDED else self._cut(block)
+        pieces = self._alone(block) if block.kind in _UNDIVIDED else self._cut(block)
         pieces[0].rank = GLUED if glued else BLOCK
         if opening and pieces[0].exact and opening.tokens + pieces[0].tokens <= self.budget:
             opening.tokens += pieces.pop(0).tokens
         self.units += pieces
 
     def _alone(self, block: Block) -> list[Unit]:
-        """A block too long beside what waited may still fit whole."""
-        if block.end - block.start <= self.budget * _TOO_LONG:
-            tokens = self.count(self.text[block.start : block.end])
-            if tokens <= self.budget:
-                exact = starts_exact(self.text, block.start)
-                return [Unit(block.start, tokens, BLOCK, self.section, exact)]
-        return self._cut(block)
+        """A block too long beside what waited, or with the blank lines after it, may still fit whole."""
+        text, start, end = self.text, block.start, block.end
+        if end - start > self.budget * _TOO_LONG:
+            return self._cut(block)
+        tokens = self.count(text[start:end])
+        if tokens > self.budget:
+            end = start + len(text[start:end].rstrip()) + 1
+            tokens = self.count(text[start:end])
+        if tokens > self.budget:
+            return self._cut(block)
+        units = [Unit(start, tokens, BLOCK, self.section, starts_exact(text, start))]
+        if end < block.end:
+            units.append(Unit(end, self.count(text[end : block.end]), BLOCK, self.section, exact=False))
+        return units
 
     def _flush(self, end: int) -> Unit | None:
         """What waits becomes a unit that ends at `end`; returned if it adds up with what may follow."""
@@ -142,6 +153,12 @@ class _Reader:
 _MAY_NAME = ("html", "paragraph")
 _DIVISIBLE = ("list", "quote")
 _UNDIVIDED = ("fence", "code", "html")
+
+
+def _first_line(text: str, block: Block) -> int:
+    """Where the block itself begins: blank lines at the start of a text belong to its first block."""
+    blank = len(text[block.start : block.end]) - len(text[block.start : block.end].lstrip())
+    return text.rfind("\n", block.start, block.start + blank) + 1 or block.start
 
 
 def _header(text: str, start: int) -> str:

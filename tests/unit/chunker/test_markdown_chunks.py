@@ -77,6 +77,19 @@ def test_fence_that_fits_is_never_cut(text: str) -> None:
     assert_fences_whole(text, 48)
 
 
+@pytest.mark.parametrize(("before", "after"), [("", "\n"), ("\n", ""), ("words\n", "\n\nwords\n")])
+def test_fence_that_fits_to_the_token_is_never_cut_for_the_blank_lines_around_it(before: str, after: str) -> None:
+    lines = "a = 1\n" * 12
+    fence = f"```\n{lines}```\n"
+    assert_fences_whole(f"{before}{fence}{after}", counter()(fence))
+
+
+def test_open_fence_that_fits_without_its_last_blank_line_is_never_cut() -> None:
+    quoted = "> ```\n> q\n> ```\n"
+    lines = f"~~~\n{quoted}# H\n    indented\n1. first\n{quoted}    indented\n    indented\n# H\n\n  ```\n"
+    assert_fences_whole(f"1. first\n```\n```py\n# H\n\n{lines}\n", 48)
+
+
 def test_fences_of_own_documents_are_never_cut() -> None:
     for path in own_files(".md"):
         assert_fences_whole(path.read_text(), 128)

@@ -22,7 +22,7 @@ from libs.common.outbox.relay import Relay
 from libs.common.provider.client import ProviderHttp
 from libs.common.provider.http import GrantedHttp, provider_urls
 from libs.common.provider.manifest import Manifest
-from libs.common.runtime import Service, worker_loop
+from libs.common.runtime import Loop, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.common.security.vault import Vault
 from services.webhooks.api import HANDLERS
@@ -50,7 +50,7 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
         [
             create_consumer_component(consumers, deps, deps.db, settings),
             create_job_worker(deps),
-            worker_loop("hook-review", partial(review_hooks, deps=deps), REVIEW_SECONDS),
+            create_hook_review(deps),
             Relay(deps.db, NAME, settings),
         ],
         host=settings.http_host,
@@ -76,6 +76,11 @@ def create_job_worker(deps: Deps) -> JobWorker:
         await settle_hook(deps=deps, workspace=job.workspace_id, subscription_id=payload["subscription_id"])
 
     return JobWorker(deps.db, {SETTLE_HOOK: settle})
+
+
+def create_hook_review(deps: Deps) -> Loop:
+    """Looks at once when it starts: the public address may be another one than before."""
+    return worker_loop("hook-review", partial(review_hooks, deps=deps), REVIEW_SECONDS)
 
 
 def describe(settings: WebhooksSettings) -> Litestar:

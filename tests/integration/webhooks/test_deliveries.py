@@ -34,6 +34,7 @@ async def test_signed_delivery_is_stored_and_told_before_the_answer(world: World
         "resource_external_id": str(payload["repository"]["id"]),
         "stream": "issues",
         "keys": [f"issue:{payload['issue']['number']}"],
+        "type": "issue",
     }
     assert (row["id"], row["body"], row["delivery_key"]) == (answer.json()["deliveryId"], ISSUE, "guid-1")
     assert (event["delivery_id"], event["hints"]) == (row["id"], [hint])

@@ -15,7 +15,7 @@ from libs.common.errors import AuthRevoked, LostSight, ProviderUnavailable
 from libs.common.events import IntegrationConnected, ResourceSelected, WorkspaceDeleted
 from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
-from services.webhooks.app import create_job_worker
+from services.webhooks.app import create_hook_review, create_job_worker
 from services.webhooks.consumers import consumers
 from services.webhooks.deps import Deps
 from services.webhooks.use_cases import follow
@@ -160,6 +160,17 @@ async def test_hook_follows_a_moved_public_address_and_the_old_one_goes(
     assert [(item["hookId"], item["state"]) for item in await subscriptions(world)] == [("102", "active")]
     assert [verb for verb, _ in provider.asked] == ["POST", "POST", "DELETE"]
     assert (await world.hook_states())[-1] == "active"
+
+
+async def test_service_that_starts_under_another_address_looks_at_its_hooks_at_once(world: World, deps: Deps) -> None:
+    await monitored(world)
+    stop = asyncio.Event()
+    looking = asyncio.create_task(create_hook_review(moved(deps, "https://restarted.example")).run(stop))
+    try:
+        await eventually(world.jobs)
+    finally:
+        stop.set()
+        await looking
 
 
 async def test_move_that_died_before_it_was_noted_leaves_no_hook_behind(

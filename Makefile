@@ -30,7 +30,7 @@ lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew, 
 	@$(BIN)/uv pip compile $(IMAGE_LOCK) --extra chunker pyproject.toml --output-file deploy/image/requirements.lock
 	@echo "$(BUILD_BACKEND)" | $(BIN)/uv pip compile $(IMAGE_LOCK) - --output-file deploy/image/build.lock
 
-demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it, GITHUB_TOKEN= REPO= for your own
+demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it, GITHUB_TOKEN= REPO= or SITE= for your own
 	@$(BIN)/python -m libs.cli demo
 
 up: install ## start the embedded stack and the four services (SANDBOX=1 adds the stand-ins)

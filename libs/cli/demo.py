@@ -15,7 +15,8 @@ from libs.local.state import find_root
 def demo() -> None:
     """Start everything, connect, sync, search, change, search again; then serve until Ctrl-C.
 
-    DEMO_EXIT=1 ends it instead. GITHUB_TOKEN and REPO=owner/name use the real GitHub.
+    DEMO_EXIT=1 ends it instead. GITHUB_TOKEN and REPO=owner/name use the real GitHub. SITE=https://… crawls that
+    documentation site instead of the sandbox's.
     """
     wanted = Wanted.of(os.environ)
     os.environ.pop("GITHUB_TOKEN", None)  # goes to one service in one request, not to every process's environment

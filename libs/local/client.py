@@ -51,6 +51,7 @@ HINTS = {
     "other_account": "Give a token of the same account, or disconnect and connect the other one.",
     "not_found": "`sluice integrations` lists what is connected, `sluice runs` what was synced.",
     "provider_not_configured": "Set what is named there (see .env.example), then `make down` and `make up`.",
+    "address_refused": "Only public addresses are called; ALLOWED_PRIVATE_ENDPOINTS names exceptions, host:port each.",
     "redirect_not_allowed": "Name a page on one of CORS_ALLOWED_ORIGINS with --redirect-url.",
     "oauth_attempt_expired": "Start again; the page is good for ten minutes.",
     "oauth_denied": "Start again and grant access at the provider.",

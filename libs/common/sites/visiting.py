@@ -105,7 +105,7 @@ class Visitor:
             largest_body=largest,
         )
         if answer.status == 429 or (answer.status == 503 and "retry-after" in answer.headers):
-            raise RateLimited("the site asked to wait", until=datetime.now(UTC) + _wait(answer))
+            raise RateLimited("the site asked to wait", until=datetime.now(UTC) + wait_asked(answer))
         return answer
 
 
@@ -145,7 +145,7 @@ def _target(answer: HttpAnswer, at: str) -> str | None:
         return "about:nowhere"
 
 
-def _wait(answer: HttpAnswer) -> timedelta:
+def wait_asked(answer: HttpAnswer) -> timedelta:
     """Retry-After in seconds or as a date (RFC 9110 section 10.2.3), bounded; one minute where it says nothing."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isdigit():

@@ -21,6 +21,7 @@ from libs.local.demo.following import follow
 from libs.local.demo.hits import drawn
 from libs.local.demo.page import write_demo_page
 from libs.local.demo.searches import Answered
+from libs.local.demo.sites import Asked, show_site
 from libs.local.demo.starting import start
 from libs.local.demo.story import StepFailed, Story
 from libs.local.demo.wanted import Wanted
@@ -85,6 +86,8 @@ def _started(root: Path, wanted: Wanted, story: Story) -> Demo:
 
 
 def _steps(demo: Demo) -> None:
+    if demo.wanted.site:
+        show_site(demo.door, demo.story, Asked.own(demo.wanted.site))
     _sync(demo)
     _search(demo)
     control = demo.control
@@ -92,6 +95,8 @@ def _steps(demo: Demo) -> None:
         _change(demo, control)
         _resync(demo, control)
         _connect_the_other_way(demo, control)
+    if demo.endpoints.sandbox and control is not None and not demo.wanted.site:
+        show_site(demo.door, demo.story, Asked.played(demo.endpoints.sandbox))
     demo.story.figure("demo", round(demo.story.seconds, 1), unit="s", against=60)
     _publish(demo)
 

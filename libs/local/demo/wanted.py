@@ -23,19 +23,23 @@ class Wanted:
     repository: str
     sandbox: bool
     leave: bool
+    site: str = ""
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Wanted:
         """Raises Told for half of a wish: a token without a repository, or the other way round."""
         token, repository = environ.get("GITHUB_TOKEN", ""), environ.get("REPO", "")
         leave = environ.get("DEMO_EXIT", "") not in ("", "0")
+        site = environ.get("SITE", "")
+        if site and not re.match(r"https?://[^/\s]+", site):
+            raise Told(f"SITE={site} is not the address of a site.", "SITE=https://docs.example.com/ make demo")
         if not repository:
-            return cls(environ.get("SANDBOX_GITHUB_TOKEN") or SANDBOX_TOKEN, SANDBOX_REPOSITORY, True, leave)
+            return cls(environ.get("SANDBOX_GITHUB_TOKEN") or SANDBOX_TOKEN, SANDBOX_REPOSITORY, True, leave, site)
         if not token:
             raise Told("REPO is set, GITHUB_TOKEN is not.", "GITHUB_TOKEN=… REPO=owner/name make demo")
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise Told(f"REPO={repository} is not owner/name.", "GITHUB_TOKEN=… REPO=owner/name make demo")
-        return cls(token, repository, False, leave)
+        return cls(token, repository, False, leave, site)
 
     @property
     def workspace(self) -> str:

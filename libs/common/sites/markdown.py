@@ -149,8 +149,7 @@ class Writer:
     def _heading(self, element: Element, level: int) -> list[str]:
         title = self.inline(element)
         name = element.get("id") or ""
-        anchor = f" {{#{name}}}" if name and not set(name) & set(" {}\n\t") else ""
-        return [f"{'#' * level} {title}{anchor}"] if title else []
+        return [heading(title, level, name)] if title else []
 
     def _code(self, element: Element) -> list[str]:
         text = "".join(texts(element, keep_lines=True)).strip("\n")
@@ -239,6 +238,11 @@ def escaped(line: str) -> str:
     if _OPENER.match(line):
         return f"\\{line}"
     return _NUMBER.sub(r"\1\\\2", line, count=1) if _NUMBER.match(line) else line
+
+
+def heading(title: str, level: int, name: str = "") -> str:
+    """`{#id}` is where a link leads; `{#}` that none does, so that nobody guesses one: the page itself is the place."""
+    return f"{'#' * level} {title} {{#{name if not set(name) & set(' {}') else ''}}}"
 
 
 def strong(text: str) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from libs.common.sites.html import Element
-from libs.common.sites.markdown import texts, to_markdown
+from libs.common.sites.markdown import heading, texts, to_markdown
 from libs.common.sites.pages import Kind, PageRead, Reader, asks_to_log_in
 from libs.providers.docusaurus.dialect import DIALECT, classes
 
@@ -35,7 +35,7 @@ class DocusaurusReader:
         return PageRead(
             kind=kind,
             title=title,
-            content=text if not text or text.startswith("# ") else f"# {title}\n\n{text}",
+            content=text if not text or text.startswith("# ") else f"{heading(title, 1)}\n\n{text}",
             links=_links(root, everything=content is None),
             canonical=_canonical(root),
             indexed="noindex" not in metas.get("robots", "").lower(),

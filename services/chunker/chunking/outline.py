@@ -8,7 +8,7 @@ from services.chunker.chunking.model import Section
 _LONGEST = 120
 _LONGEST_READ = 1000
 _REMEMBERED = 4096  # "Parameters", "Returns": most headings of a corpus are few
-_EXPLICIT_ID = re.compile(r"[ \t]*\{#([^\s{}]+)\}[ \t]*\Z")
+_EXPLICIT_ID = re.compile(r"[ \t]*\{#([^\s{}]*)\}[ \t]*\Z")  # {#}: no link leads here
 _NAMED_ANCHOR = re.compile(r"<a\s+(?:id|name)\s*=\s*[\"']?([^\"'\s>]+)[\"']?[^<>]*>", re.IGNORECASE)
 _IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()\n]*\)|\[[^\[\]\n]*\])")
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")

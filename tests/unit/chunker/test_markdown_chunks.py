@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chunker.chunking.outline import plain_heading, slug
+from services.chunker.chunking.model import Section
+from services.chunker.chunking.outline import Outline, plain_heading, slug
 from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.markdown_oracle import oracle
 from tests.unit.chunker.texts import chunks_of, document, own_files, paragraphs, sections
@@ -189,3 +190,9 @@ def test_anchor_before_other_words_is_not_the_next_headings() -> None:
     chunks = chunks_of(f'<a id="words"></a>\n\nShort.\n\n# Real\n\n{paragraphs(9)}')
     assert "real" in {c.anchor for c in chunks}
     assert "words" not in {c.anchor for c in chunks}
+
+
+def test_heading_that_no_link_leads_to_has_no_anchor() -> None:
+    outline = Outline()
+    assert outline.open(1, "Title {#}") == Section(("Title",), "")
+    assert outline.open(2, "Part {#part-1}") == Section(("Title", "Part"), "part-1")

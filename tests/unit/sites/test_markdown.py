@@ -52,7 +52,7 @@ def test_text_that_looks_like_markdown_stays_text(html: str, expected: str) -> N
         ("<p>x<em></em>y", "xy"),
         ("<p><a href='#top'>up</a> <a href='javascript:x()'>no</a> <a href='/b'>yes</a>", "up no [yes](/b)"),
         ("<p><a href='/a b'>odd</a>", "odd"),
-        ("<h3 id='a b'>Two</h3>", "### Two"),
+        ("<h3 id='a b'>Two</h3>", "### Two {#}"),
         ("<h2 id=x></h2><p>y", "y"),
         ("<ol start=3><li>c<li>d</ol>", "3. c\n4. d"),
         ("<ul><li><p>a<p>b<li>c</ul>", "- a\n\n  b\n- c"),

@@ -81,4 +81,5 @@ def create_app(deps: Deps) -> Litestar:
 
     services = ServiceTokens(NAME, Path(deps.settings.service_signing_keys_dir))
     callers = every_caller(deps.settings, services=services, clients=deps.clients)
-    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready)
+    # Redis holds only what may be lost: without it consents wait, and tokens are lent all the same.
+    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, tolerated=["redis"])

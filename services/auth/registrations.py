@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from libs.common.errors import ConfigurationError
 from libs.common.provider.auth import ClientRegistration
-from libs.common.provider.http import provider_urls
+from libs.common.provider.http import check_addresses, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.common.settings import WEAK, require_secure
 from services.auth.domain.attempt import Callback
@@ -57,11 +57,12 @@ class Registrations:
 
 def check_registrations(environ: Mapping[str, str], manifests: Iterable[Manifest]) -> None:
     """Refuses to start on a weak secret or on an address in clear. Raises ConfigurationError naming the variable."""
-    for manifest in manifests:
+    known = list(manifests)
+    check_addresses(known, environ)
+    for manifest in known:
         if "oauth" in manifest.connect:
             _check_secret(_variable(manifest, "CLIENT_SECRET"), environ)
-            for address in (_page_variable(manifest), _variable(manifest, "BASE_URL"), _variable(manifest, "API_URL")):
-                _check_address(address, environ)
+            _check_page(_page_variable(manifest), environ)
 
 
 def _check_secret(variable: str, environ: Mapping[str, str]) -> None:
@@ -70,7 +71,7 @@ def _check_secret(variable: str, environ: Mapping[str, str]) -> None:
         raise ConfigurationError(f"{variable} is weak: set it to the client secret that the provider made")
 
 
-def _check_address(variable: str, environ: Mapping[str, str]) -> None:
+def _check_page(variable: str, environ: Mapping[str, str]) -> None:
     if environ.get(variable):
         require_secure(variable, environ[variable])
         if "#" in environ[variable]:

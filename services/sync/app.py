@@ -16,7 +16,7 @@ from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.ids import new_id
 from libs.common.outbox.relay import Relay
-from libs.common.provider.http import GrantedHttp, provider_urls
+from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.sync import SyncFacet
 from libs.common.runtime import Component, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
@@ -41,6 +41,7 @@ def facet_of(provider: str) -> SyncFacet:
 
 def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Nothing is opened before the service runs."""
+    check_addresses(registry.manifests().values(), environ)
     client = OutboundClient(settings.allowed_private_endpoints)
     tokens = ServiceTokens(NAME, Path(settings.service_signing_keys_dir))
     broker = InternalClient(settings.auth_url, tokens, "auth", client)

@@ -20,11 +20,12 @@ from libs.common.internal import AccessToken
 from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
 from libs.common.provider.client import ProviderHttp
-from libs.common.provider.http import GrantedHttp, provider_urls
+from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.common.runtime import Loop, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.common.security.vault import Vault
+from libs.providers import registry
 from services.webhooks.api import HANDLERS
 from services.webhooks.consumers import consumers
 from services.webhooks.deps import AuthBroker, Deps, Granted, Tokens
@@ -41,6 +42,7 @@ REVIEW_SECONDS = 600.0
 
 def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Nothing is opened before the service runs."""
+    check_addresses(registry.manifests().values(), environ)
     outbound = OutboundClient(settings.allowed_private_endpoints)
     auth = InternalClient(settings.auth_url, _service_tokens(settings), "auth", outbound)
     deps = create_deps(settings, tokens=AuthBroker(auth), granted=_granting(outbound, environ))

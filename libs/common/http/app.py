@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
@@ -46,16 +46,19 @@ def create_http(
     on_startup: Sequence[Hook] = (),
     on_shutdown: Sequence[Hook] = (),
     max_body: int = 2_000_000,
+    tolerated: Collection[str] = (),
 ) -> Litestar:
     """`dependencies` are values (or Provide) that handlers ask for by name; `principal` is always among them.
+
+    `tolerated` checks are shown, but the service is ready without them.
 
     Every route needs a bearer unless it says `opt={"anonymous": True}`; /internal/ is for service tokens alone.
     The supervisor's Health is at `app.state.health`; `app.state.operations` is the probes and metrics alone.
     """
     health = Health()
-    operations = EdgeApp(_operations(name, ready, health), openapi_config=None, logging_config=None)
+    operations = EdgeApp(_operations(name, ready, health, tolerated), openapi_config=None, logging_config=None)
     return EdgeApp(
-        route_handlers=[*route_handlers, *_operations(name, ready, health)],
+        route_handlers=[*route_handlers, *_operations(name, ready, health, tolerated)],
         dependencies={**_provided(dependencies), "principal": Provide(_principal)},
         guards=[_guard],
         exception_handlers={
@@ -115,7 +118,7 @@ def _constant(value: object) -> Provide:
     return Provide(give, sync_to_thread=False, use_cache=True)
 
 
-def _operations(name: str, ready: Ready, health: Health) -> list[ControllerRouterHandler]:
+def _operations(name: str, ready: Ready, health: Health, tolerated: Collection[str]) -> list[ControllerRouterHandler]:
     @get("/healthz", opt={"anonymous": True}, tags=["operations"], name="healthz")
     async def healthz() -> dict[str, str]:
         return {"service": name, "status": "alive"}
@@ -123,7 +126,7 @@ def _operations(name: str, ready: Ready, health: Health) -> list[ControllerRoute
     @get("/readyz", opt={"anonymous": True}, tags=["operations"], name="readyz")
     async def readyz() -> Response[dict[str, object]]:
         checks = health.as_dict() | await _checked(ready)
-        up = all(checks.values())
+        up = all(well for check, well in checks.items() if check not in tolerated)
         return Response({"service": name, "ready": up, "checks": checks}, status_code=200 if up else 503)
 
     @get("/metrics", opt={"anonymous": True}, tags=["operations"], name="metrics", media_type=CONTENT_TYPE)

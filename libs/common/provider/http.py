@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from libs.common.provider.client import Budget, HttpAnswer
 from libs.common.provider.manifest import Manifest
+from libs.common.settings import require_secure
 
 
 class Response(Protocol):
@@ -46,6 +47,14 @@ def provider_urls(manifest: Manifest, environ: Mapping[str, str]) -> tuple[str, 
     base_url = (environ.get(f"{prefix}_BASE_URL") or manifest.base_url).rstrip("/")
     api_url = environ.get(f"{prefix}_API_URL") or _api_of(manifest, base_url)
     return api_url.rstrip("/"), base_url
+
+
+def check_addresses(manifests: Iterable[Manifest], environ: Mapping[str, str]) -> None:
+    """Outside loopback another installation is https too: tokens go there. Raises ConfigurationError by variable."""
+    for manifest in manifests:
+        for variable in (f"{manifest.id.upper()}_BASE_URL", f"{manifest.id.upper()}_API_URL"):
+            if environ.get(variable):
+                require_secure(variable, environ[variable])
 
 
 def _api_of(manifest: Manifest, base_url: str) -> str:

@@ -52,6 +52,17 @@ def test_bad_setting_refuses_to_start_naming_the_variable_and_not_its_value(case
     assert not value or value not in refusal.value.detail
 
 
+@pytest.mark.parametrize("service", ["auth", "sync", "webhooks"])
+@pytest.mark.parametrize("name", ["GITHUB_BASE_URL", "GITHUB_API_URL"])
+def test_provider_in_clear_outside_loopback_refuses_to_start_wherever_tokens_are_sent(
+    service: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {**DESCRIBING, name: "http://github.example/api"}.items():
+        monkeypatch.setenv(variable, value)
+    assert run_command(service, KINDS[service], f"services.{service}.app", ["serve"]) == 2
+    assert name in capsys.readouterr().err
+
+
 def test_process_with_a_bad_setting_ends_with_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,8 @@ work=${SITE_WORK:-$root/.sluice/cache/docusaurus}
 mkdir -p "$work"
 cp "$here/package.json" "$here/package-lock.json" "$here/docusaurus.config.js" "$work/"
 cd "$work"
-[ -d node_modules ] || npm ci --no-audit --no-fund
+# Not `npm ci`: it refuses a lock without the minifier's packages for other systems, which not every registry carries.
+[ -d node_modules ] || npm install --no-save --no-audit --no-fund
 rm -rf docs blog src build versioned_docs versioned_sidebars versions.json .docusaurus
 mkdir docs src
 cp "$root"/docs/*.md docs/

@@ -21,12 +21,14 @@ Finish = Callable[[Transaction, bytes], Awaitable[None]]
 
 
 async def answer_once(
-    *, deps: Deps, workspace: str, key: str, request: bytes, work: Callable[[Finish], Awaitable[bytes]]
+    *, deps: Deps, workspace: str, key: str | None, request: bytes, work: Callable[[Finish], Awaitable[bytes]]
 ) -> bytes:
     """`work` calls `finish(tx, answer)` inside the transaction that does the thing, so both are there or neither.
 
-    A failure is not kept: the same key may be tried again.
+    A failure is not kept: the same key may be tried again. Without a key nothing is kept.
     """
+    if key is None:
+        return await work(_keep_nothing)
     claim = new_id()
     stored = await _claim(deps=deps, workspace=workspace, key=check_idempotency_key(key), request=request, claim=claim)
     if stored is not None:
@@ -45,6 +47,10 @@ async def answer_once(
             async with deps.db.transaction(workspace) as tx:
                 await keys.release_key(tx, key=key, claim=claim)
     return answer
+
+
+async def _keep_nothing(tx: Transaction, answer: bytes) -> None:
+    """Nobody will ask for this answer again."""
 
 
 async def _claim(*, deps: Deps, workspace: str, key: str, request: bytes, claim: str) -> bytes | None:

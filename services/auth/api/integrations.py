@@ -55,8 +55,6 @@ async def connect(
             await connect_integration(asked, deps=deps, workspace=workspace, actor=actor, remember=remember)
         )
 
-    if idempotency_key is None:
-        return integration_wire(await connect_integration(asked, deps=deps, workspace=workspace, actor=actor))
     request = b"connect " + msgspec.json.encode(data)
     answer = await answer_once(deps=deps, workspace=workspace, key=idempotency_key, request=request, work=work)
     return msgspec.json.decode(answer, type=IntegrationWire)
@@ -175,19 +173,7 @@ def _asked(data: ConnectBody) -> ConnectAsked:
         raise InvalidInput("say which provider to connect", pointer="/provider")
     if data.provider and data.type and data.provider != data.type:
         raise InvalidInput("provider and type are the same thing; send one", pointer="/type")
-    return ConnectAsked(
-        provider=provider,
-        token=data.token or "",
-        url=data.url or "",
-        name=data.name,
-        features=None if data.features is None else tuple(data.features),
-        config=data.config,
-        metadata=data.metadata,
-        monitor_changes=data.monitor_changes,
-        polling_enabled=data.polling_enabled,
-        polling_interval=data.polling_interval,
-        resources=tuple(data.resources),
-    )
+    return data.asked(provider, token=data.token or "", url=data.url or "")
 
 
 def _changes(data: ChangeBody) -> configure.ChangesAsked:

@@ -29,7 +29,6 @@ from services.auth.domain.attempt import Attempt, Returned
 from services.auth.domain.input import check_workspace_id
 from services.auth.idempotency import Finish, answer_once
 from services.auth.page import refusing_page, telling_page
-from services.auth.use_cases.connect import ConnectAsked
 from services.auth.use_cases.oauth import begin, complete, park, read, start
 
 READ = "integrations:read"
@@ -52,10 +51,8 @@ async def begin_connect(
     """Starts a consent: open the answered address in a popup. The same caller and subject complete it."""
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
-    asked, way = _asked(data), begin.WayBack(redirect_url=data.redirect_url, callback=data.callback)
+    asked, way = data.asked(data.provider), begin.WayBack(redirect_url=data.redirect_url, callback=data.callback)
     whose: dict[str, Any] = {"deps": deps, "workspace": workspace, "starter": starter_of(principal, data.subject)}
-    if idempotency_key is None:
-        return begun_wire(await begin.begin_connect(asked, way, **whose), deps.settings.public_url)
 
     async def work(finish: Finish) -> bytes:
         async def remember(tx: Transaction, attempt: Attempt) -> None:
@@ -135,20 +132,6 @@ async def read_attempt(
     starter = starter_of(principal, subject)
     found, seen = await read.read_attempt(attempt, deps=deps, starter=starter, workspace=principal.workspace)
     return attempt_wire(found, seen)
-
-
-def _asked(data: BeginBody) -> ConnectAsked:
-    return ConnectAsked(
-        provider=data.provider,
-        name=data.name,
-        features=None if data.features is None else tuple(data.features),
-        config=data.config,
-        metadata=data.metadata,
-        monitor_changes=data.monitor_changes,
-        polling_enabled=data.polling_enabled,
-        polling_interval=data.polling_interval,
-        resources=tuple(data.resources),
-    )
 
 
 def _encoded(attempt: Attempt, deps: Deps) -> bytes:

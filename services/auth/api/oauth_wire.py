@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-
-import msgspec
 
 from libs.common.http.wire import Wire
-from services.auth.api.wire import IntegrationWire, integration_wire
+from services.auth.api.wire import IntegrationWire, WishBody, integration_wire
 from services.auth.domain.attempt import Attempt, Callback, State
 from services.auth.domain.integration import Seen
 
 
-class BeginBody(Wire):
+class BeginBody(WishBody, kw_only=True):
     """`redirectUrl` is the opener's page, on an allowed origin. `callback` says where the provider sends the browser:
     to Sluice, or to the application's own page (<PROVIDER>_INTEGRATION_REDIRECT_URI); left out, the settings decide.
     """
@@ -22,14 +19,6 @@ class BeginBody(Wire):
     redirect_url: str
     subject: str | None = None
     callback: Callback | None = None
-    name: str | None = None
-    features: list[str] | None = None
-    config: dict[str, Any] = msgspec.field(default_factory=dict)
-    metadata: dict[str, Any] = msgspec.field(default_factory=dict)
-    monitor_changes: bool = False
-    polling_enabled: bool = False
-    polling_interval: int | None = None
-    resources: list[str] = msgspec.field(default_factory=list)
 
 
 class BegunWire(Wire):

@@ -14,6 +14,7 @@ from libs.common.provider.manifest import Manifest
 from services.auth.domain.attempt import Callback
 from services.auth.domain.integration import Seen, StatusReason
 from services.auth.providers import ConnectWay
+from services.auth.use_cases.connect import ConnectAsked
 
 
 class WorkspaceWire(Wire):
@@ -58,13 +59,9 @@ class ProvidersWire(Wire):
     items: list[ProviderWire]
 
 
-class ConnectBody(Wire):
-    """`provider` and `type` are the same thing; send one. A token, or the address of a site."""
+class WishBody(Wire):
+    """What a new integration is to be like; what is left out is as the provider's manifest says."""
 
-    provider: str | None = None
-    type: str | None = None
-    token: str | None = None
-    url: str | None = None
     name: str | None = None
     features: list[str] | None = None
     config: dict[str, Any] = msgspec.field(default_factory=dict)
@@ -73,6 +70,30 @@ class ConnectBody(Wire):
     polling_enabled: bool = False
     polling_interval: int | None = None
     resources: list[str] = msgspec.field(default_factory=list)
+
+    def asked(self, provider: str, *, token: str = "", url: str = "") -> ConnectAsked:
+        return ConnectAsked(
+            provider=provider,
+            token=token,
+            url=url,
+            name=self.name,
+            features=None if self.features is None else tuple(self.features),
+            config=self.config,
+            metadata=self.metadata,
+            monitor_changes=self.monitor_changes,
+            polling_enabled=self.polling_enabled,
+            polling_interval=self.polling_interval,
+            resources=tuple(self.resources),
+        )
+
+
+class ConnectBody(WishBody):
+    """`provider` and `type` are the same thing; send one. A token, or the address of a site."""
+
+    provider: str | None = None
+    type: str | None = None
+    token: str | None = None
+    url: str | None = None
 
     def __repr__(self) -> str:
         return "ConnectBody()"

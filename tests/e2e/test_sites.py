@@ -98,7 +98,8 @@ def test_private_address_and_another_loopback_port_are_refused(line: Line, works
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         listener.settimeout(0.3)
-        refused(line, workspace, url.format(other=listener.getsockname()[1]), 422, "address_refused")
+        told = refused(line, workspace, url.format(other=listener.getsockname()[1]), 422, "address_refused")
+        assert "ALLOWED_PRIVATE_ENDPOINTS" in told
         with pytest.raises(TimeoutError):
             listener.accept()
 

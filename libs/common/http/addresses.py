@@ -128,7 +128,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         if not addresses:
             raise httpcore.ConnectError("the name has no address")
         if endpoint(host, port) not in self._allowed and not all(is_public(address) for address in addresses):
-            raise AddressRefused
+            raise AddressRefused(
+                "it is not a public address; an operator allows a private one by its exact host:port in"
+                " ALLOWED_PRIVATE_ENDPOINTS"
+            )
         return addresses
 
     async def _first(

@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 
-BENCHES = ("chunking", "sync", "issues")
+BENCHES = ("chunking", "pages", "sync", "issues")
 
 
 def main(chosen: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Whatever a site puts into a page, reading it takes linear time: 1 MB stays below two seconds."""
+"""Whatever a site puts into a page, twice of it takes twice the work; `make bench` has the seconds of 1 MB."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from libs.common.sites.html import Element, PageTooDeep, read_html
 from libs.common.sites.markdown import Writer, to_markdown
 
-SECONDS = 2.0
-SIZE = 1_000_000
+SIZE = 100_000
+NOISE = 0.03  # seconds of the processor; work that is quadratic takes four times, and far longer than this
 REPEATED = {
     "open elements": "<div>",
     "open lists": "<ul><li>",
@@ -57,7 +57,12 @@ class Plain:
         return ""
 
 
-def seconds_to_read(text: str) -> float:
+def work_of_reading(text: str) -> float:
+    """Seconds of the processor, the better of two: other processes do not count."""
+    return min(_seconds(text), _seconds(text))
+
+
+def _seconds(text: str) -> float:
     started = time.process_time()
     try:
         root = read_html(text.encode())
@@ -68,16 +73,20 @@ def seconds_to_read(text: str) -> float:
     return time.process_time() - started
 
 
+def assert_linear(opening: str, piece: str) -> None:
+    pages = [f"<html><body>{opening}{piece * (size // len(piece))}" for size in (SIZE, 2 * SIZE)]
+    once, twice = (work_of_reading(page) for page in pages)
+    assert twice <= 3 * once + NOISE
+
+
 @pytest.mark.parametrize("kind", REPEATED)
 def test_repeated_piece_is_read_in_linear_time(kind: str) -> None:
-    piece = REPEATED[kind]
-    assert seconds_to_read("<html><body>" + piece * (SIZE // len(piece))) < SECONDS
+    assert_linear("", REPEATED[kind])
 
 
 @pytest.mark.parametrize("opening", ["<blockquote>", "<ul><li>", "<table><tr><td>", "<div>", "<b>"])
 def test_deep_but_not_too_deep_page_with_much_text_is_read_in_linear_time(opening: str) -> None:
-    depth = 240 // opening.count("<")
-    assert seconds_to_read("<html><body>" + opening * depth + "x<br>" * (SIZE // 5)) < SECONDS
+    assert_linear(opening * (240 // opening.count("<")), "x<br>")
 
 
 def test_many_attributes_of_one_tag_are_refused_before_they_are_read() -> None:

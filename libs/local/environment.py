@@ -14,6 +14,9 @@ from libs.local.state import LOOPBACK, State
 
 DEFAULT_ORIGINS = "http://localhost:5173"
 SANDBOX_CLIENT_ID = "sandbox-github-client"
+# Who seals what is secret, and who calls as a provider's client. Passwords are the compose file's: here DSNs hold them.
+SEALING = ("auth", "webhooks")
+CLIENT = "auth"
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ def with_settings_file(root: Path, environ: Mapping[str, str]) -> dict[str, str]
 
 
 def service_environment(state: State, service: str, addresses: Addresses, cluster: Postgres) -> dict[str, str]:
-    """For `serve`: it never learns the owner's password."""
-    return {
+    """For `serve`: it never learns the owner's password, nor a secret that another service uses."""
+    told = {
         **os.environ,
         **shared_environment(state, addresses),
         "DATABASE_URL": cluster.dsn(f"{service}_app"),
@@ -74,6 +77,13 @@ def service_environment(state: State, service: str, addresses: Addresses, cluste
         "HTTP_PORT": str(urlsplit(addresses.services[service]).port),
         "OTEL_TRACES_FILE": str(state.traces / f"{service}.jsonl"),
     }
+    return {name: value for name, value in told.items() if not _is_of_others(name, service)}
+
+
+def _is_of_others(name: str, service: str) -> bool:
+    if name.endswith("_CLIENT_SECRET"):
+        return service != CLIENT
+    return name.endswith("_PASSWORD") or (name == "SLUICE_KEK" and service not in SEALING)
 
 
 def migrate_environment(state: State, service: str, addresses: Addresses, cluster: Postgres) -> dict[str, str]:

@@ -66,6 +66,17 @@ def test_services_and_sandbox_are_told_the_same_application(state: State, monkey
     assert len(served["GITHUB_CLIENT_SECRET"]) == 40
 
 
+def test_secret_is_told_to_the_services_that_use_it_and_to_no_other(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_CLIENT_SECRET", "0123456789abcdef0123456789abcdef01234567")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "of-the-compose-file-alone")
+    told = {name: service_environment(state, name, ADDRESSES, Postgres(state, 5)) for name in SERVICES}
+    assert [name for name in SERVICES if "GITHUB_CLIENT_SECRET" in told[name]] == ["auth"]
+    assert sorted(name for name in SERVICES if "SLUICE_KEK" in told[name]) == ["auth", "webhooks"]
+    assert not [name for name in SERVICES if "POSTGRES_PASSWORD" in told[name]]
+
+
 def test_settings_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "GITHUB_CLIENT_ID=from-the-file\nGITHUB_CLIENT_SECRET=\n# a remark\nPUBLIC_URL='https://file.example'\n"

@@ -79,9 +79,10 @@ def origin_of(scheme: str, host: str | None, port: int | None) -> str:
 
 
 def origin_of_url(url: str) -> str:
+    """ "" also for an address with a user name in it: nobody calls that."""
     try:
         parts = urlsplit(url)
-        return origin_of(parts.scheme, parts.hostname, parts.port)
+        return "" if "@" in parts.netloc else origin_of(parts.scheme, parts.hostname, parts.port)
     except ValueError:
         return ""
 

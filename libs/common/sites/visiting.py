@@ -148,7 +148,7 @@ def _target(answer: HttpAnswer, at: str) -> str | None:
 def wait_asked(answer: HttpAnswer) -> timedelta:
     """Retry-After in seconds or as a date (RFC 9110 section 10.2.3), bounded; one minute where it says nothing."""
     text = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
     try:
         return max(timedelta(), min(parsedate_to_datetime(text) - datetime.now(UTC), LONGEST_WAIT))

@@ -60,6 +60,28 @@ def test_requests_keep_the_longer_of_pause_and_crawl_delay(text: str, seconds: f
     assert pace.seconds == seconds
 
 
+class Sending(Nowhere):
+    """Sends everyone who asks to one address, and says where it was asked."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.asked: list[str] = []
+
+    async def request(self, method: str, url: str, **_: object) -> HttpAnswer:
+        self.asked.append(url)
+        return answer(301, location=self.location)
+
+
+@pytest.mark.parametrize(
+    "location", ["https://u@docs.example.com/b", "https://u:p@docs.example.com/b", "https://:1/", "//["]
+)
+async def test_redirect_to_what_is_never_called_is_told_and_not_followed(location: str) -> None:
+    http = Sending(location)
+    visit = await Visitor(http, Pace(0.0)).visit(SITE)  # type: ignore[arg-type]  # only `request` is asked for
+    assert visit.outcome == "elsewhere"
+    assert http.asked == [SITE]
+
+
 async def test_two_requests_have_a_pause_between_them() -> None:
     pace, began = Pace(0.02), time.monotonic()
     for _ in range(3):
@@ -72,6 +94,7 @@ def test_wait_is_read_in_seconds_or_as_a_date_and_bounded() -> None:
     assert wait_asked(answer(429, retry_after="999999999")) == LONGEST_WAIT
     assert wait_asked(answer(429)) == timedelta(minutes=1)
     assert wait_asked(answer(429, retry_after="soon")) == timedelta(minutes=1)
+    assert wait_asked(answer(429, retry_after="²")) == timedelta(minutes=1)
     later = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
     assert timedelta(minutes=4) < wait_asked(answer(503, retry_after=later)) <= timedelta(minutes=5)
     assert wait_asked(answer(503, retry_after="Wed, 01 Jan 2020 00:00:00 GMT")) == timedelta()

@@ -25,7 +25,12 @@ _TAG = re.compile(
 )
 _SHORT = 2 * MOST_ATTRIBUTES  # fewer characters than this cannot hold more attributes
 _COUNTED = re.compile(_ATTRIBUTE)
-_CHARSET = re.compile(r"charset=[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+# Those of the web (encoding.spec.whatwg.org). Python has others that raise whatever one asks for, or are quadratic.
+_CHARSET = re.compile(
+    r"charset=[\"']?(utf-?8|utf-16(?:le|be)?|us-ascii|latin1|iso-8859-\d{1,2}|windows-\d{3,4}|koi8-[ru]|gbk|gb2312|gb18030"
+    r"|big5|shift_jis|euc-jp|euc-kr|iso-2022-jp)(?![\w-])",
+    re.IGNORECASE,
+)
 
 
 class PageTooDeep(ProviderContractBroken):

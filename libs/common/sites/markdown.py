@@ -56,10 +56,10 @@ class Writer:
         self._nested = 0
         self._blocks: dict[str, Callable[[Element], list[str]]] = {
             "pre": self._code,
-            "ul": lambda element: self._nest(self._list, element),
-            "ol": lambda element: self._nest(self._list, element),
+            "ul": lambda element: self.nest(self._list, element),
+            "ol": lambda element: self.nest(self._list, element),
             "table": self._table,
-            "blockquote": lambda element: self._nest(self._quotation, element),
+            "blockquote": lambda element: self.nest(self._quotation, element),
             "hr": lambda _: ["---"],
             "summary": lambda element: strong(self.inline(element)),
             "dt": lambda element: strong(self.inline(element)),
@@ -81,13 +81,13 @@ class Writer:
         return found + paragraph(run)
 
     def block(self, element: Element) -> list[str]:
-        own = self._dialect.block(element, self)
-        if own is not None:
-            return own
         if self._depth >= DEEPEST:
             return paragraph(["".join(texts(element))])
         self._depth += 1
         try:
+            own = self._dialect.block(element, self)
+            if own is not None:
+                return own
             level = HEADINGS.get(element.tag)
             if level:
                 return self._heading(element, level)
@@ -95,7 +95,7 @@ class Writer:
         finally:
             self._depth -= 1
 
-    def _nest(self, write: Callable[[Element], list[str]], element: Element) -> list[str]:
+    def nest(self, write: Callable[[Element], list[str]], element: Element) -> list[str]:
         """Every mark is written before every line inside: without an end to it a small page becomes a huge one."""
         if self._nested >= MOST_NESTED:
             return self.blocks(element)
@@ -179,7 +179,8 @@ class Writer:
         if not rows:
             return []
         width = max(len(row) for row in rows)
-        lines = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
+        rows[0] += [""] * (width - len(rows[0]))  # GFM fills up the others by itself
+        lines = [f"| {' | '.join(row)} |" for row in rows]
         return ["\n".join([lines[0], "|" + "---|" * width, *lines[1:]])]
 
     def _cell(self, cell: Element) -> str:
@@ -319,7 +320,7 @@ def _language(pre: Element) -> str:
 
 def _start(element: Element) -> int:
     start = element.get("start") or ""
-    return int(start) if start.isdigit() and len(start) < 10 else 1
+    return int(start) if start.isdecimal() and len(start) < 10 else 1
 
 
 def _rows(table: Element) -> Iterator[Element]:

@@ -18,7 +18,7 @@ class DocusaurusDialect:
             return None
         names = classes(element)
         if "theme-admonition" in names:
-            return _admonition(element, names, writer)
+            return writer.nest(lambda one: _admonition(one, names, writer), element)
         if "theme-tabs-container" in names:
             return _tabs(element, writer)
         if "theme-code-block" in names:
@@ -26,14 +26,18 @@ class DocusaurusDialect:
         return None
 
     def code_title(self, pre: Element) -> str:
-        """It stands beside the code under a class that changes with every release: what comes before the code is it."""
-        block = pre.getparent()
+        """It stands before the code under a class that changes with every release. Of one block only the first code has
+        it: a title that were read for each would make a small page a huge one."""
+        block: Element | None = pre.getparent()
+        inside = pre
         while block is not None and "theme-code-block" not in classes(block):
-            block = block.getparent()
-        first = None if block is None else next(iter(block), None)
-        if first is None or first is pre or next(first.iter("pre"), None) is not None:
+            if inside.getprevious() is not None:
+                return ""
+            inside, block = block, block.getparent()
+        title = None if block is None else inside.getprevious()
+        if title is None or title.getprevious() is not None or next(title.iter("pre"), None) is not None:
             return ""
-        return " ".join("".join(texts(first)).split())
+        return " ".join("".join(texts(title)).split())
 
 
 def classes(element: Element) -> frozenset[str]:
@@ -42,6 +46,8 @@ def classes(element: Element) -> frozenset[str]:
 
 def _admonition(element: Element, names: frozenset[str], writer: Writer) -> list[str]:
     """A quotation that opens with its kind and title."""
+    if not len(element):
+        return writer.blocks(element)
     kind = next((name.removeprefix(ADMONITION) for name in names if name.startswith(ADMONITION)), "note")
     heading, *content = element
     title = writer.inline(heading)

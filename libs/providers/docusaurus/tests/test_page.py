@@ -175,3 +175,32 @@ def words(root: etree._Element) -> Counter[str]:
     text = " ".join(str(part) for part in root.itertext())
     text = re.sub(r"\{#[\w.-]*\}|\[[ x]\]|\u200b", " ", text)
     return Counter(re.findall(r"\w+", text))
+
+
+def written(html: str) -> PageRead:
+    """A page that somebody wrote to harm us, in the frame of a real one."""
+    frame = '<meta name="generator" content="Docusaurus v3.10.2"><div class="theme-doc-markdown"><h1>Title</h1>'
+    root = read_html(f"{frame}{html}".encode())
+    assert root is not None
+    return READER.read(root, BASE + "docs/written")
+
+
+@pytest.mark.parametrize(("inside", "said"), [("", ""), ("only words", "only words\n")])
+def test_admonition_without_elements_keeps_its_words(inside: str, said: str) -> None:
+    page = written(f'<div class="theme-admonition theme-admonition-tip">{inside}</div>')
+    assert page.content.removeprefix("# Title {#}").lstrip("\n") == said
+
+
+def test_nested_admonitions_do_not_multiply_what_they_hold() -> None:
+    html = '<div class="theme-admonition"><i>note</i><div>' * 110 + "x<br>" * 5_000
+    assert len(written(html).content) < 10 * len(html)
+    direct = '<div class="theme-admonition"><i>note</i>' * 240 + "words"
+    assert "words" in written(direct).content
+
+
+def test_one_block_of_code_has_one_title() -> None:
+    block = '<div class="theme-code-block"><div>{title}</div><div>{codes}</div></div>'
+    page = written(block.format(title="client.py", codes="<pre>one</pre><pre>two</pre>"))
+    assert page.content.endswith('```title="client.py"\none\n```\n\n```\ntwo\n```\n')
+    html = block.format(title="<i>x</i>" * 1_000, codes="<pre>x</pre>" * 1_000)
+    assert len(written(html).content) < 3 * len(html)

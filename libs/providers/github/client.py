@@ -76,7 +76,7 @@ def limited(answer: HttpAnswer) -> RateLimited | None:
     """In the documented order: retry-after, then an empty budget's reset, then one minute for a secondary limit."""
     now = datetime.now(UTC)
     retry_after = answer.headers.get("retry-after", "")
-    if retry_after.isdigit():
+    if re.fullmatch("[0-9]{1,9}", retry_after):
         return RateLimited("GitHub asked to wait", until=now + timedelta(seconds=int(retry_after)))
     if answer.headers.get("x-ratelimit-remaining") == "0":
         return RateLimited("GitHub's hourly budget is used up", until=_reset(answer) or now + SECONDARY_WAIT)

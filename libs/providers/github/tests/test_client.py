@@ -82,7 +82,8 @@ def test_header_that_is_no_number_ends_nothing(value: str) -> None:
     http = Scripted((200, {}))
     note_budget(http, answered(200, x_ratelimit_reset=value, x_ratelimit_limit="5000", x_ratelimit_remaining="1"))
     assert http.budget is None
-    assert limited(answered(403, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")) is None
+    for moment in ("Wed, 21 Oct 2026 07:28:00 GMT", "9" * 20, "²"):
+        assert limited(answered(403, retry_after=moment)) is None
 
 
 def test_budget_is_noted_for_its_resource() -> None:

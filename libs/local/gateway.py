@@ -93,13 +93,15 @@ TEXT = """# Made from deploy/gateway/routes.json by `python -m libs.local.deploy
 			idle 5m
 		}
 	}
-	# Addresses may hold a code and a state, headers a key: neither is written down.
+	# Addresses may hold a code and a state, headers a key, an answer's Location all of it: none is written down.
 	log {
 		output stderr
 		level {$GATEWAY_LOG_LEVEL:INFO}
 		format filter {
 			request>uri regexp \\?.* ""
 			request>headers delete
+			headers delete
+			resp_headers delete
 		}
 	}
 }

@@ -30,7 +30,7 @@ SECRET = "canary-code-0123456789"
 
 
 class Owner(BaseHTTPRequestHandler):
-    """Answers its own name, the method, the path and the size of the body."""
+    """Answers its own name, the method, the path and the size of the body, and sends nowhere with a secret."""
 
     def __init__(self, name: str, *arguments: object) -> None:
         self.name = name
@@ -44,6 +44,7 @@ class Owner(BaseHTTPRequestHandler):
         told = json.dumps({"owner": self.name, "method": self.command, "path": self.path, "size": size}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(told)))
+        self.send_header("location", f"https://as.example/authorize?state={SECRET}")
         self.end_headers()
         self.wfile.write(told)
 
@@ -143,6 +144,14 @@ def test_owner_that_is_away_is_a_problem_and_its_callers_secrets_are_not_written
     assert answer.headers["strict-transport-security"].startswith("max-age=31536000")
     written = gateway.log.read_text()
     assert path in written, "the failure is told"
+    assert SECRET not in written
+
+
+def test_secrets_of_an_answer_are_not_written_down_either(gateway: Gateway) -> None:
+    answer = gateway.client.get("/v1/oauth/start/some.id")
+    assert SECRET in answer.headers["location"]
+    written = gateway.log.read_text()
+    assert "/v1/oauth/start/some.id" in written
     assert SECRET not in written
 
 

@@ -140,17 +140,18 @@ class Walk:
         return count > FEW and count > len(self._held) * self._rules.largest_removal
 
     async def batch(self) -> tuple[list[Item], RateLimited | None]:
-        """As many pages as are read in a short while; what was read before a limit is kept."""
+        """As many pages as are read in a short while; how far it came before a limit is kept, even if it brought
+        nothing."""
         items: list[Item] = []
         until = time.monotonic() + BATCH_SECONDS
-        for _ in range(BATCH):
+        for taken in range(BATCH):
             if not self._steps or time.monotonic() > until:
                 break
             step = self._steps[0]
             try:
                 items += await self._take(step)
             except RateLimited as limited:
-                if not items:
+                if not taken:
                     raise
                 return items, limited
             self._steps.pop(0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from libs.common.errors import LostSight, ProviderUnavailable, RateLimited
 from libs.common.provider.sync import Gone, Listed, Observed
 from libs.providers.docusaurus.sync import FACET
 from libs.providers.docusaurus.tests.copied import Copy, expected
-from libs.providers.docusaurus.tests.served import HOST, SITE, Served
+from libs.providers.docusaurus.tests.served import HOST, SITE, Answered, Served
 
 CODE = "page:/docusaurus/docs/writing/code"
 
@@ -291,6 +293,26 @@ async def test_limit_in_the_middle_keeps_what_was_read_and_says_when_to_come_bac
     kept = len(copy.objects)
     assert kept
     await copy.pull()
+    assert copy.paths == expected(await site.truth())
+
+
+async def test_site_that_gives_one_page_at_a_time_is_read_to_its_end(copy: Copy, site: Served) -> None:
+    """Also where that page is a list, of which nothing is kept: it is not asked for again."""
+    answered, given = site.request, 0
+
+    async def one_a_time(method: str, url: str, **rest: Any) -> Answered:
+        nonlocal given
+        given += "/blog" in url
+        return Answered(429, {"retry-after": "1"}, b"", url) if given > 1 else await answered(method, url, **rest)
+
+    site.request = one_a_time  # type: ignore[method-assign]
+    for _ in range(30):
+        given = 0
+        try:
+            await copy.pull()
+            break
+        except RateLimited:
+            continue
     assert copy.paths == expected(await site.truth())
 
 

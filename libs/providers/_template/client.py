@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -60,4 +61,4 @@ def decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
 
 def _wait(answer: HttpAnswer) -> timedelta:
     seconds = answer.headers.get("retry-after", "")
-    return timedelta(seconds=int(seconds)) if seconds.isdigit() else WAIT
+    return timedelta(seconds=int(seconds)) if re.fullmatch("[0-9]{1,9}", seconds) else WAIT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -23,6 +24,7 @@ READ = "sync:read"
 WRITE = "sync:write"
 LOOK_EVERY = 0.25
 KEEP_ALIVE_LOOKS = 60
+EVENT_ID = re.compile(r"[0-9]{1,18}")
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
@@ -66,8 +68,12 @@ async def follow_run(
     """Events `progress`, then `done` or `failed`; the id is the report's revision, so Last-Event-ID resumes."""
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "run", run)
-    seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else -1
-    return ServerSentEvent(_events(deps, workspace, run, seen))
+    return ServerSentEvent(_events(deps, workspace, run, seen_before(last_event_id)))
+
+
+def seen_before(last_event_id: str | None) -> int:
+    """The revision of a report; -1 for a reader that has seen none, or names what was never an id of ours."""
+    return int(last_event_id) if last_event_id and EVENT_ID.fullmatch(last_event_id) else -1
 
 
 async def _events(deps: Deps, workspace: str, run: str, seen: int) -> AsyncIterator[ServerSentEventMessage]:

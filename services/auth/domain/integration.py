@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from libs.common.errors import InvalidInput
 from libs.common.events import DesiredState, IntegrationStatus
 from libs.common.provider.auth import Account
+from libs.common.provider.manifest import Manifest
 
 FAILED_RUNS_IN_A_ROW = 5
 
@@ -120,3 +122,17 @@ def runs_failing(failures_in_a_row: int) -> bool:
 def same_account(stored: Account, found: Account) -> bool:
     """A reconnect keeps everything that was synced, so it must be the very same account in the same tenant."""
     return (stored.account_id, stored.tenant_id) == (found.account_id, found.tenant_id)
+
+
+def site_of(integration: Integration, manifest: Manifest) -> str:
+    """The address that a provider connected by URL is asked at; empty for the others."""
+    return str(integration.config.get("url", "")) if "url" in manifest.connect else ""
+
+
+def keep_site(config: dict[str, Any], site: str) -> dict[str, Any]:
+    """The address is the account: settings are replaced around it. Raises InvalidInput for another one."""
+    if not site:
+        return config
+    if config.get("url", site) != site:
+        raise InvalidInput("the address stays; disconnect to connect another site", pointer="/config/url")
+    return {**config, "url": site}

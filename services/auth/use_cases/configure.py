@@ -11,7 +11,7 @@ from libs.common.database.transaction import Transaction
 from libs.common.events import IntegrationUpdated
 from services.auth.deps import Deps
 from services.auth.domain import input as check
-from services.auth.domain.integration import Integration, Seen
+from services.auth.domain.integration import Integration, Seen, keep_site, site_of
 from services.auth.repository import audit, integrations
 from services.auth.use_cases.held import lock_live, see
 
@@ -36,7 +36,7 @@ async def configure_integration(
     """Emits nothing when nothing differs."""
     async with deps.db.transaction(workspace) as tx:
         found = await lock_live(tx, integration_id)
-        changes = checked_changes(asked, provider=found.provider, deps=deps)
+        changes = checked_changes(asked, found, deps=deps)
         different = {name: value for name, value in changes.items() if getattr(found, name) != value}
         if different:
             reason: Reason = "renamed" if set(different) == {"name"} else "configured"
@@ -45,12 +45,13 @@ async def configure_integration(
         return await see(tx, integration_id)
 
 
-def checked_changes(asked: ChangesAsked, *, provider: str, deps: Deps) -> dict[str, Any]:
+def checked_changes(asked: ChangesAsked, found: Integration, *, deps: Deps) -> dict[str, Any]:
     """Only what was given. Raises InvalidInput with a pointer."""
-    manifest = deps.providers.known(provider)
+    manifest = deps.providers.known(found.provider)
 
     def checked_config(config: dict[str, Any]) -> dict[str, Any]:
-        return deps.providers.facet(manifest).validate_config(check.check_config(config))
+        kept = keep_site(config, site_of(found, manifest))
+        return deps.providers.facet(manifest).validate_config(check.check_config(kept))
 
     checks: dict[str, Any] = {
         "name": check.check_name,

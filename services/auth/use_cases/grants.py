@@ -14,7 +14,7 @@ from libs.common.provider.auth import Account
 from libs.common.provider.manifest import Manifest
 from services.auth.deps import Deps
 from services.auth.domain.input import check_token
-from services.auth.domain.integration import Integration, Seen, same_account
+from services.auth.domain.integration import Integration, Seen, same_account, site_of
 from services.auth.domain.refusals import OtherAccount
 from services.auth.providers import INDETERMINATE, Grant
 from services.auth.repository import audit, credentials, integrations
@@ -142,8 +142,3 @@ async def renew_grant(
     await tx.emit(connected(saved, again=True))
     await audit.add_audit(tx, actor=actor, action="integration.reconnected", integration_id=saved.id)
     return await see(tx, saved.id)
-
-
-def site_of(integration: Integration, manifest: Manifest) -> str:
-    """The address that a provider connected by URL is asked at; empty for the others."""
-    return str(integration.config.get("url", "")) if "url" in manifest.connect else ""

@@ -99,6 +99,18 @@ async def test_invalid_change_is_422_and_changes_nothing(
     assert (await api.get(f"/v1/integrations/{one['id']}")).json() == one
 
 
+async def test_settings_of_a_site_are_replaced_without_its_address_and_another_address_is_refused(
+    api: httpx.AsyncClient, workspace: str
+) -> None:
+    site = (await connect(api, workspace, provider="site", token=None, url="https://a.example")).json()
+    place = f"/v1/integrations/{site['id']}"
+    for config in ({}, site["config"]):
+        assert (await api.patch(place, json={"config": config})).json()["config"] == site["config"]
+    assert (await api.post(f"{place}/check")).json()["result"] == "passed"
+    response = await api.patch(place, json={"config": {"url": "https://b.example"}})
+    assert refusal(response) == (422, "invalid_input", "/config/url")
+
+
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 async def test_unknown_integration_is_404(api: httpx.AsyncClient, method: str) -> None:
     response = await api.request(method, "/v1/integrations/no-such-id", json={} if method == "PATCH" else None)

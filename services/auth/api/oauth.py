@@ -114,7 +114,7 @@ async def complete_connect(
     }
     if data.attempt_id is not None and data.handle is not None and data.state is None:
         return integration_wire(await complete.complete_by_handle(data.attempt_id, data.handle, **whose))
-    if data.state is None or data.handle is not None or (data.code is None) == (data.error is None):
+    if data.state is None or data.handle is not None or bool(data.code) == bool(data.error):
         raise InvalidInput("send attemptId and handle, or state with either code or error", pointer="/")
     returned = Returned(state=data.state, code=data.code or "", error=data.error or "", iss=data.iss or "")
     return integration_wire(await complete.complete_by_code(returned, **whose))

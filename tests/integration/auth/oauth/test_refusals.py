@@ -147,11 +147,17 @@ async def test_state_is_no_handle(flow: Consent) -> None:
     [
         {}, {"attemptId": "a"}, {"handle": "h"}, {"code": "c"}, {"state": "s.t"}, {"code": "c", "error": "e"},
         {"state": "s.t", "code": "c", "error": "e"}, {"attemptId": "a", "handle": "h", "state": "s.t"},
-        {"state": "s.t", "code": 7}, {"surprise": 1},
+        {"state": "s.t", "code": 7}, {"surprise": 1}, {"state": "s.t", "code": ""}, {"state": "s.t", "error": ""},
     ],
 )  # fmt: skip
 async def test_half_a_completion_is_422(flow: Consent, body: dict[str, Any]) -> None:
     assert refusal(await flow.complete(**body))[:2] == (422, "invalid_input")
+
+
+async def test_empty_code_is_refused_and_burns_nothing(flow: Consent) -> None:
+    returned = await flow.consent(callback="application")
+    assert refusal(await flow.complete(**{**returned, "code": ""}))[:2] == (422, "invalid_input")
+    assert (await flow.complete(**returned, error="")).status_code == 200
 
 
 async def test_our_own_callback_cannot_be_gone_around(flow: Consent) -> None:

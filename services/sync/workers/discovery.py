@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from libs.common.database.transaction import Transaction
 from libs.common.errors import (
     CallerMistake,
     DependencyDown,
@@ -121,7 +122,7 @@ class Discovery:
             chosen = [await select_resource(tx, integration, resource) for resource in found]
             await runs.set_discovering(tx, claim.run_id, discovering=False)
             if missing and not chosen:
-                await fail_run(tx, claim.run_id, code="not_visible", detail="; ".join(missing)[:500])
+                await _end(tx, claim, code="not_visible", detail="; ".join(missing)[:500])
                 return
             await add_to_run(tx, integration, claim.run_id, [one.id for one in chosen])
             await finish_if_done(tx, claim.run_id)
@@ -151,10 +152,12 @@ class Discovery:
             run = await runs.lock(tx, claim.run_id)
             if run is None or not await discoveries.finish(tx, claim):
                 return
-            await fail_run(tx, claim.run_id, code=code, detail=detail)
-            await integrations.note_failure(
-                tx, claim.integration_id, failures=claim.attempts + 1, code=code, detail=detail
-            )
+            await _end(tx, claim, code=code, detail=detail)
+
+
+async def _end(tx: Transaction, claim: DiscoveryClaim, *, code: str, detail: str) -> None:
+    await fail_run(tx, claim.run_id, code=code, detail=detail)
+    await integrations.note_failure(tx, claim.integration_id, failures=claim.attempts + 1, code=code, detail=detail)
 
 
 async def _find(facet: SyncFacet, reference: str, context: SyncContext) -> Resource:

@@ -42,6 +42,8 @@ async def test_resource_that_is_not_there_fails_the_run_with_its_name(engine: En
     run = await engine.run()
     assert run["state"] == "failed"
     assert "acme/nowhere" in run["error"]
+    told = await engine.one("SELECT (error_count, last_error_code) FROM observed_state")
+    assert told == (1, "not_visible")
 
 
 async def test_second_sync_of_nothing_new_tells_nothing_and_asks_conditionally(engine: Engine, world: World) -> None:

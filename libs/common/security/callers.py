@@ -34,7 +34,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """`admin` covers every scope but `internal`, which only another service holds."""
         if scope in self.scopes or (scope != INTERNAL and ADMIN in self.scopes):
             return
-        raise Forbidden
+        raise Forbidden(f"it lacks the scope {scope}")
 
     def require_workspace(self, workspace: str) -> None:
         """Raises NotFound: a foreign workspace looks like one that does not exist."""

@@ -30,7 +30,7 @@ def test_scope_is_required(held: str, asked: str, allowed: bool) -> None:
     if allowed:
         principal(held).require(asked)
     else:
-        with pytest.raises(Forbidden):
+        with pytest.raises(Forbidden, match=asked):
             principal(held).require(asked)
 
 

@@ -59,7 +59,9 @@ def _checked_url(config: Mapping[str, Any], name: str) -> None:
 
 
 def _checked_versions(config: Mapping[str, Any]) -> None:
-    if config.get("versions") not in (None, "latest", "all") and not _list(config, "versions", 50):
+    if config.get("versions") in (None, "latest", "all"):
+        return
+    if isinstance(config["versions"], str) or not _list(config, "versions", 50):
         raise InvalidInput('versions is "latest", "all", or a list of names', pointer="/config/versions")
 
 

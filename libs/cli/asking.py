@@ -37,6 +37,20 @@ def find_integration(door: Gateway, workspace: str, named: str) -> Json:
     )
 
 
+def find_provider(door: Gateway, named: str) -> Json:
+    """By its id in any case and with any separator, as the services take it."""
+    everything: list[Json] = door.get("/v1/providers")["items"]
+    for one in everything:
+        if _plain(one["id"]) == _plain(named):
+            return one
+    known = ", ".join(one["id"] for one in everything)
+    raise Told(f"There is no provider {named}.", f"Known: {known}. `sluice providers` tells how each connects.")
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
 def confirm(question: str, yes: bool) -> None:
     if not yes and not typer.confirm(question):
         raise typer.Exit(1)

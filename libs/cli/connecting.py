@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Which, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Which, Workspace, find_integration, find_provider, gateway
 from libs.cli.consent import REDIRECT, give_consent
 from libs.cli.screen import emit, out
 from libs.local.client import Json, Told, endpoints_of
@@ -46,10 +46,14 @@ def connect(
     The token comes from <PROVIDER>_TOKEN, from standard input or from a prompt, never from the command line,
     where other accounts of the machine could read it.
     """
-    token = "" if url or oauth else read_token(provider, from_stdin)
-    body = connect_body(provider, token, url, resources, features, monitor, poll)
     place = f"/v1/workspaces/{workspace}"
     with gateway() as door:
+        known = find_provider(door, provider)
+        token = "" if url or oauth else token_of(known, from_stdin)
+        if not (token or url or oauth):
+            hint = f"Name it: `sluice connect {known['id']} --url https://docs.example.com/`."
+            raise Told(f"{known['name']} is connected by the address of a site.", hint)
+        body = connect_body(known["id"], token, url, resources, features, monitor, poll)
         if oauth:
             made = give_consent(door, f"{place}/connect", body, redirect_url)
         else:
@@ -72,7 +76,8 @@ def reconnect(
         if oauth:
             made = give_consent(door, path, {}, redirect_url)
         else:
-            made = door.post(path, {"token": read_token(found["type"], from_stdin)})
+            token = token_of(find_provider(door, found["type"]), from_stdin)
+            made = door.post(path, {"token": token} if token else {})
     emit(made, as_json, lambda: out.print(f"{escape(made['name'])} is {made['status']} again; what was synced stays."))
 
 
@@ -90,6 +95,12 @@ def connect_body(
     optional: dict[str, Any] = {"token": token, "url": url, "resources": resources, "features": features}
     optional["pollingInterval"] = poll or None
     return body | {name: value for name, value in optional.items() if value}
+
+
+def token_of(provider: Json, from_stdin: bool) -> str:
+    """Empty for one that is connected by its address: nobody has a token of it."""
+    kinds = {way["kind"] for way in provider["connect"]}
+    return "" if kinds == {"url"} else read_token(provider["id"], from_stdin)
 
 
 def read_token(provider: str, from_stdin: bool) -> str:

@@ -14,9 +14,12 @@ from rich.table import Table
 
 from libs.local.client import Told
 
-# A pipe has no width: a row is never cut for one.
 WIDTH = None if sys.stdout.isatty() else 120
+# What the next command is given: whole, however narrow the terminal is.
+IDS = ("id", "run", "source")
 out = Console(width=WIDTH, highlight=False)
+# A pipe has no width: a row is never cut for one.
+rows_out = out if sys.stdout.isatty() else Console(width=10_000, highlight=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -43,11 +46,15 @@ def details(rows: Iterable[tuple[str, str]]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], empty: str, following: str | None = None) -> None:
     """Texts of a provider are shown as they are, never as markup. `following`: the cursor of the next page."""
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    for row in rows:
+    cells = [list(row) for row in rows]
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for at, name in enumerate(columns):
+        widest = max((len(row[at]) for row in cells), default=0)
+        drawn.add_column(name, min_width=widest if name in IDS else None)
+    for row in cells:
         drawn.add_row(*map(escape, row))
-    if drawn.row_count or empty:
-        out.print(drawn if drawn.row_count else f"[dim]{empty}[/dim]")
+    if cells or empty:
+        rows_out.print(drawn if cells else f"[dim]{empty}[/dim]", crop=False)
     if following:
         out.print(f"[dim]more: --cursor {escape(following)}[/dim]")
 

@@ -35,7 +35,9 @@ class Refused(Told):
     """The service answered with a problem; `status` and `code` are for programs."""
 
     def __init__(self, status: int, problem: Problem) -> None:
-        super().__init__(problem.detail or problem.title, HINTS.get(problem.code, ""))
+        field = (problem.pointer or "").strip("/")
+        text = problem.detail or problem.title
+        super().__init__(f"{field}: {text}" if field else text, HINTS.get(problem.code, ""))
         self.status, self.code, self.problem = status, problem.code, problem
 
 
@@ -47,7 +49,7 @@ HINTS = {
     "auth_revoked": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
-    "invalid_state": "`sluice integrations` shows what is paused or has lost its grant; resume or reconnect it.",
+    "invalid_state": "`sluice integrations` shows what is paused or has lost its grant, `sluice runs` what has ended.",
     "other_account": "Give a token of the same account, or disconnect and connect the other one.",
     "not_found": "`sluice integrations` lists what is connected, `sluice runs` what was synced.",
     "provider_not_configured": "Set what is named there (see .env.example), then `make down` and `make up`.",

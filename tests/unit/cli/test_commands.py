@@ -4,13 +4,14 @@ import io
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from libs.cli import connecting
+from libs.cli import connecting, screen
 from libs.cli.connecting import connect_body, read_token
 from libs.cli.main import main
-from libs.cli.screen import ago, short
+from libs.cli.screen import ago, short, table
 from libs.cli.searching import search_body
 from libs.common.http.problems import Problem
 from libs.local.client import Gateway, Refused, Told
@@ -77,6 +78,27 @@ def test_refusal_of_a_service_is_one_sentence_and_what_to_do(sluice: Ran, monkey
     assert "sluice workspace create" in err
 
 
+def test_refused_field_is_named(sluice: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(root: Path) -> None:
+        problem = Problem(type="/problems/invalid_input", title="A field is not valid", status=422,
+                          detail="Invalid enum value 'x'", pointer="/type")  # fmt: skip
+        raise Refused(422, problem)
+
+    monkeypatch.setattr(Gateway, "of", refuse)
+    assert "type: Invalid enum value 'x'" in sluice("sources", "-t", "x")[2]
+
+
+@pytest.mark.parametrize("width", [10_000, 80])
+def test_ids_of_a_wide_table_are_whole_in_a_pipe_and_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr(screen.rows_out, "width", width)
+    ids = ["01a2146e-aa25-7524-afeb-a382cce3a884", "01a2146d-fc3e-729d-ab52-3e687a96a2d2"]
+    table(("run", *map(str, range(9)), "source"), [(ids[0], *["0" * 12] * 9, ids[1])], "")
+    written = capsys.readouterr().out
+    assert all(one in written for one in ids)
+
+
 def test_body_of_connect_leaves_out_what_was_not_asked() -> None:
     assert connect_body("github", "t", "", None, None, False, 0) == {
         "provider": "github", "token": "t", "monitorChanges": False, "pollingEnabled": False,
@@ -101,6 +123,58 @@ def test_missing_token_is_told_with_the_variable_to_set(monkeypatch: pytest.Monk
     with pytest.raises(Told) as told:
         read_token("github", False)
     assert "GITHUB_TOKEN" in told.value.hint
+
+
+class Door:
+    """A gateway with a catalogue of two and one connected site; keeps what is posted."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, Any]] = []
+
+    def __enter__(self) -> "Door":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def get(self, path: str) -> Any:
+        assert path == "/v1/providers"
+        ways = {"docusaurus": ["url"], "github": ["oauth", "token"]}
+        return {"items": [{"id": id_, "name": id_.title(), "connect": [{"kind": one} for one in kinds]}
+                          for id_, kinds in ways.items()]}  # fmt: skip
+
+    def pages(self, path: str) -> list[Any]:
+        return [{"id": "i", "type": "docusaurus", "name": "Handbook"}]
+
+    def post(self, path: str, body: Any) -> Any:
+        self.posted.append((path, body))
+        return {"name": "Handbook", "id": "i", "status": "active", "account": {"name": "docs.example.com"}}
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+    made = Door()
+    monkeypatch.setattr(Gateway, "of", lambda root: made)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    monkeypatch.setattr(connecting, "sandbox_runs", lambda: False)
+    return made
+
+
+def test_site_is_reconnected_without_a_token_that_nobody_has(sluice: Ran, door: Door) -> None:
+    assert sluice("reconnect", "docusaurus")[0] == 0
+    assert door.posted == [("/v1/integrations/i/reconnect", {})]
+
+
+def test_site_without_an_address_is_told_how_to_name_it(sluice: Ran, door: Door) -> None:
+    code, _, err = sluice("connect", "Docusaurus")
+    assert (code, door.posted) == (1, [])
+    assert "sluice connect docusaurus --url" in err
+    assert "DOCUSAURUS_TOKEN" not in err
+
+
+def test_unknown_provider_is_refused_with_those_that_there_are_before_a_token_is_asked(sluice: Ran, door: Door) -> None:
+    code, _, err = sluice("connect", "githup")
+    assert (code, door.posted) == (1, [])
+    assert "docusaurus, github" in err
 
 
 def test_search_sends_only_filters_that_were_given() -> None:

@@ -100,7 +100,7 @@ class ConnectBody(WishBody):
 
 
 class ChangeBody(Wire):
-    """What is left out stays; `config` and `metadata` are replaced whole, but for the address of a site, which stays."""
+    """What is left out stays; `config` and `metadata` are replaced whole; the address of a site stays."""
 
     name: str | UnsetType = UNSET
     features: list[str] | UnsetType = UNSET

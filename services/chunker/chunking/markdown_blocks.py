@@ -49,6 +49,7 @@ _PARAGRAPH = re.compile(
 )
 _ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}{_TAIL}")
 _SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
+_ROW = re.compile(rf"[ ]{{0,3}}(?:=++|--)[ \t]*+{_EOL}")
 _FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
 _RULE_LINE = re.compile(rf"[ ]{{0,3}}{_RULE}")
 _CODE = re.compile(r"(?:(?:[ ]{4}|[ ]{0,3}\t)[^\n]*+\n?|[ \t]*+\n)++")
@@ -108,18 +109,22 @@ def _paragraph(text: str, at: int) -> Block:
     stop, end = (found.end(1), found.end()) if found else (len(text), len(text))
     second = text.find("\n", at, stop) + 1
     if 0 < second < stop and text[second] in _DELIMITERS and _is_table(text, at, second, stop):
-        return Block("table", at, end)
-    if end > stop or text[stop : stop + 1] not in _UNDERLINES:
+        return Block("table", at, _table_end(text, stop, end))
+    underline = _SETEXT.match(text, stop) if end == stop and text[stop : stop + 1] in _UNDERLINES else None
+    if not underline:
         return Block("paragraph", at, end)
-    return _underlined(text, at, stop) or Block("paragraph", at, end)
-
-
-def _underlined(text: str, at: int, stop: int) -> Block | None:
-    underline = _SETEXT.match(text, stop)
-    if not underline or holds_table(text, at, stop):
-        return None
+    if holds_table(text, at, stop):
+        return Block("paragraph", at, _table_end(text, stop, end))
     level = 1 if underline[1][0] == "=" else 2
     return Block("heading", at, _after_blanks(text, underline.end()), level, text[at:stop].strip())
+
+
+def _table_end(text: str, stop: int, end: int) -> int:
+    """What would underline a paragraph is a row below a table, unless it is a rule or opens a list."""
+    while end == stop and _ROW.match(text, stop):
+        found = _PARAGRAPH.match(text, stop)
+        stop, end = (found.end(1), found.end()) if found else (len(text), len(text))
+    return end
 
 
 def holds_table(text: str, at: int, stop: int) -> bool:

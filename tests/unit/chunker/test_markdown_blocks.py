@@ -11,6 +11,9 @@ from tests.unit.chunker.texts import own_files
 
 # Cases written by hand after the sections of the CommonMark specification (0.31), not copied from it.
 HAND_CASES = [
+    "| a | b |\n|---|---|\n=\n=\n",
+    "| a | b |\n|---|---|\n--\n--\nx\n",
+    "words\n| a | b |\n|---|---|\n==\n==\n",
     "# a\n## b ##\n### c #d\n####### no\n#no\n   ## three\n    # code\n# \n#\n## ##\n",
     "words\n# interrupts\nwords\n===\nmore\nlines\n---\n\n---\n",
     "a\n- - -\nb\n***\n_ _ _\n---x\n",

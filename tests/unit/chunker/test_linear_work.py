@@ -1,13 +1,10 @@
 """Hostile and plain texts of twice the size take twice the work: calls are counted, never seconds."""
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-
 import pytest
 
 from services.chunker.lexical import highlight, normalise_for_index
 from services.chunker.summarising import summarise
+from tests.support.work import calls
 from tests.unit.chunker.texts import chunks_of, paragraphs
 
 _SIZE = 4_000
@@ -30,23 +27,6 @@ _PUMPED = {
     "word": "x",
     "camel": "aB1_",
 }
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions the work calls, Python's and C's."""
-    count = 0
-
-    def counted(_frame: FrameType, event: str, _arg: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(counted)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def pumped(name: str, size: int) -> str:

@@ -23,7 +23,7 @@ class WorkspaceWire(Wire):
 
 
 class FeatureWire(Wire):
-    """`enabled` is what a connect that names no features switches on."""
+    """`enabled` is what a connect that names no feature switches on."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class ProvidersWire(Wire):
 
 
 class WishBody(Wire):
-    """What a new integration is to be like; what is left out is as the provider's manifest says."""
+    """What a new integration is to be like; what is left out, or no feature named, is as the provider's manifest says."""
 
     name: str | None = None
     features: list[str] | None = None

@@ -77,7 +77,7 @@ async def require_free_type(tx: Transaction, manifest: Manifest) -> None:
 
 def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace: str, deps: Deps) -> Draft:
     """Everything that can be judged without asking the provider. Raises InvalidInput with a pointer."""
-    features = manifest.default_features() if asked.features is None else check.check_features(manifest, asked.features)
+    features = check.check_features(manifest, asked.features or manifest.default_features())
     interval = manifest.polling_interval_minutes if asked.polling_interval is None else asked.polling_interval
     config = check.check_config({**asked.config, "url": grant.url} if grant.url else asked.config, grant.token)
     now = deps.clock.now()

@@ -60,7 +60,7 @@ class ProvidersWire(Wire):
 
 
 class WishBody(Wire):
-    """What a new integration is to be like; what is left out, or no feature named, is as the provider's manifest says."""
+    """What a new integration is to be like; what is left out (no feature named, too) is as the manifest says."""
 
     name: str | None = None
     features: list[str] | None = None

@@ -66,6 +66,7 @@ async def on_webhook(event: WebhookReceived, deps: Deps) -> None:
 @consumers.consume(WebhookSubscriptionChanged)
 async def on_subscription_changed(event: WebhookSubscriptionChanged, deps: Deps) -> None:
     await integrations.note_hooks(event, db=deps.db)
+    deps.wakes.work.set()
 
 
 @consumers.consume(SourceIndexed)

@@ -133,15 +133,19 @@ async def disconnect(tx: Transaction, *, integration_id: str, provider: str, ver
     return found > 0
 
 
-async def write_hooks(tx: Transaction, integration_id: str, *, state: str, version: int, last: datetime | None) -> None:
-    await tx.execute(
+async def write_hooks(
+    tx: Transaction, integration_id: str, *, state: str, version: int, last: datetime | None
+) -> str | None:
+    """The state before; None when as new a word was written already."""
+    before: str | None = await tx.fetch_value(
         "UPDATE known_integration SET hook_state = :state, hook_version = :version, last_delivery_at = :last"
-        " WHERE id = :id AND hook_version < :version",
+        " WHERE id = :id AND hook_version < :version RETURNING old.hook_state",
         id=integration_id,
         state=state,
         version=version,
         last=last,
     )
+    return before
 
 
 # Polling

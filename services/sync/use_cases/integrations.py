@@ -19,6 +19,7 @@ from services.sync.domain.features import compare
 from services.sync.domain.timing import until_next_poll
 from services.sync.repository import cleanups, erasing, integrations, leases, resources, runs
 from services.sync.repository.integrations import Integration
+from services.sync.repository.leases import Wanted
 from services.sync.use_cases.runs import cancel_run, fail_run, open_discovery, request_run
 
 
@@ -131,10 +132,17 @@ async def stop(event: IntegrationAuthFailed, *, db: Database) -> None:
 
 
 async def note_hooks(event: WebhookSubscriptionChanged, *, db: Database) -> None:
+    """Hooks that stand from now on are followed by one look: what changed since its page was read, nobody told."""
     async with db.transaction(event.workspace_id) as tx:
-        await integrations.write_hooks(
+        before = await integrations.write_hooks(
             tx, event.integration_id, state=event.state, version=event.version, last=event.last_delivery_at
         )
+        if before is None or before == "active" or event.state != "active":
+            return
+        found = await integrations.find(tx, event.integration_id)
+        if found is not None and found.works:
+            wanted = Wanted(integration_id=found.id, kind="poll", cause="webhook", ticket=new_id())
+            await leases.enqueue(tx, await resources.selected_ids(tx, found.id), wanted, first=True)
 
 
 async def erase(event: WorkspaceDeleted, *, db: Database) -> None:

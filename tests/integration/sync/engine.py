@@ -22,6 +22,7 @@ from libs.common.events import (
     SourceIndexed,
     SourceIndexFailed,
     WebhookReceived,
+    WebhookSubscriptionChanged,
     WorkspaceDeleted,
 )
 from libs.common.events.source import SourceType
@@ -129,6 +130,11 @@ class Engine:
 
     async def connect(self, *resources: str, **given: Any) -> None:
         await consumers.on_connected(self.connected(*resources, **given), self.deps)
+
+    def hooks(self, version: int, state: Any) -> WebhookSubscriptionChanged:
+        return WebhookSubscriptionChanged(
+            workspace_id=self.workspace, integration_id=self.integration, version=version, state=state
+        )
 
     async def update(self, **given: Any) -> None:
         self.version += 1

@@ -56,6 +56,18 @@ async def test_due_poll_runs_and_comes_again(engine: Engine, world: World) -> No
     assert await engine.one("SELECT next_poll_at > now() + interval '13 minutes' FROM poll_schedule")
 
 
+async def test_hook_that_stands_is_followed_by_one_look_at_what_nobody_told(engine: Engine, world: World) -> None:
+    repo = world.repo("r1", items=1)
+    await engine.sync()
+    repo.put(2)  # after its page was read, before there was a hook to tell it
+    await engine.forget_events()
+    for version, state in ((1, "registering"), (2, "active"), (2, "active"), (1, "registering"), (3, "active")):
+        await consumers.on_subscription_changed(engine.hooks(version, state), engine.deps)
+
+    assert await engine.work() == 1
+    assert [(event["change"], event["cause"]) for event in await engine.events()] == [("created", "webhook")]
+
+
 async def test_poll_of_a_paused_integration_does_not_run(engine: Engine, world: World) -> None:
     world.repo("r1", items=1)
     await engine.sync(polling_enabled=True)

@@ -79,8 +79,19 @@ class Syncing:
         return await judge(self.stack, self.workspace, self.integration, self.repositories)
 
     async def sync_again(self) -> None:
-        """A run of its own, so that what a lost delivery told is taken up."""
+        """A run of its own, so that what a lost delivery told is taken up: one under way may have read past it."""
+        await eventually(self._nothing_runs, timeout=60.0, interval=0.2)
         await patiently(self.stack, "POST", f"/v1/integrations/{self.integration}/sync")
+
+    def _nothing_runs(self) -> bool:
+        """A part that is coming back is "not yet"; before the first run nothing was read."""
+        try:
+            run = self.last_run()
+        except Refused as refused:
+            return refused.status == 404
+        except Told:
+            return False
+        return run is None or run["state"] in FINAL
 
     def fetches(self) -> Counter[str]:
         """How often each page or object of ours was sent since this began, by the provider's own log."""

@@ -25,6 +25,12 @@ async def is_erased(tx: Transaction, workspace: str) -> bool:
     return bool(found)
 
 
+async def hold_integration(tx: Transaction, integration_id: str) -> None:
+    """Until the end of the transaction: what auth and what sync tell of it are never written past each other, or each
+    would miss the other's row and nobody would wish for the hook."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('integration:' || :id, 0))", id=integration_id)
+
+
 async def know_workspace(tx: Transaction, workspace: str) -> None:
     await tx.execute(
         "INSERT INTO known_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING", workspace=workspace

@@ -26,6 +26,7 @@ async def follow_integration(event: IntegrationEvent, *, deps: Deps) -> None:
     async with deps.db.transaction(event.workspace_id) as tx:
         if await projections.is_erased(tx, event.workspace_id):
             return
+        await projections.hold_integration(tx, event.integration_id)
         await projections.know_workspace(tx, event.workspace_id)
         newer = await projections.put_integration(
             tx,
@@ -44,6 +45,7 @@ async def follow_resource(event: ResourceSelected | ResourceDeselected, *, deps:
     async with deps.db.transaction(event.workspace_id) as tx:
         if await projections.is_erased(tx, event.workspace_id):
             return
+        await projections.hold_integration(tx, event.integration_id)
         if await projections.put_resource(tx, event):
             await _wish_all(tx, deps, event.integration_id)
 

@@ -124,8 +124,8 @@ async def test_only_chosen_features_are_pulled_one_more_alone_and_one_less_is_fo
     number = place.change("open_pull", title=pull)["number"]
     place.change("push", files={f"{file}.md": f"# {file}\n\n{file}\n"})
     since = line.control.last_request()
-    ended(place, connect(place, features=["issues"]))
-    await place.hooked()
+    ended(place, connect(place, features=["issues"], monitor=False))
+    await _hooks_switched_on(place)
     place.change("comment", number=number, body="About what nobody chose.")
     place.change("push", files={"more.md": "# More\n"})
     await eventually(lambda: len(_handled(place)) == 2, timeout=WAIT_S)
@@ -151,11 +151,20 @@ def _handled(place: Place) -> list[str]:
     return [one["event"] for one in deliveries if one["outcome"] == "handled"]
 
 
+async def _hooks_switched_on(place: Place) -> None:
+    """And the one look that follows them is over."""
+    polled = place.view()["lastPolledAt"]
+    place.configure(monitorChanges=True)
+    await place.hooked()
+    await eventually(lambda: place.view()["lastPolledAt"] != polled, timeout=WAIT_S)
+
+
 async def _nothing_waits(place: Place) -> None:
-    """A change that is wanted, sent after the others, has come through."""
-    word = place.line.word()
-    place.change("open_issue", title=word)
+    """A change that is wanted, sent after the others, has come through, and by its own delivery."""
+    word, since = place.line.word(), place.line.control.last_request()
+    number = place.change("open_issue", title=word)["number"]
     await eventually(lambda: word in place.texts(word), timeout=WAIT_S)
+    await eventually(lambda: bool(asked_for(place, since, f"/issues/{number}/comments")), timeout=WAIT_S)
 
 
 # --- progress

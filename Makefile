@@ -58,7 +58,7 @@ bench: install ## print every figure beside its anchor
 	@$(BIN)/python -m tests.bench
 
 chaos: install ## the long fault runs (CI sizes run in `make test`)
-	@SLUICE_CHAOS=long $(BIN)/python -m tests.support.suites chaos
+	@SLUICE_CHAOS=long $(BIN)/python -m tests.support.suites faults chaos
 
 new-provider: install ## copy the provider template: make new-provider NAME=linear
 	@$(BIN)/python -m libs.cli new-provider "$(NAME)"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.stack import Stack, long_run, running_stack
+from tests.chaos.stack import Stack, running_stack
+from tests.support.figures import long_run
 
 # Minutes of kills: `make chaos` alone.
 collect_ignore = [] if long_run() else ["test_long_run.py"]
 
 HERE = Path(__file__).parent
-Tell = Callable[[str, float, str, object], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,14 +34,3 @@ def stack() -> Iterator[Stack]:
 def no_faults_left(stack: Stack) -> Iterator[None]:
     yield
     stack.control.ask("DELETE", "faults")
-
-
-@pytest.fixture
-def figure(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """One measured value on a line of its own, also of a test that passes."""
-
-    def tell(name: str, value: float, unit: str, against: object) -> None:
-        with capsys.disabled():
-            print(f"\nfigure {name} value={value:g} unit={unit} against={against}")
-
-    return tell

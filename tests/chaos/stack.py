@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -130,7 +129,3 @@ def _write_checkout(root: Path) -> None:
             shutil.copyfile(origin, copy)
     with (root / ".gitignore").open("a") as ignored:
         ignored.write("orders/\n")
-
-
-def long_run() -> bool:
-    return os.environ.get("SLUICE_CHAOS") == "long"

@@ -14,10 +14,10 @@ from aiokafka import TopicPartition
 from libs.common.testing.eventually import eventually
 from libs.local.client import Told
 from tests.chaos import bus
-from tests.chaos.conftest import Tell
 from tests.chaos.stack import Stack
 from tests.chaos.syncing import Syncing, begin, seed, slow_down
 from tests.chaos.tables import assert_quiet, checksums, told
+from tests.support.figures import Tell
 
 pytestmark = pytest.mark.timeout(150)
 

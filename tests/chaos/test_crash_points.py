@@ -12,9 +12,9 @@ import pytest
 
 from libs.common.testing.crashpoints import crashpoints
 from libs.common.testing.eventually import eventually
-from tests.chaos.conftest import Tell
-from tests.chaos.stack import CHECKOUT, Stack, long_run
+from tests.chaos.stack import CHECKOUT, Stack
 from tests.chaos.syncing import Syncing, begin, seed
+from tests.support.figures import Tell, long_run
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from libs.local.state import SERVICES
-from tests.chaos.conftest import Tell
 from tests.chaos.stack import Killed, Stack
 from tests.chaos.syncing import Syncing, begin, seed, slow_down
+from tests.support.figures import Tell
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -9,9 +9,9 @@ import secrets
 import pytest
 
 from libs.local.state import SERVICES
-from tests.chaos.conftest import Tell
 from tests.chaos.stack import Stack
 from tests.chaos.syncing import Syncing, begin, seed, slow_down
+from tests.support.figures import Tell
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -6,9 +6,9 @@ import pytest
 
 from libs.local.roles import role_names
 from libs.local.state import SERVICES
-from tests.chaos.conftest import Tell
 from tests.chaos.stack import Stack
 from tests.chaos.syncing import begin, seed, slow_down
+from tests.support.figures import Tell
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -64,10 +64,6 @@ def bus_of(bootstrap: str) -> Bus:
     return Bus(bootstrap, os.environ.get("SLUICE_TEST_BROKER", "embedded"))
 
 
-def figure(name: str, value: float, unit: str, against: object) -> None:
-    print(f"figure {name} value={value} unit={unit} against={against}")
-
-
 async def new_database(postgres: Postgres, services: Sequence[str]) -> str:
     """A database of this test's own, with the kernel's tables in a schema of each service; answers its name."""
     name = f"bus_{os.getpid()}_{next(_numbers)}"

@@ -12,6 +12,7 @@ from libs.common.events import IntegrationConnected
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
+from tests.support.figures import Tell
 
 QUICK = Backoff(first=0.02, factor=2.0, longest=0.2)
 MESSAGES = 900
@@ -48,7 +49,7 @@ async def send(bus: rig.Bus, count: int, bad: dict[int, str]) -> dict[int, int]:
 
 
 async def test_bad_messages_among_900_are_parked_and_none_is_lost(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
 ) -> None:
     bad = {10: "header", 11: "json", 12: "schema", 450: "header", 451: "json", 452: "schema", 898: "header"}
     consumers = Consumers("room-900")
@@ -76,7 +77,7 @@ async def test_bad_messages_among_900_are_parked_and_none_is_lost(
     rows = await rig.seen(db)
     letters = await list_dead_letters(db)
     lost = MESSAGES - len(rows) - len(letters)
-    rig.figure("F01_consumed", lost, "lost", MESSAGES)
+    figure("F01_consumed", lost, "lost", MESSAGES)
     assert lost == 0
     assert len(letters) == len(bad) + len(BUGGY)
     assert {letter.attempts for letter in letters if letter.error_code == "KeyError"} == {QUICK.tries}

@@ -18,6 +18,7 @@ from libs.common.testing.eventually import eventually
 from libs.local.ports import free_port
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
+from tests.support.figures import Tell
 from tests.support.running import Running
 from tests.support.stack import temporary_state
 
@@ -35,7 +36,7 @@ def listening(db: Database, bus: rig.Bus, group: str) -> object:
     "point", ["consume.received:40", "room.mid_transaction:40", "consume.handled:40", "consume.committed:4"]
 )
 async def test_killed_at_a_crash_point_the_next_consumer_loses_nothing(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, point: str
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, point: str, figure: Tell
 ) -> None:
     count, group = 120, f"room-{point.partition(':')[0]}"
     async with rig.running(Relay(db, "auth", bus)):
@@ -51,8 +52,8 @@ async def test_killed_at_a_crash_point_the_next_consumer_loses_nothing(
 
             await eventually(all_seen, timeout=30)
     rows = await rig.seen(db)
-    rig.figure("F03", count - len(rows), "lost", count)
-    rig.figure("F03_repeated", sum(row["times"] - 1 for row in rows), "deliveries", "harmless")
+    figure("F03", count - len(rows), "lost", count)
+    figure("F03_repeated", sum(row["times"] - 1 for row in rows), "deliveries", "harmless")
     assert rig.disorder(rows) == 0
 
 

@@ -15,6 +15,7 @@ from libs.common.events import BY_NAME, IntegrationConnected
 from libs.common.outbox.relay import Relay
 from libs.common.testing.eventually import eventually
 from tests.integration.bus import rig
+from tests.support.figures import Tell
 from tests.support.stack import BrokerProcess
 
 COUNT = 120
@@ -94,7 +95,9 @@ async def test_a_topic_made_again_in_the_same_cluster_is_filled_again(db: Databa
         await eventually(all_back, timeout=30, interval=0.3)
 
 
-async def test_a_broker_lost_in_mid_stream_costs_no_effect(db: Database, broker_process: BrokerProcess) -> None:
+async def test_a_broker_lost_in_mid_stream_costs_no_effect(
+    db: Database, broker_process: BrokerProcess, figure: Tell
+) -> None:
     bus = rig.bus_of(broker_process.bootstrap)
     consumers = Consumers("room-memory")
     consumers.consume(IntegrationConnected)(rig.see)
@@ -117,7 +120,7 @@ async def test_a_broker_lost_in_mid_stream_costs_no_effect(db: Database, broker_
         await eventually(all_seen, timeout=40, interval=0.2)
         await published(db)
     lost = 3 * COUNT - len(await rig.seen(db))
-    rig.figure("broker_memory", lost, "lost", 3 * COUNT)
+    figure("broker_memory", lost, "lost", 3 * COUNT)
     assert lost == 0
 
 

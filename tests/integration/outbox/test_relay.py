@@ -16,6 +16,7 @@ from libs.common.outbox.relay import Relay
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
+from tests.support.figures import Tell
 
 WRITERS, EACH = 16, 60
 # The control readers keep a cursor on raw ids, as most outboxes do. They read a copy that the relay never touches.
@@ -69,7 +70,9 @@ async def follow(db: Database, sql: str, done: asyncio.Event) -> set[int]:
             return found
 
 
-async def test_sixteen_writers_lose_nothing_where_readers_by_id_do(postgres: Postgres, name: str, bus: rig.Bus) -> None:
+async def test_sixteen_writers_lose_nothing_where_readers_by_id_do(
+    postgres: Postgres, name: str, bus: rig.Bus, figure: Tell
+) -> None:
     total = WRITERS * EACH
     db = Database("auth", **rig.urls(postgres, "auth", name), app_pool=WRITERS)
     async with rig.as_owner(postgres, db, name) as owner:
@@ -91,9 +94,9 @@ async def test_sixteen_writers_lose_nothing_where_readers_by_id_do(postgres: Pos
         stored = await tx.fetch_all("SELECT id, key, seq, kafka_partition, kafka_offset FROM outbox ORDER BY seq")
     lost = len(await rig.event_ids(db) - set(rig.ids_of(records)))
     await db.close()
-    rig.figure("F01", lost, "lost", total)
-    rig.figure("F01_control_naive", lost_naive, "lost", total)
-    rig.figure("F01_control_xmin", lost_xmin, "lost", total)
+    figure("F01", lost, "lost", total)
+    figure("F01_control_naive", lost_naive, "lost", total)
+    figure("F01_control_xmin", lost_xmin, "lost", total)
     assert lost == 0
     assert len(records) == total
     assert [row["seq"] for row in stored] == list(range(1, total + 1))
@@ -107,7 +110,7 @@ async def test_sixteen_writers_lose_nothing_where_readers_by_id_do(postgres: Pos
 
 @pytest.mark.parametrize("point", ["relay.picked", "relay.sent", "relay.acked", "relay.marked"])
 async def test_killed_at_a_crash_point_the_next_relay_loses_nothing(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, point: str
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, point: str, figure: Tell
 ) -> None:
     batch, count = 50, 200
     await rig.write_events(db, count)
@@ -127,8 +130,8 @@ async def test_killed_at_a_crash_point_the_next_relay_loses_nothing(
         await eventually(all_seen, timeout=25)
     records = rig.ids_of(await rig.everything(bus))
     lost, repeated = len(await rig.event_ids(db) - set(records)), len(records) - len(set(records))
-    rig.figure("F02", lost, "lost", count)
-    rig.figure("F02_broker_duplicates", repeated, "records", f"at_most_{batch}")
+    figure("F02", lost, "lost", count)
+    figure("F02_broker_duplicates", repeated, "records", f"at_most_{batch}")
     assert lost == 0
     assert repeated <= batch
     assert rig.disorder(await rig.seen(db)) == 0
@@ -151,7 +154,7 @@ async def _all_published(db: Database) -> bool:
     return await rig.unpublished(db) == 0
 
 
-async def test_a_written_row_is_sent_at_once(db: Database, bus: rig.Bus) -> None:
+async def test_a_written_row_is_sent_at_once(db: Database, bus: rig.Bus, figure: Tell) -> None:
     async with rig.running(Relay(db, "auth", bus)):
         await rig.write_events(db, 1)
         await eventually(lambda: _all_published(db))
@@ -162,7 +165,7 @@ async def test_a_written_row_is_sent_at_once(db: Database, bus: rig.Bus) -> None
             await rig.write_events(db, 1, first=number + 2)
             await eventually(lambda: _all_published(db), interval=0.005)
             waited.append(loop.time() - began)
-    rig.figure("outbox_latency_median", round(sorted(waited)[5] * 1000, 1), "ms", "commit_to_marked")
+    figure("outbox_latency_median", round(sorted(waited)[5] * 1000, 1), "ms", "commit_to_marked")
     assert sorted(waited)[5] < 0.2
 
 

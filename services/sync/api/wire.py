@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,8 +14,13 @@ from libs.common.http.wire import Wire
 from libs.common.provider.sync import Resource
 from services.sync.use_cases.asking import RunReport
 
+RunState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
+ResourceState = Literal["idle", "syncing", "parked", "waiting", "error"]
+
 
 class CountsWire(Wire):
+    """`waits`: how often it was parked or backed off, and for how long altogether."""
+
     fetched: int
     created: int
     updated: int
@@ -26,6 +31,8 @@ class CountsWire(Wire):
     not_modified: int
     bytes: int
     pages: int
+    waits: int
+    waited_seconds: float
 
 
 class RunErrorWire(Wire):
@@ -36,7 +43,7 @@ class RunErrorWire(Wire):
 class RunResourceWire(Wire):
     id: str
     name: str | None
-    state: str
+    state: RunState
     stream: str
     attempts: int
     parked_until: datetime | None
@@ -45,14 +52,18 @@ class RunResourceWire(Wire):
 
 
 class RunWire(Wire):
-    """`progress` is a share of 0 to 1, an estimate until the run has ended; None while nothing is known."""
+    """`parked`: everything that is left of it waits for a provider's reset, until `parkedUntil`.
+
+    `progress` is a share of 0 to 1, an estimate until the run has ended; None while nothing is known.
+    """
 
     id: str
     workspace_id: str
     integration_id: str
     cause: Cause
-    state: str
+    state: RunState
     discovering: bool
+    parked_until: datetime | None
     requested_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -77,7 +88,7 @@ class ResourceWire(Wire):
     url: str
     selected: bool
     id: str | None = None
-    state: str | None = None
+    state: ResourceState | None = None
     error: RunErrorWire | None = None
     last_active_at: datetime | None = None
     last_polled_at: datetime | None = None
@@ -168,7 +179,8 @@ def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:
     done = row["succeeded"] + row["failed"]
     return RunWire(
         id=row["id"], workspace_id=row["workspace_id"], integration_id=row["integration_id"], cause=row["cause"],
-        state=row["state"], discovering=row["discovering"], requested_at=row["requested_at"],
+        state=row["state"], discovering=row["discovering"], parked_until=row["parked_until"],
+        requested_at=row["requested_at"],
         started_at=row["started_at"], finished_at=row["finished_at"], error=_error(row), counts=_counts(row),
         resource_count=row["resources"], resources_done=done, progress=_progress(row, done),
         resources=None if resources is None else [_run_resource(one) for one in resources],
@@ -189,7 +201,8 @@ def _progress(row: Row, done: int) -> float | None:
 
 
 def _counts(row: Row) -> CountsWire:
-    return CountsWire(**{name: row[name] for name in CountsWire.__struct_fields__})
+    counts = {name: row[name] for name in CountsWire.__struct_fields__}
+    return CountsWire(**counts | {"waited_seconds": round(row["waited_seconds"], 3)})
 
 
 def _error(row: Row) -> RunErrorWire | None:

@@ -56,12 +56,13 @@ async def finish(tx: Transaction, claim: DiscoveryClaim) -> bool:
     return await tx.execute(sql, id=claim.integration_id, epoch=claim.epoch) > 0
 
 
-async def postpone(tx: Transaction, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> None:
-    await tx.execute(
+async def postpone(tx: Transaction, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> bool:
+    """False when another owner has it."""
+    return await tx.execute(
         f"UPDATE discovery SET attempts = attempts + CAST(:count AS integer),"
         f" run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE integration_id = :id AND epoch = :epoch",
         id=claim.integration_id,
         epoch=claim.epoch,
         after=after,
         count=int(count),
-    )
+    ) > 0  # fmt: skip

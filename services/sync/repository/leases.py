@@ -142,12 +142,15 @@ async def enqueue(tx: Transaction, resource_ids: Sequence[str], wanted: Wanted, 
     await tx.execute_many(ENQUEUE, rows)
 
 
-AGAIN = f"""
+LOOK_AGAIN = f"""
 UPDATE work SET kind = 'poll', cause = coalesce(again_cause, cause), ticket = :ticket, run_id = again_run_id,
   streams = CASE WHEN '*' = ANY(again_streams) THEN NULL ELSE again_streams END,
   again_streams = NULL, again_cause = NULL, again_run_id = NULL, attempts = 0, run_at = now(), {NO_LEASE}
-WHERE resource_id = :id AND epoch = :epoch AND again_streams IS NOT NULL RETURNING coalesce(run_id, '')
 """
+AGAIN = (
+    LOOK_AGAIN
+    + "WHERE resource_id = :id AND epoch = :epoch AND again_streams IS NOT NULL RETURNING coalesce(run_id, '')"
+)
 
 
 async def finish_work(tx: Transaction, claim: Claim, *, next_ticket: str) -> str | None:
@@ -189,16 +192,43 @@ async def pause(tx: Transaction, integration_id: str, *, paused: bool) -> None:
     """Pausing moves every epoch on: an owner in the middle of a page writes nothing more."""
     for table in ("work", "dirty_object", "discovery"):
         await tx.execute(
-            f"UPDATE {table} SET paused = :paused, run_at = CASE WHEN :paused THEN run_at ELSE now() END, {NO_LEASE}"
+            f"UPDATE {table} SET paused = :paused, run_at = {_resumed_at(table)}, {NO_LEASE}"
             " WHERE integration_id = :id AND paused <> :paused",
             id=integration_id,
             paused=paused,
         )
 
 
+def _resumed_at(table: str) -> str:
+    """What waits for a reset goes on waiting for it."""
+    kept = ":paused OR parked_until > now()" if table == "work" else ":paused"
+    return f"CASE WHEN {kept} THEN run_at ELSE now() END"
+
+
 async def take_away(tx: Transaction, integration_id: str) -> None:
     """Owners of this integration's resources lose them; the work itself stays and is claimed anew."""
     await tx.execute(f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id", id=integration_id)
+
+
+async def drop_run(tx: Transaction, run_id: str, *, integration_id: str, ticket: str) -> None:
+    """Its work goes; a look that someone else asked for meanwhile stays, and follows at once."""
+    whose = "integration_id = :integration AND run_id = :run"
+    of = {"integration": integration_id, "run": run_id}
+    await tx.execute(
+        f"{LOOK_AGAIN} WHERE {whose} AND again_streams IS NOT NULL AND again_run_id IS DISTINCT FROM :run",
+        **of,
+        ticket=ticket,
+    )
+    await tx.execute(f"DELETE FROM work WHERE {whose}", **of)
+    sql = "UPDATE work SET again_run_id = NULL WHERE integration_id = :integration AND again_run_id = :run"
+    await tx.execute(sql, **of)
+
+
+async def idle(tx: Transaction, resource_ids: Sequence[str]) -> list[str]:
+    """Those that nobody has asked to look at."""
+    rows = await tx.fetch_all("SELECT resource_id FROM work WHERE resource_id = ANY(:ids)", ids=list(resource_ids))
+    busy = {row["resource_id"] for row in rows}
+    return [one for one in resource_ids if one not in busy]
 
 
 async def forget_integration(tx: Transaction, integration_id: str) -> None:

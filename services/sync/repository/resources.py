@@ -172,12 +172,19 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     cursor: Cursor | None
     listing: str | None
+    started_ticket: str
     finished_ticket: str
+
+    @property
+    def under_way(self) -> bool:
+        """A pass of it was begun and is not at its end."""
+        return self.cursor is not None and not self.finished_ticket
 
 
 async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
     rows = await tx.fetch_all(
-        "SELECT stream, cursor, listing, finished_ticket FROM resource_stream WHERE resource_id = :id", id=resource_id
+        "SELECT stream, cursor, listing, started_ticket, finished_ticket FROM resource_stream WHERE resource_id = :id",
+        id=resource_id,
     )
     return {row["stream"]: msgspec.convert(dict(row), Stream) for row in rows}
 

@@ -10,8 +10,7 @@ import msgspec
 from libs.common.database.transaction import Row, Transaction
 from libs.common.events.source import Cause
 
-ACTIVE = "('queued', 'running')"
-UNFINISHED = "('queued', 'running', 'parked')"
+ACTIVE = UNFINISHED = "('queued', 'running', 'parked')"  # of a run, of one of its resources
 COUNTS = (
     "fetched", "created", "updated", "deleted", "unchanged", "quarantined", "requests", "not_modified", "bytes",
     "pages",
@@ -76,11 +75,60 @@ async def lock(tx: Transaction, run_id: str) -> Row | None:
 
 async def start(tx: Transaction, run_id: str) -> bool:
     """True for the first resource that begins."""
-    sql = (
-        "UPDATE run SET state = 'running', started_at = now(), revision = revision + 1"
-        " WHERE id = :id AND state = 'queued'"
+    return bool(
+        await tx.fetch_value(
+            "UPDATE run SET state = 'running', parked_until = NULL, started_at = coalesce(started_at, now()),"
+            " revision = revision + 1 WHERE id = :id AND state IN ('queued', 'parked')"
+            " RETURNING old.started_at IS NULL",
+            id=run_id,
+        )
     )
-    return await tx.execute(sql, id=run_id) > 0
+
+
+STAND = f"""
+UPDATE run r SET state = s.state, parked_until = s.until, revision = r.revision + 1
+FROM (
+  SELECT CASE WHEN bool_and(rr.state = 'parked') THEN 'parked' WHEN o.started_at IS NULL THEN 'queued' ELSE 'running'
+    END AS state, CASE WHEN bool_and(rr.state = 'parked') THEN min(rr.parked_until) END AS until
+  FROM run o JOIN run_resource rr ON rr.run_id = o.id
+  WHERE o.id = :id AND NOT o.discovering AND rr.state IN {UNFINISHED} GROUP BY o.id
+) s
+WHERE r.id = :id AND r.state IN {ACTIVE} AND (r.state, r.parked_until) IS DISTINCT FROM (s.state, s.until)
+"""
+
+
+async def restate(tx: Transaction, run_id: str) -> None:
+    """Parked when everything that is left of it is, until the first of it may go on."""
+    await tx.execute(STAND, id=run_id)
+
+
+async def park(tx: Transaction, run_id: str, until: datetime) -> None:
+    """All of it: its resources are not known yet, because finding them waits."""
+    await tx.execute(
+        "UPDATE run SET state = 'parked', parked_until = :until, revision = revision + 1"
+        " WHERE id = :id AND state = 'queued'",
+        id=run_id,
+        until=until,
+    )
+
+
+PARK_RESOURCES = f"""
+UPDATE run_resource rr SET state = 'parked', parked_until = w.parked_until, revision = rr.revision + 1,
+  waits = rr.waits + CAST(rr.waiting_since IS NULL AS integer), waiting_since = coalesce(rr.waiting_since, now())
+FROM work w
+WHERE w.resource_id = rr.resource_id AND w.run_id = rr.run_id AND rr.run_id = :id AND rr.state IN {UNFINISHED}
+  AND w.lease_until <= now() AND w.parked_until > now()
+"""
+
+
+async def park_resources(tx: Transaction, run_id: str) -> None:
+    """Those whose work waits for a reset."""
+    await tx.execute(PARK_RESOURCES, id=run_id)
+
+
+# A wait ends with whatever state comes next, and its seconds are kept.
+WAITED = "extract(epoch FROM now() - waiting_since)"
+END_OF_WAIT = f"waited = waited + coalesce({WAITED}, 0), waiting_since = NULL"
 
 
 async def set_resource(
@@ -91,13 +139,14 @@ async def set_resource(
     state: str,
     error_code: str | None = None,
     error: str | None = None,
-    parked_until: datetime | None = None,
     attempt: bool = False,
 ) -> None:
+    """`attempt`: one has failed, and the next one is waited for."""
+    waiting = "waits = waits + 1, waiting_since = now()," if attempt and state == "queued" else ""
     await tx.execute(
-        "UPDATE run_resource SET state = :state, error_code = :code, error = :error, parked_until = :until,"
+        "UPDATE run_resource SET state = :state, error_code = :code, error = :error, parked_until = NULL,"
         " attempts = attempts + CAST(:attempt AS integer), revision = revision + 1,"
-        " started_at = coalesce(started_at, now()),"
+        f" started_at = coalesce(started_at, now()), {waiting or END_OF_WAIT + ','}"
         " finished_at = CASE WHEN :state IN ('succeeded', 'failed', 'cancelled') THEN now() END"
         f" WHERE run_id = :run AND resource_id = :resource AND state IN {UNFINISHED}",
         run=run_id,
@@ -105,7 +154,6 @@ async def set_resource(
         state=state,
         code=error_code,
         error=error,
-        until=parked_until,
         attempt=int(attempt),
     )
 
@@ -134,7 +182,7 @@ async def unfinished(tx: Transaction, run_id: str) -> int:
 async def finish(tx: Transaction, run_id: str, *, state: str, error_code: str | None, error: str | None) -> bool:
     return await tx.execute(
         "UPDATE run SET state = :state, finished_at = now(), started_at = coalesce(started_at, now()),"
-        " error_code = :code, error = :error, discovering = false, revision = revision + 1"
+        " parked_until = NULL, error_code = :code, error = :error, discovering = false, revision = revision + 1"
         f" WHERE id = :id AND state IN {ACTIVE}",
         id=run_id,
         state=state,
@@ -146,10 +194,16 @@ async def finish(tx: Transaction, run_id: str, *, state: str, error_code: str | 
 async def end_resources(
     tx: Transaction, run_id: str, *, state: str, error_code: str | None = None, error: str | None = None
 ) -> None:
-    """Everything of the run that is not finished ends like this."""
+    """Everything of the run that is not finished ends like this, and is at rest."""
+    await tx.execute(
+        "UPDATE resource r SET state = 'idle' FROM run_resource rr WHERE rr.run_id = :id AND rr.resource_id = r.id"
+        f" AND rr.state IN {UNFINISHED} AND r.state IN ('syncing', 'parked', 'waiting')",
+        id=run_id,
+    )
     await tx.execute(
         "UPDATE run_resource SET state = :state, error_code = :code, error = :error, finished_at = now(),"
-        f" revision = revision + 1 WHERE run_id = :id AND state IN {UNFINISHED}",
+        f" parked_until = NULL, {END_OF_WAIT}, revision = revision + 1"
+        f" WHERE run_id = :id AND state IN {UNFINISHED}",
         id=run_id,
         state=state,
         code=error_code,
@@ -163,15 +217,15 @@ async def active_of(tx: Transaction, integration_id: str) -> str | None:
     return None if found is None else str(found)
 
 
-async def drop_work(tx: Transaction, run_id: str) -> None:
-    await tx.execute("DELETE FROM work WHERE run_id = :id", id=run_id)
+async def drop_discovery(tx: Transaction, run_id: str) -> None:
     await tx.execute("DELETE FROM discovery WHERE run_id = :id", id=run_id)
 
 
-SUMMED = ", ".join(f"CAST(coalesce(sum(rr.{name}), 0) AS bigint) AS {name}" for name in COUNTS)
+SUMMED = ", ".join(f"CAST(coalesce(sum(rr.{name}), 0) AS bigint) AS {name}" for name in (*COUNTS, "waits"))
 
 REPORT = f"""
-SELECT r.*, {SUMMED}, CAST(r.revision + coalesce(sum(rr.revision), 0) AS bigint) AS progress,
+SELECT r.*, {SUMMED}, coalesce(sum(rr.waited + coalesce({WAITED}, 0)), 0) AS waited_seconds,
+  CAST(r.revision + coalesce(sum(rr.revision), 0) AS bigint) AS progress,
   count(rr.resource_id) AS resources, count(*) FILTER (WHERE rr.state = 'succeeded') AS succeeded,
   count(*) FILTER (WHERE rr.state = 'failed') AS failed, count(*) FILTER (WHERE rr.state = 'parked') AS parked,
   count(*) FILTER (WHERE rr.state = 'running') AS running,
@@ -186,7 +240,8 @@ async def report(tx: Transaction, run_id: str) -> Row | None:
 
 async def resources_of(tx: Transaction, run_id: str) -> Sequence[Row]:
     return await tx.fetch_all(
-        "SELECT rr.*, r.name FROM run_resource rr LEFT JOIN resource r ON r.id = rr.resource_id"
+        f"SELECT rr.*, rr.waited + coalesce({WAITED}, 0) AS waited_seconds, r.name"
+        " FROM run_resource rr LEFT JOIN resource r ON r.id = rr.resource_id"
         " WHERE rr.run_id = :id ORDER BY r.name, rr.resource_id",
         id=run_id,
     )

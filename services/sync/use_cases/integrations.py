@@ -125,7 +125,6 @@ async def stop(event: IntegrationAuthFailed, *, db: Database) -> None:
         if run_id:
             detail = "the provider no longer accepts this connection; reconnect it"
             await fail_run(tx, run_id, code=event.code, detail=detail)
-            await runs.drop_work(tx, run_id)
         await leases.pause(tx, event.integration_id, paused=True)
         await integrations.unschedule_poll(tx, event.integration_id)
         await integrations.touch(tx, event.integration_id)

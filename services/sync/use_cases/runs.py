@@ -25,14 +25,19 @@ async def request_run(
     streams: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
 ) -> str:
-    """The run's id; a request during a run joins it, and adds `only` these resources or streams to it if given."""
+    """The run's id; a request during a run joins it: `only` these resources, or all, are looked at once more.
+
+    So the run ends with what was there when it was asked, wherever it had read already. A poll is satisfied by any
+    look that is under way.
+    """
     if not integration.works:
         raise InvalidState("the integration is paused or has lost its grant; resume or reconnect it first")
     run_id, is_new = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause=cause)
     wanted = list(only) if only is not None else await resources.selected_ids(tx, integration.id)
-    if is_new or only is not None or streams is not None:
-        await _add(tx, integration, run_id, wanted, cause=cause, streams=streams)
-    await finish_if_done(tx, run_id)
+    if cause == "poll" and not is_new:
+        wanted = await leases.idle(tx, wanted)
+    await _add(tx, integration, run_id, wanted, cause=cause, streams=streams)
+    await settle_run(tx, run_id)
     return run_id
 
 
@@ -79,10 +84,13 @@ async def begin_resource(tx: Transaction, *, run_id: str, resource_id: str, inte
         )  # fmt: skip
 
 
-async def finish_if_done(tx: Transaction, run_id: str | None) -> None:
-    """When nothing of the run is left to do, it is told how it ended."""
+async def settle_run(tx: Transaction, run_id: str | None) -> None:
+    """When nothing of the run is left to do, it is told how it ended; when all that is left is parked, it is too."""
     run = await runs.lock(tx, run_id) if run_id else None
-    if run is None or run["state"] in FINAL or run["discovering"] or await runs.unfinished(tx, run["id"]):
+    if run is None or run["state"] in FINAL or run["discovering"]:
+        return
+    if await runs.unfinished(tx, run["id"]):
+        await runs.restate(tx, run["id"])
         return
     report = await runs.report(tx, run["id"])
     if report is not None:
@@ -91,11 +99,13 @@ async def finish_if_done(tx: Transaction, run_id: str | None) -> None:
 
 async def fail_run(tx: Transaction, run_id: str, *, code: str, detail: str) -> None:
     """The whole run ends: the grant is lost, or its resources cannot be found."""
-    if await runs.lock(tx, run_id) is None:
+    run = await runs.lock(tx, run_id)
+    if run is None or run["state"] in FINAL:
         return
+    await drop_work(tx, run)
     await runs.end_resources(tx, run_id, state="failed", error_code=code, error=detail)
     report = await runs.report(tx, run_id)
-    if report is not None and report["state"] not in FINAL:
+    if report is not None:
         await _end(tx, report, state="failed", code=code, detail=detail)
 
 
@@ -104,11 +114,25 @@ async def cancel_run(tx: Transaction, run_id: str) -> None:
     run = await runs.lock(tx, run_id)
     if run is None or run["state"] in FINAL:
         return
-    await runs.drop_work(tx, run_id)
+    await drop_work(tx, run)
     await runs.end_resources(tx, run_id, state="cancelled")
     report = await runs.report(tx, run_id)
     if report is not None:
         await _end(tx, report, state="cancelled", code="cancelled", detail="the run was cancelled")
+
+
+async def drop_work(tx: Transaction, run: Row) -> None:
+    await leases.drop_run(tx, run["id"], integration_id=run["integration_id"], ticket=new_id())
+    await runs.drop_discovery(tx, run["id"])
+
+
+async def park_integration(tx: Transaction, integration_id: str, until: datetime, *, epoch: int) -> None:
+    """The budget is the grant's: everything of the active run that nobody works on waits as well."""
+    run_id = await runs.active_of(tx, integration_id)
+    await leases.park_integration(tx, integration_id, until, epoch=epoch)
+    if run_id:
+        await runs.park_resources(tx, run_id)
+        await settle_run(tx, run_id)
 
 
 async def _finish(tx: Transaction, report: Row) -> None:
@@ -142,4 +166,4 @@ async def end_in_run(tx: Transaction, run_id: str, resource_id: str) -> None:
     """A resource that was deselected while it waited or ran."""
     await runs.lock(tx, run_id)
     await runs.set_resource(tx, run_id, resource_id, state="cancelled")
-    await finish_if_done(tx, run_id)
+    await settle_run(tx, run_id)

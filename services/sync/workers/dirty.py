@@ -23,11 +23,12 @@ from services.sync.deps import Deps
 from services.sync.domain.features import stream_type, wanted_types
 from services.sync.domain.plan import Batch
 from services.sync.domain.timing import backoff
-from services.sync.repository import dirty, integrations, leases, resources, sources
+from services.sync.repository import dirty, integrations, resources, sources
 from services.sync.repository.dirty import DirtyClaim
 from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.use_cases.apply import apply_batch
+from services.sync.use_cases.runs import park_integration
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 from services.sync.workers.pages import Fetched, fetch_from
@@ -77,7 +78,7 @@ class DirtyLane:
             await self._read(claim)
         except RateLimited as limited:
             async with deps.db.transaction(claim.workspace_id) as tx:
-                await leases.park_integration(tx, claim.integration_id, limited.until, epoch=claim.epoch)
+                await park_integration(tx, claim.integration_id, limited.until, epoch=claim.epoch)
         except LeaseLost:
             raise
         except (PassingFailure, DependencyDown):

@@ -26,7 +26,7 @@ from services.sync.repository import discoveries, integrations, runs
 from services.sync.repository.discoveries import DiscoveryClaim
 from services.sync.repository.integrations import Integration
 from services.sync.use_cases.picking import select_resource
-from services.sync.use_cases.runs import add_to_run, fail_run, finish_if_done
+from services.sync.use_cases.runs import add_to_run, fail_run, settle_run
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 
@@ -63,9 +63,9 @@ class Discovery:
         try:
             await self._discover(claim)
         except RateLimited as limited:
-            await self._postpone(claim, after=max(limited.until - self._deps.clock.now(), SOON), count=False)
+            await self._park(claim, limited.until)
         except DependencyDown:
-            await self._postpone(claim, after=SOON, count=False)
+            await self._postpone(claim, after=SOON)
         except LeaseLost:
             raise
         except PassingFailure as failure:
@@ -125,16 +125,22 @@ class Discovery:
                 await _end(tx, claim, code="not_visible", detail="; ".join(missing)[:500])
                 return
             await add_to_run(tx, integration, claim.run_id, [one.id for one in chosen])
-            await finish_if_done(tx, claim.run_id)
+            await settle_run(tx, claim.run_id)
             if missing:
                 await integrations.note_failure(
                     tx, integration.id, failures=0, code="not_visible", detail="; ".join(missing)[:500]
                 )
         self._deps.wakes.work.set()
 
-    async def _postpone(self, claim: DiscoveryClaim, *, after: timedelta, count: bool) -> None:
+    async def _park(self, claim: DiscoveryClaim, until: datetime) -> None:
         async with self._deps.db.transaction(claim.workspace_id) as tx:
-            await discoveries.postpone(tx, claim, after=after, count=count)
+            await runs.lock(tx, claim.run_id)
+            if await discoveries.postpone(tx, claim, after=max(until - self._deps.clock.now(), SOON), count=False):
+                await runs.park(tx, claim.run_id, until)
+
+    async def _postpone(self, claim: DiscoveryClaim, *, after: timedelta) -> None:
+        async with self._deps.db.transaction(claim.workspace_id) as tx:
+            await discoveries.postpone(tx, claim, after=after, count=False)
 
     async def _again(self, claim: DiscoveryClaim, *, code: str, detail: str) -> None:
         if claim.attempts + 1 >= MOST_ATTEMPTS:

@@ -109,8 +109,8 @@ class Executor:
         job = await self._open(claim)
         if job is None:
             return "dropped"
-        for stream in self._streams(job):
-            if not await self._pull_stream(job, stream):
+        while streams := self._streams(job):
+            if not await self._pull_stream(job, streams[0]):
                 await outcomes.release(self._deps, claim)
                 return "released"
         await outcomes.succeed(self._deps, claim, complete=job.complete)

@@ -10,7 +10,7 @@ from services.sync.deps import Deps
 from services.sync.domain.timing import MOST_ATTEMPTS, backoff
 from services.sync.repository import integrations, leases, resources, runs
 from services.sync.repository.leases import Claim
-from services.sync.use_cases.runs import begin_resource, finish_if_done
+from services.sync.use_cases.runs import begin_resource, park_integration, settle_run
 
 SOON = timedelta(seconds=1)
 
@@ -36,7 +36,7 @@ async def succeed(deps: Deps, claim: Claim, *, complete: bool) -> None:
             return
         again = await leases.finish_work(tx, claim, next_ticket=new_id())
         await resources.note_success(tx, claim.resource_id, complete=complete)
-        await _end_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
+        await _note_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
         await integrations.touch(tx, claim.integration_id, polled=True)
         await integrations.note_success(tx, claim.integration_id)
     if again is not None:
@@ -60,12 +60,10 @@ async def wait_a_little(deps: Deps, claim: Claim) -> None:
 
 async def park(deps: Deps, claim: Claim, until: datetime) -> None:
     async with deps.db.transaction(claim.workspace_id) as tx:
-        if not await _lock(tx, claim):
-            return
-        await leases.park_integration(tx, claim.integration_id, until, epoch=claim.epoch)
-        await resources.set_state(tx, claim.resource_id, "parked")
-        if claim.run_id:
-            await runs.set_resource(tx, claim.run_id, claim.resource_id, state="parked", parked_until=until)
+        await runs.active_of(tx, claim.integration_id)  # locked before the work, also when another run asked for it
+        if await leases.holds_work(tx, claim):
+            await park_integration(tx, claim.integration_id, until, epoch=claim.epoch)
+            await resources.set_state(tx, claim.resource_id, "parked")
 
 
 async def try_again(deps: Deps, claim: Claim, *, code: str, detail: str) -> None:
@@ -93,7 +91,7 @@ async def give_up(deps: Deps, claim: Claim, *, code: str, detail: str, counts: b
 async def _give_up(tx: Transaction, claim: Claim, *, code: str, detail: str, counts: bool = True) -> None:
     await leases.forget_work(tx, claim)
     await _tell_failure(tx, claim, code=code, detail=detail, state="error", counts=counts)
-    await _end_in_run(tx, claim, state="failed", code=code, detail=detail)
+    await _note_in_run(tx, claim, state="failed", code=code, detail=detail)
 
 
 async def _lock(tx: Transaction, claim: Claim) -> bool:
@@ -110,13 +108,7 @@ async def _note_in_run(
         await runs.set_resource(
             tx, claim.run_id, claim.resource_id, state=state, error_code=code, error=detail, attempt=code is not None
         )
-
-
-async def _end_in_run(
-    tx: Transaction, claim: Claim, *, state: str, code: str | None = None, detail: str | None = None
-) -> None:
-    await _note_in_run(tx, claim, state=state, code=code, detail=detail)
-    await finish_if_done(tx, claim.run_id)
+        await settle_run(tx, claim.run_id)
 
 
 async def _tell_failure(

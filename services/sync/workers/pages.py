@@ -191,7 +191,7 @@ async def _commit_page(
         applied.unchanged += unchanged
         applied.deleted += await _follow_listing(tx, job, stream, page, batch)
         await resources.save_cursor(
-            tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=job.claim.ticket,
+            tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=_ticket(job, stream),
             last=page.last,
         )  # fmt: skip
         await leases.note_progress(tx, job.claim)
@@ -210,10 +210,19 @@ def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None
     """What is committed now is where a second try in this process resumes."""
     job.grant.settle(learned)
     job.complete &= page.certificate is None or page.certificate.complete
-    finished = job.claim.ticket if page.last else ""
-    job.streams[stream] = Stream(stream=stream, cursor=page.cursor, listing=page.full_listing, finished_ticket=finished)
+    ticket = _ticket(job, stream)
+    job.streams[stream] = Stream(
+        stream=stream, cursor=page.cursor, listing=page.full_listing, started_ticket=ticket,
+        finished_ticket=ticket if page.last else "",
+    )  # fmt: skip
     if page.resource is not None:
         job.grant.resource = page.resource
+
+
+def _ticket(job: Job, stream: str) -> str:
+    """The request that this pass of the stream answers: one that came when it had begun is answered by the next."""
+    stored = job.streams.get(stream)
+    return stored.started_ticket if stored is not None and stored.under_way else job.claim.ticket
 
 
 async def _hold(tx: Transaction, job: Job) -> None:

@@ -171,7 +171,7 @@ async def test_rate_limit_parks_the_grant_and_leaves_the_worker_free(engine: Eng
     assert await engine.one("SELECT count(*) FROM work WHERE parked_until > now() + interval '50 seconds'") >= 1
     state = "SELECT rr.state FROM run_resource rr JOIN resource r ON r.id = resource_id WHERE external_id = 'r1'"
     assert await engine.one(state) == "parked"
-    assert (await engine.run())["state"] == "running"
+    assert (await engine.run())["state"] == "parked"
     assert await engine.one("SELECT error_count FROM observed_state") == 0
     asked = len(world.log)
     await engine.work()

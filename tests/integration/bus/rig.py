@@ -23,6 +23,7 @@ from libs.common.bus.metadata import BrokerView
 from libs.common.database.engine import Database
 from libs.common.database.kernel_tables import kernel_tables_v1
 from libs.common.database.policies import queue_table
+from libs.common.database.transaction import Transaction
 from libs.common.events import BY_NAME, DesiredState, IntegrationConnected
 from libs.common.events.cloudevents import Attributes, encode
 from libs.common.ids import new_id
@@ -54,6 +55,28 @@ INSERT INTO seen (workspace_id, key, version) VALUES (:workspace, :key, :version
 ON CONFLICT (workspace_id, key, version) DO UPDATE SET times = seen.times + 1
 """
 
+# Correct by version, not by arrival: an older one writes nothing. The trigger sees what the guard would let through.
+NEWEST = (
+    """
+CREATE TABLE newest (
+  workspace_id text   NOT NULL,
+  key          text   NOT NULL,
+  version      bigint NOT NULL,
+  regressions  int    NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, key)
+)
+""",
+    """
+CREATE FUNCTION count_regression() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF NEW.version < OLD.version THEN NEW.regressions := OLD.regressions + 1; END IF; RETURN NEW; END $$
+""",
+    "CREATE TRIGGER count_regression BEFORE UPDATE ON newest FOR EACH ROW EXECUTE FUNCTION count_regression()",
+)
+TAKE_NEWER = """
+INSERT INTO newest (workspace_id, key, version) VALUES (:workspace, :key, :version)
+ON CONFLICT (workspace_id, key) DO UPDATE SET version = excluded.version WHERE newest.version < excluded.version
+"""
+
 
 class Bus(msgspec.Struct, frozen=True):
     kafka_bootstrap_servers: str
@@ -79,7 +102,8 @@ async def new_database(postgres: Postgres, services: Sequence[str]) -> str:
         owner = await asyncpg.connect(
             postgres.dsn(f"{service}_owner", name), server_settings={"search_path": f"{service},public"}
         )
-        for statement in (*kernel_tables_v1(service), SEEN, *queue_table(service, "seen")):
+        tables = (SEEN, *NEWEST, *queue_table(service, "seen"), *queue_table(service, "newest"))
+        for statement in (*kernel_tables_v1(service), *tables):
             await owner.execute(statement)
         await owner.close()
     return name
@@ -220,9 +244,26 @@ async def seen(db: Database, workspace: str = WORKSPACE) -> Sequence[Mapping[str
         return await tx.fetch_all("SELECT key, version, times FROM seen ORDER BY place")
 
 
-async def see(event: IntegrationConnected, db: Database) -> None:
-    async with db.transaction(event.workspace_id) as tx:
-        await tx.execute(SEE, workspace=event.workspace_id, key=event.integration_id, version=event.version)
+async def see(event: IntegrationConnected, db: Database, workspace: str | None = None) -> None:
+    async with db.transaction(workspace or event.workspace_id) as tx:
+        await write_effects(tx, event)
+
+
+async def write_effects(tx: Transaction, event: IntegrationConnected) -> None:
+    about = {"workspace": tx.workspace, "key": event.integration_id, "version": event.version}
+    await tx.execute(TAKE_NEWER, **about)
+    await tx.execute(SEE, **about)
+
+
+async def regressions(db: Database, workspace: str = WORKSPACE) -> int:
+    """How often a newer version of a key was overwritten by an older one."""
+    async with db.transaction(workspace) as tx:
+        return int(await tx.fetch_value("SELECT coalesce(sum(regressions), 0) FROM newest"))
+
+
+async def newest(db: Database, workspace: str = WORKSPACE) -> dict[str, int]:
+    async with db.transaction(workspace) as tx:
+        return {row["key"]: row["version"] for row in await tx.fetch_all("SELECT key, version FROM newest")}
 
 
 def disorder(rows: Sequence[Mapping[str, Any]]) -> int:

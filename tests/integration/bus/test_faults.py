@@ -1,7 +1,6 @@
-"""Kills, stops and absences around a consumer: F03 and F05 in CI size, and a database that is away."""
+"""Kills and absences around a consumer: F03, and a database that is away."""
 
 import asyncio
-import signal
 
 import msgspec
 import pytest
@@ -55,36 +54,6 @@ async def test_killed_at_a_crash_point_the_next_consumer_loses_nothing(
     figure("F03", count - len(rows), "lost", count)
     figure("F03_repeated", sum(row["times"] - 1 for row in rows), "deliveries", "harmless")
     assert rig.disorder(rows) == 0
-
-
-async def test_a_consumer_stopped_past_its_session_harms_nothing_when_it_wakes(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus
-) -> None:
-    count, group = 100, "room-zombie"
-    async with rig.running(Relay(db, "auth", bus)):
-        await rig.write_events(db, count)
-        async with rig.process(CONSUMER, postgres, name, bus, GROUP=group) as zombie:
-
-            async def some(more_than: int = 0) -> bool:
-                return len(await rig.seen(db)) > more_than
-
-            await eventually(some, timeout=20)
-            zombie.send_signal(signal.SIGSTOP)
-            await rig.write_events(db, count, first=count)
-            async with rig.running(listening(db, bus, group)):
-
-                async def all_seen() -> None:
-                    assert len(await rig.seen(db)) == 2 * count
-
-                await eventually(all_seen, timeout=40)
-                zombie.send_signal(signal.SIGCONT)
-                await rig.write_events(db, count, first=2 * count)
-
-                async def rest_seen() -> None:
-                    assert len(await rig.seen(db)) == 3 * count
-
-                await eventually(rest_seen, timeout=40)
-    assert rig.disorder(await rig.seen(db)) == 0
 
 
 async def test_a_retrying_partition_keeps_no_other_waiting(db: Database, bus: rig.Bus) -> None:

@@ -16,9 +16,9 @@ from libs.common.outbox.relay import Relay
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
-from tests.support.figures import Tell
+from tests.support.figures import Tell, sized
 
-WRITERS, EACH = 16, 60
+WRITERS, EACH = 16, sized(125, 500)
 # The control readers keep a cursor on raw ids, as most outboxes do. They read a copy that the relay never touches.
 CONTROL = """
 CREATE TABLE control (id bigint PRIMARY KEY, xid xid8 NOT NULL DEFAULT pg_current_xact_id());

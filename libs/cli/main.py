@@ -7,6 +7,7 @@ import sys
 import typer
 
 from libs.cli import (
+    changes,
     connecting,
     demo,
     erasing,
@@ -35,7 +36,7 @@ for command in (
     integrations.list_integrations, integrations.show, integrations.configure, integrations.pause, integrations.resume,
     integrations.check, integrations.disconnect, hooks.subscriptions,
     syncing.sync, syncing.runs, sources.sources, sources.source, sources.changed_files,
-    searching.search, traces.trace,
+    changes.changes,     searching.search, traces.trace,
 ):  # fmt: skip
     app.command(getattr(command, "__name__", "").removeprefix("list_").replace("_", "-"))(command)
 app.command("new-provider")(providers.new_provider)

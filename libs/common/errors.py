@@ -17,7 +17,8 @@ SluiceError
 │   ├── SignatureInvalid        401 · MalformedPayload 400 · UnsupportedEvent 202 · PayloadTooLarge 413
 ├── CallerMistake               ours, expected                                   (bus: ack)
 │   ├── NotFound 404 · Conflict 409 · Forbidden 403 · InvalidState 409 · Unauthenticated 401
-│   └── InvalidInput 422        with a pointer to the field
+│   ├── InvalidInput 422        with a pointer to the field
+│   └── CursorExpired 410       what follows it is dropped: read the state anew   (http/wire.py)
 ├── AlreadyHandled, Superseded  a repeat or an older version: normal             (bus: ack)
 ├── UnreadableMessage           wrong bytes on a topic                           (bus: park at once)
 └── ConfigurationError          refuse to start; says which setting

@@ -49,6 +49,7 @@ HINTS = {
     "auth_revoked": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
+    "cursor_expired": "`sluice changes --compact` tells every source as it is now, and where to go on.",
     "invalid_state": "`sluice integrations` shows what is paused or has lost its grant, `sluice runs` what has ended.",
     "other_account": "Give a token of the same account, or disconnect and connect the other one.",
     "not_found": "`sluice integrations` lists what is connected, `sluice runs` what was synced.",

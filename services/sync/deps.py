@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from libs.common.clock import Clock
 from libs.common.database.engine import Database
+from libs.common.outbox.feed import FeedHead
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
@@ -42,6 +44,11 @@ class Deps:
     manifest_of: Callable[[str], Manifest]
     owner: str
     wakes: Wakes = field(default_factory=Wakes)
+
+    @cached_property
+    def feed_head(self) -> FeedHead:
+        """One for all followers of this process."""
+        return FeedHead(self.db)
 
     @property
     def lease(self) -> timedelta:

@@ -4,6 +4,7 @@
 - work, dirty_object, discovery, cleanup, poll_schedule, observed_state: small hot tables that workers claim from.
 - run, run_resource: the report over the resources of one request.
 - source, source_part: the copy; tombstones stay, emptied, until the workspace is erased.
+- feed_floor: how far the retained rows of a workspace have lost their beginning (a trigger of the outbox writes it).
 - push: each move of what is followed; changed_file: the paths of a pull request, or of a push and then of its source.
 - listing_seen lives only during a full listing; validator holds the ETags of committed pages; quarantined_item what
   did not fit the provider's contract.
@@ -26,5 +27,5 @@ TENANT_TABLES = (
     "run",
     "run_resource",
 )
-QUEUE_TABLES = ("observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule")
+QUEUE_TABLES = ("observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule", "feed_floor")
 LOCATABLE = ("known_integration", "resource", "source", "run")

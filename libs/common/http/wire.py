@@ -7,10 +7,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from libs.common.errors import InvalidInput
+from libs.common.errors import CallerMistake, InvalidInput
 
 T = TypeVar("T")
 LONGEST_CURSOR = 2048
+_NUL = b"\\u0000"
 
 
 class Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -29,6 +30,14 @@ class InvalidCursor(InvalidInput):
     title = "This cursor is not one of ours; start without one"
 
 
+class CursorExpired(CallerMistake):
+    """What lies between this cursor and the oldest that is kept was dropped: going on would skip it without a word."""
+
+    code = "cursor_expired"
+    http_status = 410
+    title = "What follows this cursor is no longer kept; read the present state anew"
+
+
 def encode_cursor(position: Any) -> str:
     """Opaque to the caller; holds nothing that the caller could not read in the page itself."""
     return urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
@@ -40,6 +49,8 @@ def decode_cursor(text: str, kind: type[T]) -> T:
         raise InvalidCursor(pointer="/cursor")
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        if _NUL in raw:  # no text of a database holds it
+            raise ValueError("U+0000")
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, RecursionError):
         raise InvalidCursor(pointer="/cursor") from None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
-from libs.common.database.transaction import Transaction
+from libs.common.database.engine import Database
+from libs.common.database.transaction import Row, Transaction
 
 # The floor of a row's seq is its order of commit as the relay saw it; a reader by raw id loses rows (RELIABILITY F01).
 READ = """
 SELECT seq, event_id, topic, key, payload, occurred_at FROM outbox
-WHERE workspace_id = :workspace AND seq > :after_seq AND topic = ANY(CAST(:topics AS text[])) ORDER BY seq LIMIT :limit
+WHERE workspace_id = :workspace AND topic = :topic AND seq > :after ORDER BY seq LIMIT :limit
 """
+HEAD = "SELECT last_seq FROM relay WHERE name = 'outbox'"
+LOOK_EVERY = 0.25
 
 
 class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,9 +31,41 @@ class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
 
 
-async def read_feed(
-    tx: Transaction, workspace: str, after_seq: int, limit: int, topics: Collection[str]
-) -> list[FeedItem]:
-    """Rows after `after_seq`, oldest first; the last item's seq is the next cursor. Rows live as long as a topic's."""
-    found = await tx.fetch_all(READ, workspace=workspace, after_seq=after_seq, limit=limit, topics=sorted(topics))
-    return [FeedItem(**{**row, "payload": msgspec.Raw(row["payload"])}) for row in found]
+async def read_feed(tx: Transaction, workspace: str, topic: str, *, after: int, limit: int) -> list[FeedItem]:
+    """Rows after `after`, oldest first; the last item's seq is the next cursor. Rows live as long as a topic's."""
+    return [_item(row) for row in await tx.fetch_all(READ, workspace=workspace, topic=topic, after=after, limit=limit)]
+
+
+async def head_of_feed(tx: Transaction) -> int:
+    """The last seq that was given to any row. Whatever commits later gets a greater one."""
+    return int(await tx.fetch_value(HEAD) or 0)
+
+
+class FeedHead:
+    """Tells followers that something was told. Of all who wait in this process one looks at a time, on a connection
+    that nobody holds between two looks."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._last = 0
+        self._looking = asyncio.Lock()
+
+    async def beyond(self, seq: int, seconds: float) -> bool:
+        """True as soon as the feed has gone beyond `seq`, False when it has not within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._last <= seq:
+                    async with self._looking:
+                        await self._look(seq)
+        return self._last > seq
+
+    async def _look(self, seq: int) -> None:
+        if self._last > seq:  # whoever looked before us has seen it
+            return
+        await asyncio.sleep(LOOK_EVERY)
+        async with self._db.queue() as tx:
+            self._last = await head_of_feed(tx)
+
+
+def _item(row: Row) -> FeedItem:
+    return FeedItem(**{**row, "payload": msgspec.Raw(row["payload"])})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sync.api.feed import list_changes
 from services.sync.api.internal import read_batch
 from services.sync.api.resources import choose_resources, list_resources
 from services.sync.api.runs import (
@@ -15,7 +16,6 @@ from services.sync.api.runs import (
 from services.sync.api.sources import (
     list_changed_files,
     list_changed_files_of_source,
-    list_changes,
     list_sources,
     read_source,
 )

@@ -1,4 +1,4 @@
-"""The synced data over HTTP: sources, changed files, and the change feed."""
+"""The synced data over HTTP: sources and changed files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from libs.common.http.wire import Page, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
 from services.sync.api.wire import (
     ChangedFileWire,
-    ChangesWire,
-    ChangeWire,
     SourceWire,
     changed_file_wire,
     source_wire,
@@ -110,23 +108,3 @@ def _changed_files(rows: Sequence[Row], limit: int) -> Page[ChangedFileWire]:
     last = rows[limit - 1] if len(rows) > limit else None
     following = encode_cursor((last["owner"], last["position"])) if last else None
     return Page(items=[changed_file_wire(row) for row in rows[:limit]], next_cursor=following)
-
-
-@get("/v1/workspaces/{workspace:str}/changes", tags=["sources"])
-async def list_changes(
-    workspace: FromPath[str],
-    deps: NamedDependency[Deps],
-    principal: NamedDependency[Principal],
-    cursor: FromQuery[str | None] = None,
-    limit: Limit = 100,
-) -> ChangesWire:
-    """The same facts as the topic source.changed, in the order of their commits; resume with the last cursor."""
-    principal.require(READ)
-    principal.require_workspace(workspace)
-    after = decode_cursor(cursor, int) if cursor else 0
-    items = await reading.read_changes(deps=deps, workspace=workspace, after=after, limit=limit)
-    found = [
-        ChangeWire(seq=one.seq, event_id=one.event_id, topic=one.topic, occurred_at=one.occurred_at, event=one.payload)
-        for one in items
-    ]
-    return ChangesWire(items=found, next_cursor=encode_cursor(items[-1].seq if items else after))

@@ -159,20 +159,26 @@ class ChangedFileWire(Wire):
 
 
 class ChangeWire(Wire):
-    """`event` is the event as it went to the topic."""
+    """`event` is the event as it went to the topic. `seq` and `eventId` are null in a snapshot, whose events have the
+    same fields but those that a row does not keep: `cause`, `previous_path`, `changed_paths`."""
 
-    seq: int
-    event_id: str
+    seq: int | None
+    event_id: str | None
     topic: str
     occurred_at: datetime
     event: msgspec.Raw
 
 
 class ChangesWire(Wire):
-    """`nextCursor` is always there: ask again with it for what comes later."""
+    """`nextCursor` is always there. `hasMore` true: ask again with it at once; false: nothing else is there by now.
+
+    `snapshot`: these are the sources as they are, not the log; its last page's cursor goes on with the log.
+    """
 
     items: list[ChangeWire]
     next_cursor: str
+    has_more: bool
+    snapshot: bool
 
 
 def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:

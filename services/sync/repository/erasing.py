@@ -8,7 +8,7 @@ HOT = ("work", "dirty_object", "discovery", "poll_schedule", "observed_state", "
 COLD = (
     "listing_seen", "validator", "quarantined_item", "changed_file", "push", "source_part", "source",
     "resource_stream",
-    "resource", "run_resource", "run", "dead_letter", "job", "data_key",
+    "resource", "run_resource", "run", "dead_letter", "job", "data_key", "feed_floor",
 )  # fmt: skip
 STEP = 2000
 

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from libs.common.database.transaction import Row
 from libs.common.errors import InvalidInput, NotFound
 from libs.common.internal import MAX_BATCH_BYTES, MAX_BATCH_IDS, SourceBatch, SourceBatchAsked, SourceItem
-from libs.common.outbox.feed import FeedItem, read_feed
 from services.sync.deps import Deps
 from services.sync.repository import catalogue, changed_files
 from services.sync.repository.catalogue import Filter
 from services.sync.use_cases.asking import require_workspace
-
-FEED_TOPICS = ("source.changed",)
 
 
 async def read_batch(asked: SourceBatchAsked, *, deps: Deps) -> SourceBatch:
@@ -87,9 +84,3 @@ async def changed_files_of_path(
     async with deps.db.transaction(workspace) as tx:
         await require_workspace(tx)
         return await changed_files.of_path(tx, path, after=after, limit=limit)
-
-
-async def read_changes(*, deps: Deps, workspace: str, after: int, limit: int) -> list[FeedItem]:
-    async with deps.db.transaction(workspace) as tx:
-        await require_workspace(tx)
-        return await read_feed(tx, workspace, after, limit, FEED_TOPICS)

@@ -190,7 +190,7 @@ async def test_the_feed_gives_a_workspace_its_rows_in_order_and_no_others(db: Da
     seqs: list[int] = []
     while True:
         async with db.transaction(rig.WORKSPACE) as tx:
-            page = await feed.read_feed(tx, rig.WORKSPACE, seqs[-1] if seqs else 0, 2, [rig.TOPIC])
+            page = await feed.read_feed(tx, rig.WORKSPACE, rig.TOPIC, after=seqs[-1] if seqs else 0, limit=2)
         if not page:
             break
         seqs += [item.seq for item in page]

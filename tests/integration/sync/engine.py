@@ -235,6 +235,16 @@ class Engine:
         rows = await self.admin.fetch("SELECT payload FROM outbox WHERE topic = $1 ORDER BY id", topic)
         return [msgspec.json.decode(row["payload"]) for row in rows]
 
+    async def publish(self) -> None:
+        """What the relay does: every row that waits gets the next seq, and a place in a log."""
+        await self.admin.execute(
+            "WITH fresh AS (SELECT id, row_number() OVER (ORDER BY id) AS at FROM outbox WHERE seq IS NULL),"
+            " told AS (UPDATE outbox o SET seq = r.last_seq + fresh.at, published_at = clock_timestamp(),"
+            " kafka_partition = 0, kafka_offset = r.last_seq + fresh.at, cluster_id = 'test'"
+            " FROM fresh, relay r WHERE o.id = fresh.id)"
+            " UPDATE relay SET last_seq = last_seq + (SELECT count(*) FROM fresh)"
+        )
+
     async def forget_events(self) -> None:
         await self.admin.execute("DELETE FROM outbox")
 

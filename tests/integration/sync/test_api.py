@@ -197,19 +197,6 @@ async def test_sources_are_listed_filtered_and_read(engine: Engine, world: World
     assert (await api.get(f"/v1/sources/{one['id']}/changed-files")).json() == {"items": [], "nextCursor": None}
 
 
-async def test_changes_are_read_in_order_and_resumed(engine: Engine, world: World, api: httpx.AsyncClient) -> None:
-    world.repo("r1", items=5)
-    await engine.sync(features=("issues",))
-    await engine.admin.execute("UPDATE outbox SET seq = id")
-    url = f"/v1/workspaces/{engine.workspace}/changes"
-    first = (await api.get(url, params={"limit": 3})).json()
-    rest = (await api.get(url, params={"limit": 3, "cursor": first["nextCursor"]})).json()
-    assert (len(first["items"]), len(rest["items"])) == (3, 2)
-    assert first["items"][0]["event"]["change"] == "created"
-    end = (await api.get(url, params={"cursor": rest["nextCursor"]})).json()
-    assert end == {"items": [], "nextCursor": rest["nextCursor"]}
-
-
 async def test_batch_answers_present_tombstone_and_unknown(
     engine: Engine, world: World, api: httpx.AsyncClient, as_chunker: dict[str, str]
 ) -> None:

@@ -74,7 +74,10 @@ def create_deps(
     workers = settings.sync_workers
     return Deps(
         db=Database(
-            NAME, app_url=settings.database_url, worker_url=settings.worker_database_url, app_pool=workers + 10
+            NAME,
+            app_url=settings.database_url,
+            worker_url=settings.worker_database_url,
+            app_pool=workers + settings.sync_hint_workers + 10,
         ),
         clock=clock,
         settings=settings,
@@ -88,12 +91,13 @@ def create_deps(
 
 def components(deps: Deps) -> list[Component]:
     wakes = deps.wakes
+    lane, lanes = DirtyLane(deps), range(deps.settings.sync_hint_workers)
     executors: list[Component] = [Executor(deps, number) for number in range(deps.settings.sync_workers)]
     return [
         create_consumer_component(consumers, deps, deps.db, deps.settings),
         Relay(deps.db, NAME, deps.settings),
         *executors,
-        worker_loop("dirty", DirtyLane(deps).step, LOOK_EVERY, wakes.dirty),
+        *(worker_loop(f"dirty-{number}", lane.step, LOOK_EVERY, wakes.dirty) for number in lanes),
         worker_loop("discovery", Discovery(deps).step, LOOK_EVERY, wakes.discovery),
         worker_loop("scheduler", Scheduler(deps).step, 1.0),
         worker_loop("reporter", Reporter(deps).step, 0.5, wakes.report),

@@ -25,14 +25,26 @@ class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-# A batch of one resource: one answer of the provider often covers many keys.
-CLAIM_DIRTY = """
-WITH first AS MATERIALIZED (
-  SELECT resource_id FROM dirty_object WHERE NOT paused AND run_at <= now() AND lease_until <= now()
-  ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+# A batch of one resource: one answer of the provider often covers many keys. Workspaces that this owner reads for come
+# after all others, and none of them has more than its share of the owner's loops.
+DUE = "NOT d.paused AND d.run_at <= now() AND d.lease_until <= now()"
+CLAIM_DIRTY = f"""
+WITH served AS MATERIALIZED (
+  SELECT workspace_id, count(DISTINCT resource_id) AS loops FROM dirty_object
+  WHERE owner = :owner AND lease_until > now() GROUP BY workspace_id),
+fresh AS MATERIALIZED (
+  SELECT d.resource_id FROM dirty_object d
+  WHERE {DUE} AND NOT EXISTS (SELECT FROM served s WHERE s.workspace_id = d.workspace_id)
+  ORDER BY d.run_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+more AS MATERIALIZED (
+  SELECT d.resource_id FROM dirty_object d
+  WHERE {DUE} AND NOT EXISTS (SELECT FROM fresh)
+    AND d.workspace_id IN (SELECT workspace_id FROM served WHERE loops < :share)
+  ORDER BY d.run_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+first AS (SELECT resource_id FROM fresh UNION ALL SELECT resource_id FROM more),
 due AS MATERIALIZED (
   SELECT d.resource_id, d.key FROM dirty_object d JOIN first ON d.resource_id = first.resource_id
-  WHERE NOT d.paused AND d.run_at <= now() AND d.lease_until <= now()
+  WHERE {DUE}
   ORDER BY d.run_at LIMIT :most FOR UPDATE OF d SKIP LOCKED),
 ours AS MATERIALIZED (SELECT nextval('lease_epoch') AS epoch)
 UPDATE dirty_object d SET owner = :owner, epoch = ours.epoch,
@@ -43,8 +55,9 @@ RETURNING d.resource_id, d.workspace_id, d.integration_id, d.key, d.stream, d.wa
 """
 
 
-async def claim(tx: Transaction, *, owner: str, lease: timedelta, most: int) -> DirtyClaim | None:
-    rows = await tx.fetch_all(CLAIM_DIRTY, owner=owner, lease=lease, most=most)
+async def claim(tx: Transaction, *, owner: str, lease: timedelta, most: int, share: int) -> DirtyClaim | None:
+    """`share`: of the owner's loops, those that one workspace may hold at a time."""
+    rows = await tx.fetch_all(CLAIM_DIRTY, owner=owner, lease=lease, most=most, share=share)
     if not rows:
         return None
     first = rows[0]

@@ -1,4 +1,4 @@
-"""The lane of hints: dirty objects are read again at once, beside any backfill, through the same apply path."""
+"""The lanes of hints: dirty objects are read again at once, beside any backfill, through the same apply path."""
 
 from __future__ import annotations
 
@@ -47,12 +47,17 @@ class Reading(msgspec.Struct, kw_only=True):
 
 
 class DirtyLane:
+    """One for all loops of a replica: they claim one after the other, so that each sees what the others hold."""
+
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
+        self._claiming = asyncio.Lock()
 
     async def step(self) -> bool:
-        async with self._deps.db.queue() as tx:
-            claim = await dirty.claim(tx, owner=self._deps.owner, lease=self._deps.lease, most=MOST_KEYS)
+        async with self._claiming, self._deps.db.queue() as tx:
+            claim = await dirty.claim(
+                tx, owner=self._deps.owner, lease=self._deps.lease, most=MOST_KEYS, share=self._deps.settings.hint_share
+            )
         if claim is None:
             return False
         with use_traceparent(claim.traceparent), span("sync.dirty", resource=claim.resource_id, items=len(claim.keys)):

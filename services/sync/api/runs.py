@@ -15,7 +15,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from libs.common.http.wire import Page, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
-from services.sync.api.wire import RunsWire, RunWire, report_wire, run_wire
+from services.sync.api.wire import RunsWire, RunWire, report_wire, run_wire, runs_wire
 from services.sync.deps import Deps
 from services.sync.use_cases import asking
 from services.sync.use_cases.asking import RunReport
@@ -34,7 +34,12 @@ LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 async def sync_integration(
     integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
 ) -> RunWire:
-    """Starts a run and returns at once; a request during a run joins it."""
+    """Starts a run and returns at once; a request during a run joins it, and what it has read is looked at once more.
+
+    A paused integration (`integration_paused`), a lost grant (`grant_lost`) and features that sync nothing
+    (`nothing_chosen`) are 409. Pause and resume are heard of within a second: a run that was asked for in it, or before
+    the pause, is `paused` and goes on after the resume.
+    """
     principal.require(WRITE)
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     return report_wire(await asking.sync_integration(integration, deps=deps, workspace=workspace))
@@ -44,10 +49,10 @@ async def sync_integration(
 async def sync_workspace(
     workspace: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
 ) -> RunsWire:
-    """One run for each integration of the workspace that is not paused."""
+    """One run for each integration of the workspace that can be synced; 409 when none can."""
     principal.require(WRITE)
     principal.require_workspace(workspace)
-    return RunsWire(runs=[report_wire(one) for one in await asking.sync_workspace(deps=deps, workspace=workspace)])
+    return runs_wire(await asking.sync_workspace(deps=deps, workspace=workspace))
 
 
 @get("/v1/sync-runs/{run:str}", tags=["sync"])

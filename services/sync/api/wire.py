@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +12,8 @@ from libs.common.database.transaction import Row
 from libs.common.events.source import Cause, SourceStatus, SourceType
 from libs.common.http.wire import Wire
 from libs.common.provider.sync import Resource
-from services.sync.use_cases.asking import RunReport
+from services.sync.domain.estimate import Pace, progress, seconds_left
+from services.sync.use_cases.asking import RunReport, RunsAsked
 
 RunState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
 ResourceState = Literal["idle", "syncing", "parked", "waiting", "error"]
@@ -54,7 +55,8 @@ class RunResourceWire(Wire):
 class RunWire(Wire):
     """`parked`: everything that is left of it waits for a provider's reset, until `parkedUntil`.
 
-    `progress` is a share of 0 to 1, an estimate until the run has ended; None while nothing is known.
+    `paused`: the integration is, and the run goes on when it is resumed. `progress` is a share of 0 to 1, an estimate
+    until the run has ended; `remaining` items and `secondsLeft` at the pace so far; each None while nobody knows.
     """
 
     id: str
@@ -63,6 +65,7 @@ class RunWire(Wire):
     cause: Cause
     state: RunState
     discovering: bool
+    paused: bool
     parked_until: datetime | None
     requested_at: datetime
     started_at: datetime | None
@@ -72,11 +75,22 @@ class RunWire(Wire):
     resource_count: int
     resources_done: int
     progress: float | None
+    remaining: int | None
+    seconds_left: float | None
     resources: list[RunResourceWire] | None = None
 
 
+class LeftOutWire(Wire):
+    integration_id: str
+    code: str
+    detail: str
+
+
 class RunsWire(Wire):
+    """`leftOut`: integrations of the workspace that no run was started for, and why."""
+
     runs: list[RunWire]
+    left_out: list[LeftOutWire]
 
 
 class ResourceWire(Wire):
@@ -182,13 +196,15 @@ class ChangesWire(Wire):
 
 
 def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:
-    done = row["succeeded"] + row["failed"]
+    ended, pace = row["finished_at"] is not None, _pace(row)
     return RunWire(
         id=row["id"], workspace_id=row["workspace_id"], integration_id=row["integration_id"], cause=row["cause"],
-        state=row["state"], discovering=row["discovering"], parked_until=row["parked_until"],
+        state=row["state"], discovering=row["discovering"], paused=row["paused"], parked_until=row["parked_until"],
         requested_at=row["requested_at"],
         started_at=row["started_at"], finished_at=row["finished_at"], error=_error(row), counts=_counts(row),
-        resource_count=row["resources"], resources_done=done, progress=_progress(row, done),
+        resource_count=row["resources"], resources_done=pace.done, progress=1.0 if ended else progress(pace),
+        remaining=None if ended else pace.remaining,
+        seconds_left=None if ended else seconds_left(pace, datetime.now(UTC)),
         resources=None if resources is None else [_run_resource(one) for one in resources],
     )  # fmt: skip
 
@@ -197,13 +213,14 @@ def report_wire(report: RunReport) -> RunWire:
     return run_wire(report.run, report.resources)
 
 
-def _progress(row: Row, done: int) -> float | None:
-    if row["finished_at"] is not None:
-        return 1.0
-    if not row["resources"]:
-        return None
-    items = float(row["fetched"] / row["estimate"]) if row["estimate"] > row["fetched"] else 0.0
-    return round(min(0.99, max(float(done / row["resources"]), items)), 3)
+def runs_wire(asked: RunsAsked) -> RunsWire:
+    left = [LeftOutWire(integration_id=one, code=why.code, detail=why.detail) for one, why in asked.left_out.items()]
+    return RunsWire(runs=[report_wire(one) for one in asked.started], left_out=left)
+
+
+def _pace(row: Row) -> Pace:
+    told = {name: row[name] for name in Pace.__struct_fields__ if name != "done"}
+    return Pace(**told, done=row["succeeded"] + row["failed"])
 
 
 def _counts(row: Row) -> CountsWire:

@@ -159,18 +159,23 @@ async def set_resource(
 
 
 ADD_PAGE = f"""
-UPDATE run_resource SET {", ".join(f"{name} = {name} + :{name}" for name in COUNTS)}, stream = :stream,
-  estimate = coalesce(:estimate, estimate), revision = revision + 1
+UPDATE run_resource SET {", ".join(f"{name} = {name} + :{name}" for name in COUNTS)}, seen = seen + :seen,
+  stream = :stream, seen_before = CASE WHEN stream = :stream THEN seen_before ELSE seen END,
+  estimate = coalesce(CASE WHEN stream = :stream THEN seen_before ELSE seen END + CAST(:estimate AS bigint),
+    CASE WHEN stream = :stream THEN estimate END),
+  revision = revision + 1
 WHERE run_id = :run AND resource_id = :resource
 """
 
 
 async def add_counts(
-    tx: Transaction, run_id: str, resource_id: str, counts: Counts, *, stream: str, estimate: int | None
+    tx: Transaction, run_id: str, resource_id: str, counts: Counts, *, stream: str, seen: int, estimate: int | None
 ) -> None:
+    """`seen` items of a stream that holds `estimate` of them, as far as its provider says."""
     await tx.execute(
-        ADD_PAGE, run=run_id, resource=resource_id, stream=stream, estimate=estimate, **msgspec.structs.asdict(counts)
-    )
+        ADD_PAGE, run=run_id, resource=resource_id, stream=stream, seen=seen, estimate=estimate,
+        **msgspec.structs.asdict(counts),
+    )  # fmt: skip
 
 
 async def unfinished(tx: Transaction, run_id: str) -> int:
@@ -211,6 +216,11 @@ async def end_resources(
     )
 
 
+async def note_change(tx: Transaction, run_id: str) -> None:
+    """Whoever follows the run looks at it again."""
+    await tx.execute("UPDATE run SET revision = revision + 1 WHERE id = :id", id=run_id)
+
+
 async def active_of(tx: Transaction, integration_id: str) -> str | None:
     sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"
     found = await tx.fetch_value(sql, id=integration_id)
@@ -229,7 +239,13 @@ SELECT r.*, {SUMMED}, coalesce(sum(rr.waited + coalesce({WAITED}, 0)), 0) AS wai
   count(rr.resource_id) AS resources, count(*) FILTER (WHERE rr.state = 'succeeded') AS succeeded,
   count(*) FILTER (WHERE rr.state = 'failed') AS failed, count(*) FILTER (WHERE rr.state = 'parked') AS parked,
   count(*) FILTER (WHERE rr.state = 'running') AS running,
-  CAST(coalesce(sum(greatest(coalesce(rr.estimate, 0), rr.fetched)), 0) AS bigint) AS estimate
+  CAST(coalesce(sum(rr.seen), 0) AS bigint) AS seen,
+  CAST(coalesce(sum(greatest(rr.estimate, rr.seen)), 0) AS bigint) AS expected,
+  CAST(sum(greatest(rr.estimate - rr.seen, 0)) FILTER (WHERE rr.state IN {UNFINISHED}) AS bigint) AS remaining,
+  count(*) FILTER (WHERE rr.state IN {UNFINISHED} AND rr.estimate IS NULL) AS unknown,
+  CAST(extract(epoch FROM now() - r.started_at) AS double precision) AS elapsed,
+  r.state IN {ACTIVE} AND EXISTS (
+    SELECT FROM known_integration k WHERE k.id = r.integration_id AND k.status <> 'active') AS paused
 FROM run r LEFT JOIN run_resource rr ON rr.run_id = r.id
 """
 

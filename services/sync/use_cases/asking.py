@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -10,10 +11,13 @@ from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import InvalidState, NotFound
 from libs.common.security.principals import Principal
 from services.sync.deps import Deps
+from services.sync.domain.refusals import NothingChosen
 from services.sync.repository import integrations, runs
 from services.sync.repository.integrations import Integration
-from services.sync.use_cases.runs import FINAL, cancel_run, request_run
+from services.sync.use_cases.runs import FINAL, cancel_run, request_run, require_working
 
+NEWS_SECONDS = 1.0
+LOOKS_FOR_NEWS = 10
 UNKNOWN_WORKSPACE = "unknown workspace, or nothing connected in it yet"
 
 
@@ -24,6 +28,13 @@ class RunReport(msgspec.Struct, frozen=True):
     @property
     def final(self) -> bool:
         return self.run["state"] in FINAL
+
+
+class RunsAsked(msgspec.Struct, kw_only=True):
+    """`left_out`: why, by integration."""
+
+    started: list[RunReport] = []
+    left_out: dict[str, InvalidState] = {}
 
 
 async def workspace_of(deps: Deps, principal: Principal, table: str, row_id: str) -> str:
@@ -48,26 +59,48 @@ async def known_integration(tx: Transaction, integration_id: str) -> Integration
 
 
 async def sync_integration(integration_id: str, *, deps: Deps, workspace: str) -> RunReport:
+    """Raises Paused, GrantLost or NothingChosen, after a moment in which the word of a resume may still come."""
+    await _hear_of_resume(integration_id, deps=deps, workspace=workspace)
     async with deps.db.transaction(workspace) as tx:
         integration = await known_integration(tx, integration_id)
+        require_syncable(integration, deps)
         run_id = await request_run(tx, integration, cause="manual")
         report = await _report(tx, run_id)
     deps.wakes.work.set()
     return report
 
 
-async def sync_workspace(*, deps: Deps, workspace: str) -> list[RunReport]:
-    """A run for each integration that works; paused ones are left out. All paused is InvalidState."""
+async def _hear_of_resume(integration_id: str, *, deps: Deps, workspace: str) -> None:
+    """Auth has answered a resume before its event is here: a refusal by the older word would not be true."""
+    for _ in range(LOOKS_FOR_NEWS):
+        async with deps.db.transaction(workspace) as tx:
+            if (await known_integration(tx, integration_id)).works:
+                return
+        await asyncio.sleep(NEWS_SECONDS / LOOKS_FOR_NEWS)
+
+
+def require_syncable(integration: Integration, deps: Deps) -> None:
+    require_working(integration)
+    if not deps.manifest_of(integration.provider).streams_of(integration.features):
+        raise NothingChosen
+
+
+async def sync_workspace(*, deps: Deps, workspace: str) -> RunsAsked:
+    """A run for each integration that can be synced; the others are named. None that can is InvalidState."""
     async with deps.db.transaction(workspace) as tx:
         await require_workspace(tx)
-        found = await integrations.of_workspace(tx)
-        working = [one for one in found if one.works]
-        if found and not working:
-            raise InvalidState("every integration of this workspace is paused or has lost its grant")
-        started = [await request_run(tx, one, cause="manual") for one in working]
-        reports = [await _report(tx, run_id) for run_id in started]
+        asked = RunsAsked()
+        for integration in await integrations.of_workspace(tx):
+            try:
+                require_syncable(integration, deps)
+            except InvalidState as refusal:
+                asked.left_out[integration.id] = refusal
+            else:
+                asked.started.append(await _report(tx, await request_run(tx, integration, cause="manual")))
+    if asked.left_out and not asked.started:
+        raise InvalidState("; ".join(dict.fromkeys(one.detail for one in asked.left_out.values())))
     deps.wakes.work.set()
-    return reports
+    return asked
 
 
 async def read_run(run_id: str, *, deps: Deps, workspace: str) -> RunReport:

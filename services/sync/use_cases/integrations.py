@@ -70,9 +70,11 @@ async def _take(
 
 async def _follow(tx: Transaction, before: Integration | None, now: Integration, manifest: Manifest) -> None:
     """The run's row is locked before the work's, here as everywhere."""
-    await runs.active_of(tx, now.id)
+    run_id = await runs.active_of(tx, now.id)
     if before is None or before.works != now.works:
         await leases.pause(tx, now.id, paused=not now.works)
+        if run_id:
+            await runs.note_change(tx, run_id)
     if before is not None and set(before.features) != set(now.features):
         await _follow_features(tx, before, now, manifest)
 

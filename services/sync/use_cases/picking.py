@@ -12,7 +12,7 @@ from libs.common.events.source import ResourceDeselected, ResourceSelected
 from libs.common.ids import new_id
 from libs.common.provider.sync import Cursor, Resource, ResourcePage
 from services.sync.deps import Deps
-from services.sync.repository import cleanups, leases, resources
+from services.sync.repository import cleanups, integrations, leases, resources
 from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.use_cases.asking import known_integration
@@ -111,6 +111,8 @@ async def _deselect(tx: Transaction, integration: Integration, resource_id: str)
     gone = await resources.deselect(tx, resource_id)
     if gone is None:
         return
+    await integrations.touch(tx, integration.id)
+    await integrations.note_success(tx, integration.id)  # its failures are no longer the integration's
     await cleanups.want(
         tx, cleanup_id=new_id(), kind="resource", integration_id=integration.id, resource_id=resource_id
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from libs.common.database.transaction import Row, Transaction
-from libs.common.errors import InvalidState
 from libs.common.events.source import Cause
 from libs.common.events.sync import RunCounts, SyncCompleted, SyncFailed, SyncStarted
 from libs.common.ids import new_id
+from services.sync.domain.refusals import GrantLost, Paused
 from services.sync.repository import discoveries, leases, resources, runs
 from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
@@ -30,8 +30,7 @@ async def request_run(
     So the run ends with what was there when it was asked, wherever it had read already. A poll is satisfied by any
     look that is under way.
     """
-    if not integration.works:
-        raise InvalidState("the integration is paused or has lost its grant; resume or reconnect it first")
+    require_working(integration)
     run_id, is_new = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause=cause)
     wanted = list(only) if only is not None else await resources.selected_ids(tx, integration.id)
     if cause == "poll" and not is_new:
@@ -39,6 +38,11 @@ async def request_run(
     await _add(tx, integration, run_id, wanted, cause=cause, streams=streams)
     await settle_run(tx, run_id)
     return run_id
+
+
+def require_working(integration: Integration) -> None:
+    if not integration.works:
+        raise GrantLost if integration.status == "error" else Paused
 
 
 async def open_discovery(tx: Transaction, integration: Integration, *, named: Sequence[str]) -> str:

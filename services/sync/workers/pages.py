@@ -177,7 +177,7 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
     async with deps.db.transaction(job.resource.workspace_id) as tx:
         await _hold(tx, job)
         applied = await apply_batch(tx, batch)
-        await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), estimate=None)
+        await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), seen=0, estimate=None)
         job.read_after = await leases.moment(tx)
 
 
@@ -200,8 +200,8 @@ async def _commit_page(
             await follow_label(tx, job.resource, page.resource, cause=job.claim.cause)
         spent = job.grant.spent()
         spent.pages = 1
-        seen = len(batch.observed) + unchanged
-        await _account(tx, job, stream, applied, spent, fetched=seen, estimate=page.estimate)
+        fetched_now, seen = len(batch.observed) + unchanged, len(page.items)
+        await _account(tx, job, stream, applied, spent, fetched=fetched_now, seen=seen, estimate=page.estimate)
         job.read_after = await leases.moment(tx)
     _advance(job, stream, page, learned)
 
@@ -232,7 +232,15 @@ async def _hold(tx: Transaction, job: Job) -> None:
 
 
 async def _account(
-    tx: Transaction, job: Job, stream: str, applied: Applied, spent: Counts, *, fetched: int, estimate: int | None
+    tx: Transaction,
+    job: Job,
+    stream: str,
+    applied: Applied,
+    spent: Counts,
+    *,
+    fetched: int,
+    seen: int,
+    estimate: int | None,
 ) -> None:
     if applied.stale:
         keys = [(stream, key) for key in applied.stale]
@@ -242,7 +250,9 @@ async def _account(
             spent, fetched=fetched, created=applied.created, updated=applied.updated, deleted=applied.deleted,
             unchanged=applied.unchanged, quarantined=applied.quarantined,
         )  # fmt: skip
-        await runs.add_counts(tx, job.claim.run_id, job.resource.id, counts, stream=stream, estimate=estimate)
+        await runs.add_counts(
+            tx, job.claim.run_id, job.resource.id, counts, stream=stream, seen=seen, estimate=estimate
+        )
     if applied.changes:
         await integrations.touch(tx, job.resource.integration_id, changes=applied.changes)
 

@@ -258,3 +258,96 @@ async def test_paused_while_parked_goes_on_at_its_page_and_not_before_the_reset(
     assert len(await engine.sources()) == 30
     assert world.served("items?since=0&page=0").total() == 1
     assert (await engine.run())["state"] == "succeeded"
+
+
+async def test_run_tells_what_remains_and_for_how_long(engine: Engine, world: World, api: httpx.AsyncClient) -> None:
+    world.repo("r1", items=25)
+    run = await begun(engine)
+    told: list[dict[str, Any]] = []
+
+    async def look() -> None:
+        await engine.admin.execute("UPDATE run SET started_at = now() - interval '40 seconds'")
+        told.append((await api.get(f"/v1/sync-runs/{run}")).json())
+
+    at(world, "items?since=0&page=2", look)
+    await engine.work()
+
+    assert (told[0]["remaining"], told[0]["progress"]) == (5, 0.8)
+    assert 9.5 < told[0]["secondsLeft"] < 12
+    ended = (await api.get(f"/v1/sync-runs/{run}")).json()
+    assert (ended["remaining"], ended["secondsLeft"], ended["progress"]) == (None, None, 1.0)
+
+
+async def test_refusals_of_a_sync_say_what_to_do(engine: Engine, world: World, api: httpx.AsyncClient) -> None:
+    world.repo("r1", items=1)
+    await engine.sync(features=("issues",))
+    url = f"/v1/integrations/{engine.integration}/sync"
+
+    async def refused() -> tuple[int, str]:
+        answer = await api.post(url)
+        return answer.status_code, answer.json()["type"].rpartition("/")[2]
+
+    await engine.update(status="inactive", features=("issues",))
+    assert await refused() == (409, "integration_paused")
+    await engine.update(features=())
+    assert await refused() == (409, "nothing_chosen")
+    everything = await api.post(f"/v1/workspaces/{engine.workspace}/sync")
+    assert (everything.status_code, "feature" in everything.json()["detail"]) == (409, True)
+    await engine.auth_failed()
+    assert await refused() == (409, "grant_lost")
+
+
+async def test_sync_right_after_a_resume_is_not_answered_by_the_older_word(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync(features=("issues",))
+    await engine.update(status="inactive", features=("issues",))
+    asking = asyncio.create_task(api.post(f"/v1/integrations/{engine.integration}/sync"))
+    await asyncio.sleep(0)
+    await engine.update(features=("issues",))
+
+    assert (await asking).status_code == 202
+
+
+async def test_run_of_a_paused_integration_says_that_it_is_paused(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=1)
+    run = await begun(engine)
+    before = (await engine.run())["revision"]
+    await engine.update(status="inactive", features=("issues",))
+
+    assert (await api.get(f"/v1/sync-runs/{run}")).json()["paused"]
+    assert (await engine.run())["revision"] > before
+    await engine.update(features=("issues",))
+    await engine.work()
+    ended = (await api.get(f"/v1/sync-runs/{run}")).json()
+    assert (ended["state"], ended["paused"]) == ("succeeded", False)
+
+
+async def test_sync_of_a_workspace_names_what_it_leaves_out(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync(features=("issues",))
+    await engine.update(status="inactive", features=("issues",))
+    paused, engine.integration, engine.version = engine.integration, f"{engine.integration}-2", 1
+    await engine.sync(features=("issues",))
+    answer = (await api.post(f"/v1/workspaces/{engine.workspace}/sync")).json()
+
+    assert [run["integrationId"] for run in answer["runs"]] == [engine.integration]
+    assert [(one["integrationId"], one["code"]) for one in answer["leftOut"]] == [(paused, "integration_paused")]
+
+
+async def test_deselected_resource_takes_its_error_along(engine: Engine, world: World, api: httpx.AsyncClient) -> None:
+    world.repo("r1", items=1)
+    world.repo("r2", items=1)
+    await engine.sync("r1", "r2", features=("issues",))
+    world.faults.append(lambda path: Answer(503) if "/r2/" in path else None)
+    await engine.again()
+    assert await engine.one("SELECT error_count FROM observed_state") == 1
+    await api.put(f"/v1/integrations/{engine.integration}/resources", json={"selected": ["r1"]})
+
+    assert await engine.one("SELECT error_count FROM observed_state") == 0
+    assert await engine.one("SELECT last_error FROM observed_state") is None

@@ -14,11 +14,11 @@ STATEMENTS = (
     "DROP INDEX run_active",
     "CREATE UNIQUE INDEX run_active ON run (integration_id) WHERE state IN ('queued', 'running', 'parked')",
     "ALTER TABLE run ADD COLUMN parked_until timestamptz",
-    # `fetched_before`: what was fetched when the stream under way began.
+    # `seen`: items of all pages; `seen_before`: those before the stream under way, whose own estimate comes on top.
     """
 ALTER TABLE run_resource ADD COLUMN waits integer NOT NULL DEFAULT 0,
   ADD COLUMN waited double precision NOT NULL DEFAULT 0, ADD COLUMN waiting_since timestamptz,
-  ADD COLUMN fetched_before bigint NOT NULL DEFAULT 0
+  ADD COLUMN seen bigint NOT NULL DEFAULT 0, ADD COLUMN seen_before bigint NOT NULL DEFAULT 0
 """,
     # The window of a backfill; `since_own`: set for this resource, so that the integration's does not move it.
     "ALTER TABLE resource ADD COLUMN since timestamptz, ADD COLUMN since_own boolean NOT NULL DEFAULT false",

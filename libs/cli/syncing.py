@@ -13,23 +13,29 @@ from libs.local.demo.following import failure, follow
 
 Wait = Annotated[bool, typer.Option("--wait", help="Show the progress and return when it is done.")]
 Which = Annotated[str, typer.Argument(help="An integration, by id or type; `all` of the workspace.")]
+Full = Annotated[bool, typer.Option("--full", help="Sweep: list everything whole, and let go of what is gone.")]
 ALL = "all"
 COUNTS = ("fetched", "created", "updated", "deleted", "requests", "notModified")
 
 
-def sync(which: Which = ALL, workspace: Workspace = DEFAULT, wait: Wait = False, as_json: AsJson = False) -> None:
+def sync(
+    which: Which = ALL, workspace: Workspace = DEFAULT, wait: Wait = False, full: Full = False, as_json: AsJson = False
+) -> None:
     """Sync now; without --wait this returns at once."""
     with gateway() as door:
-        asked = request_runs(door, workspace, which)
+        asked = request_runs(door, workspace, which, full=full)
         done = [follow(door, run["id"], screen=None if as_json else out) for run in asked] if wait else asked
     emit({"items": done}, as_json, lambda: _draw(done))
 
 
-def request_runs(door: Gateway, workspace: str, which: str) -> list[Json]:
-    if which != ALL:
-        found = find_integration(door, workspace, which)
-        return [door.post(f"/v1/integrations/{found['id']}/sync")]
-    return list(door.post(f"/v1/workspaces/{workspace}/sync")["runs"])
+def request_runs(door: Gateway, workspace: str, which: str, *, full: bool = False) -> list[Json]:
+    if which == ALL and not full:
+        return list(door.post(f"/v1/workspaces/{workspace}/sync")["runs"])
+    if which == ALL:
+        found = [one["id"] for one in door.pages(f"/v1/workspaces/{workspace}/integrations", {"status": "active"})]
+    else:
+        found = [find_integration(door, workspace, which)["id"]]
+    return [door.post(f"/v1/integrations/{one}/sync", {"full": True} if full else None) for one in found]
 
 
 def runs(which: Which = ALL, workspace: Workspace = DEFAULT, limit: Limit = 10, as_json: AsJson = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import CommonSettings, means, placed
@@ -17,6 +17,15 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
     sync_lease_seconds: Annotated[float, means("how long a dead worker's resource stays taken")] = 12.0
     sync_retry_seconds: Annotated[float, means("wait after a failed pull, before the next try")] = 60.0
     sync_page_seconds: Annotated[float, means("how long one page of a provider may take")] = 120.0
+    sync_sweep_fuse: Annotated[
+        float,
+        means("a listing that no longer shows more than this share of a stream's sources deletes nothing unasked"),
+    ] = 0.2
+    sync_restore_days: Annotated[float, means("how long what a listing deleted can be restored")] = 7.0
+    sync_capture_pages: Annotated[
+        Literal["off", "failing"], means("`failing` keeps answers of a provider that do not fit its contract, masked")
+    ] = "off"
+    sync_capture_days: Annotated[float, means("how long such an answer is kept")] = 3.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -26,6 +35,8 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("SYNC_HINT_WORKERS must be 2 to 64: one is always left to other workspaces")
         if self.sync_lease_seconds < 1:
             raise ConfigurationError("SYNC_LEASE_SECONDS must be at least 1")
+        if not 0 <= self.sync_sweep_fuse <= 1:
+            raise ConfigurationError("SYNC_SWEEP_FUSE must be a share of 0 to 1; 1 never holds anything")
 
     @property
     def hint_share(self) -> int:

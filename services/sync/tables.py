@@ -6,6 +6,8 @@
 - source, source_part: the copy; tombstones stay, emptied, until the workspace is erased.
 - feed_floor: how far the retained rows of a workspace have lost their beginning (a trigger of the outbox writes it).
 - push: each move of what is followed; changed_file: the paths of a pull request, or of a push and then of its source.
+- sweep: each whole listing with its certificate; held_deletion and held_source: what the fuse kept from going;
+  buried_source: what a listing deleted, for a while, so that it can come back; captured_page: answers that did not fit.
 - listing_seen lives only during a full listing; validator holds the ETags of committed pages; quarantined_item what
   did not fit the provider's contract.
 """
@@ -26,6 +28,11 @@ TENANT_TABLES = (
     "push",
     "run",
     "run_resource",
+    "sweep",
+    "held_deletion",
+    "held_source",
+    "buried_source",
+    "captured_page",
 )
 QUEUE_TABLES = ("observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule", "feed_floor")
-LOCATABLE = ("known_integration", "resource", "source", "run")
+LOCATABLE = ("known_integration", "resource", "source", "run", "sweep", "held_deletion", "captured_page")

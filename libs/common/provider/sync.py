@@ -113,11 +113,15 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="
 
 
 class Quarantined(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="quarantined"):
-    """An item that does not fit the provider's contract: kept as a row, retried by key; the page goes on."""
+    """An item that does not fit the provider's contract: kept as a row, retried by key; the page goes on.
+
+    `by_key` False: nothing names it, so only a whole listing of its stream can read it again.
+    """
 
     key: str
     code: str
     detail: str
+    by_key: bool = True
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="pushed"):
@@ -141,7 +145,9 @@ Item = Observed | Listed | PartSeen | Removed | Quarantined | Pushed
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """Proof of a whole listing: only a complete one lets the engine tombstone what it did not see.
 
-    `scopes` are the key prefixes it covers (`file:`, `issue:`), `change_token` was taken before the first page.
+    `scopes` are the key prefixes it covers (`file:`, `issue:`), `part_scopes` those of parts (`comment:`);
+    `change_token` was taken before the first page. `snapshot` False: its pages were cut out of a set that moved
+    meanwhile, so what it did not show is asked for by key, and goes only when the provider proves it gone.
     """
 
     scopes: tuple[str, ...]
@@ -150,6 +156,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     chain_closed: bool
     change_token: str
+    part_scopes: tuple[str, ...] = ()
+    snapshot: bool = True
 
     @property
     def complete(self) -> bool:

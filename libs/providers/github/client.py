@@ -23,6 +23,7 @@ T = TypeVar("T")
 HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28", "user-agent": "sluice"}
 SECONDARY = re.compile(rb"secondary rate", re.IGNORECASE)
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
+LAST = re.compile(r'<([^>]+)>;\s*rel="last"')
 SECONDARY_WAIT = timedelta(seconds=60)  # docs: wait at least one minute when no header says more
 
 
@@ -96,6 +97,12 @@ def note_budget(http: ProviderHttp, answer: HttpAnswer) -> None:
 def next_link(answer: HttpAnswer) -> str | None:
     """The provider's own next link, followed verbatim: page numbers fail on large sets (docs: best practices)."""
     found = NEXT.search(answer.headers.get("link", ""))
+    return found.group(1) if found else None
+
+
+def last_link(answer: HttpAnswer) -> str | None:
+    """The end of the list as GitHub sees it now; lists by cursor name none, and neither does their last page."""
+    found = LAST.search(answer.headers.get("link", ""))
     return found.group(1) if found else None
 
 

@@ -30,7 +30,7 @@ from libs.providers.github.moves import between, compared, spots
 from libs.providers.github.objects import resource_of
 from libs.providers.github.parents import lost_sight_of_parent
 from libs.providers.github.payloads import Branch, Comparison, Repository, TreeEntry
-from libs.providers.github.trees import entries_of, is_file, state_before
+from libs.providers.github.trees import Before, entries_of, is_file, state_before
 
 BATCH = 100
 COMPARE_LIMIT = 300  # docs: the file list of a comparison ends there, on page one
@@ -99,10 +99,12 @@ async def _move(ctx: SyncContext, resource: Resource, at: Position) -> Move:
         return await _compared(ctx, comparison, msgspec.structs.replace(at, by="compare"))
     at = at if at.by == "tree" else msgspec.structs.replace(at, by="tree", offset=0)
     entries = await entries_of(ctx, resource, at.target)
-    rows = between(await state_before(ctx, resource, at.head), spots(entries)) if moved else ()
+    before = await state_before(ctx, resource, at.head) if moved else Before({}, told=False)
+    rows = between(before.spots, spots(entries)) if moved else ()
+    gone = [_removed(row, at) for row in rows if row.status == "removed"] if before.told else []
     forced = comparison is None or comparison.status != "ahead"
     pushed = _pushed(at, rows, forced=forced) if moved else None
-    return Move(at=at, items=_listing(entries, rows), whole=True, pushed=pushed)
+    return Move(at=at, items=[*_listing(entries, rows), *gone], whole=True, pushed=pushed)
 
 
 async def _compared(ctx: SyncContext, comparison: Comparison, at: Position) -> Move:
@@ -116,10 +118,14 @@ async def _compared(ctx: SyncContext, comparison: Comparison, at: Position) -> M
 
 def _items(row: ChangedFile, at: Position, unsure: set[str]) -> list[Item]:
     if row.status == "removed":
-        return [Removed(key=f"file:{row.path}", proof=f"removed between {at.head[:12]} and {at.target[:12]}")]
+        return [_removed(row, at)]
     previous = f"file:{row.previous_path}" if row.previous_path else None
     facts = {"commit": at.target} if row.path in unsure else {}
     return [Listed(key=f"file:{row.path}", type="file", revision=row.blob_id or "", previous_key=previous, facts=facts)]
+
+
+def _removed(row: ChangedFile, at: Position) -> Removed:
+    return Removed(key=f"file:{row.path}", proof=f"removed between {at.head[:12]} and {at.target[:12]}")
 
 
 def _listing(entries: Sequence[TreeEntry], rows: Sequence[ChangedFile]) -> list[Item]:
@@ -143,8 +149,11 @@ def _pushed(at: Position, rows: tuple[ChangedFile, ...], *, forced: bool) -> Pus
 
 
 def _pages(ctx: SyncContext, resource: Resource, move: Move) -> list[Page]:
-    """From `at.offset` in batches: the listing of one commit is the same whenever it is asked again."""
+    """From `at.offset` in batches: the listing of one commit is the same whenever it is asked again. What GitHub has
+    dropped meanwhile may have made it shorter: then it is read from its start."""
     at, items = move.at, move.items
+    if at.offset >= len(items):
+        at = msgspec.structs.replace(at, offset=0)
     done = Position(branch=at.branch, head=at.target, moves=at.moves + (at.head != at.target))
     pages = []
     for offset in range(at.offset, max(len(items), 1), BATCH):
@@ -167,7 +176,12 @@ def _pages(ctx: SyncContext, resource: Resource, move: Move) -> list[Page]:
 def _certificate(at: Position, items: list[Item]) -> Certificate:
     pages = max(1, -(-len(items) // BATCH))
     return Certificate(
-        scopes=("file:",), pages=pages, items=len(items), errors=0, chain_closed=True, change_token=at.target
+        scopes=("file:",),
+        pages=pages,
+        items=sum(isinstance(item, Listed) for item in items),
+        errors=0,
+        chain_closed=True,
+        change_token=at.target,
     )
 
 

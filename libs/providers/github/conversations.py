@@ -5,6 +5,7 @@ The rules (docs: "List repository issues"; facts measured by others are cited wh
   since=1970-01-01 answers an empty list.
 - the resume point inside a listing is the provider's own next link; the resting cursor moves only after the last page.
 - at rest the same URL is asked conditionally; a 304 is trusted only if its answer was one page: then nothing changed.
+- a sweep reads the whole list in another order (`whole_lists`) and leaves `since` where it is.
 """
 
 from __future__ import annotations
@@ -17,121 +18,127 @@ import msgspec
 
 from libs.common.errors import ProviderUnavailable
 from libs.common.provider.client import HttpAnswer
-from libs.common.provider.sync import (
-    Certificate,
-    Cursor,
-    Item,
-    Listed,
-    Page,
-    PartSeen,
-    Quarantined,
-    SyncContext,
-)
+from libs.common.provider.sync import Cursor, Listed, Page, PartSeen, Quarantined, SyncContext
+from libs.providers.github import whole_lists
 from libs.providers.github.client import get, get_unless_known, next_link
 from libs.providers.github.objects import comment_part, issue_source, parent_key
 from libs.providers.github.parents import lost_sight_of_parent
 from libs.providers.github.payloads import Comment, Issue
+from libs.providers.github.whole_lists import Met, Scopes, Walk
 
 OVERLAP = timedelta(minutes=5)  # answers may lag behind each other on replicas
-Convert = Callable[[msgspec.Raw, SyncContext], tuple[Item | None, datetime | None]]
+Convert = Callable[[msgspec.Raw, SyncContext], Met]
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The cursor of a listing. `since` rests after a whole listing; `next` and `newest` live while one is under way."""
+    """The cursor of a listing. `since` rests after a whole listing; `next` and `newest` live while one is under way.
+
+    `whole` is a sweep under way; `since` waits meanwhile.
+    """
 
     since: datetime | None = None
     single: bool = False
     next: str | None = None
     newest: datetime | None = None
-    listing: str | None = None
-    pages: int = 0
-    items: int = 0
-    errors: int = 0
+    whole: Walk | None = None
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    path: str
+    params: dict[str, str]
+    convert: Convert
+    scopes: Scopes
 
 
 def issues(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
-    return _pull(ctx, "/issues", {"state": "all"}, _issue, cursor, scopes=_scopes(ctx))
+    """One list holds both kinds; only what is kept of it is certified."""
+    prefixes = {"issues": "issue:", "prs": "pull_request:"}
+    kept = tuple(prefix for feature, prefix in prefixes.items() if feature in ctx.features)
+    return _pull(ctx, Stream(path="/issues", params={"state": "all"}, convert=_issue, scopes=Scopes(kept)), cursor)
 
 
 def comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
-    return _pull(ctx, "/issues/comments", {}, _comment("comment"), cursor)
+    return _pull(ctx, _parts("/issues/comments", "comment"), cursor)
 
 
 def review_comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
-    return _pull(ctx, "/pulls/comments", {}, _comment("review_comment"), cursor)
+    return _pull(ctx, _parts("/pulls/comments", "review_comment"), cursor)
 
 
-def _scopes(ctx: SyncContext) -> tuple[str, ...]:
-    """One list holds both kinds; only what is kept of it is certified."""
-    prefixes = {"issues": "issue:", "prs": "pull_request:"}
-    return tuple(prefix for feature, prefix in prefixes.items() if feature in ctx.features)
+def _parts(path: str, kind: Literal["comment", "review_comment"]) -> Stream:
+    return Stream(path=path, params={}, convert=_comment(kind), scopes=Scopes(parts=(f"{kind}:",)))
 
 
-async def _pull(
-    ctx: SyncContext,
-    path: str,
-    params: dict[str, str],
-    convert: Convert,
-    cursor: Cursor | None,
-    scopes: tuple[str, ...] = (),
-) -> AsyncIterator[Page]:
-    """Pages until a listing from the newest `since` holds nothing newer than itself: what changed meanwhile is in."""
+def _pull(ctx: SyncContext, stream: Stream, cursor: Cursor | None) -> AsyncIterator[Page]:
     at = msgspec.convert(cursor or {}, Position)
-    if ctx.full and scopes and not at.listing:
-        at = Position(listing=ctx.clock.now().isoformat())
+    if ctx.full:
+        return _whole(ctx, stream, at)
+    # A sweep that was given up proves nothing any more.
+    return _changed(ctx, stream, msgspec.structs.replace(at, whole=None))
+
+
+async def _whole(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterator[Page]:
+    walk = whole_lists.begun(ctx, at.whole)
     while True:
-        answer = await _ask(ctx, path, params, at)
+        answer = await whole_lists.ask(ctx, stream.path, stream.params, walk)
+        met = _met(answer, stream.convert, ctx)
+        walk = whole_lists.after(walk, answer, met)
+        last = walk.next is None
+        yield Page(
+            items=tuple(one.item for one in met if one.item),
+            cursor=_cursor(_at_rest(at, walk) if last else Position(since=at.since, single=at.single, whole=walk)),
+            last=last,
+            full_listing=walk.listing,
+            certificate=whole_lists.certificate(walk, stream.scopes) if last else None,
+        )
+        if last:
+            return
+
+
+def _at_rest(at: Position, walk: Walk) -> Position:
+    """What changed behind the reader's back is newer than `since`; without one, than the listing's first request."""
+    if at.since is not None or walk.newest is None:
+        return Position(since=at.since, single=at.single)
+    return Position(since=min(walk.newest, datetime.fromisoformat(walk.listing)) - OVERLAP)
+
+
+async def _changed(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterator[Page]:
+    """Pages until a listing from the newest `since` holds nothing newer than itself: what changed meanwhile is in."""
+    while True:
+        answer = await _ask(ctx, stream, at)
         if answer.not_modified:
             yield Page(items=(), cursor=_cursor(at), last=True)
             return
-        items, newest = _items(answer, convert, ctx)
+        met = _met(answer, stream.convert, ctx)
         follow = next_link(answer)
-        after = _advance(at, items, newest, follow)
-        last = follow is None and (after.since == at.since or at.listing is not None)
-        yield _page(at, after, items, last=last, scopes=scopes)
+        after = _advance(at, met, follow)
+        last = follow is None and after.since == at.since
+        yield Page(items=tuple(one.item for one in met if one.item), cursor=_cursor(after), last=last)
         if last:
             return
         at = after
 
 
-async def _ask(ctx: SyncContext, path: str, params: dict[str, str], at: Position) -> HttpAnswer:
+async def _ask(ctx: SyncContext, stream: Stream, at: Position) -> HttpAnswer:
     async with lost_sight_of_parent():
         if at.next:
             return await get(ctx.http, at.next)
         assert ctx.resource is not None  # noqa: S101 - a stream is always a resource's
-        query = {**params, "sort": "updated", "direction": "asc", "per_page": "100"}
-        since = at.since or (None if at.listing else ctx.since)
+        query = {**stream.params, "sort": "updated", "direction": "asc", "per_page": "100"}
+        since = at.since or ctx.since
         if since:
             query["since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
-        url = f"/repositories/{ctx.resource.external_id}{path}"
-        return await get_unless_known(ctx.http, url, reader=path, known=at.single, params=query)
+        url = f"/repositories/{ctx.resource.external_id}{stream.path}"
+        return await get_unless_known(ctx.http, url, reader=stream.path, known=at.single, params=query)
 
 
-def _advance(at: Position, items: list[Item], newest: datetime | None, follow: str | None) -> Position:
+def _advance(at: Position, met: list[Met], follow: str | None) -> Position:
     """Where the next request starts: along the chain, or, when the chain is closed, at the moved `since`."""
-    top = max((moment for moment in (at.newest, newest) if moment), default=None)
-    errors = at.errors + sum(isinstance(item, Quarantined) for item in items)
+    top = max((moment for moment in (at.newest, *(one.updated for one in met)) if moment), default=None)
     if follow:
-        return msgspec.structs.replace(
-            at, next=follow, newest=top, pages=at.pages + 1, items=at.items + len(items), errors=errors, single=False
-        )
+        return Position(since=at.since, next=follow, newest=top)
     since = max((moment for moment in (at.since, top and top - OVERLAP) if moment), default=None)
     return Position(since=since, single=at.next is None)
-
-
-def _page(at: Position, after: Position, items: list[Item], *, last: bool, scopes: tuple[str, ...]) -> Page:
-    certificate = None
-    if at.listing and last and scopes:
-        errors = at.errors + sum(isinstance(item, Quarantined) for item in items)
-        certificate = Certificate(
-            scopes=scopes,
-            pages=at.pages + 1,
-            items=at.items + len(items),
-            errors=errors,
-            chain_closed=True,
-            change_token=at.listing,
-        )
-    return Page(items=tuple(items), cursor=_cursor(after), last=last, full_listing=at.listing, certificate=certificate)
 
 
 def _cursor(at: Position) -> Cursor:
@@ -139,41 +146,38 @@ def _cursor(at: Position) -> Cursor:
     return dict(plain)
 
 
-def _items(answer: HttpAnswer, convert: Convert, ctx: SyncContext) -> tuple[list[Item], datetime | None]:
+def _met(answer: HttpAnswer, convert: Convert, ctx: SyncContext) -> list[Met]:
     try:
         raws = msgspec.json.decode(answer.body, type=list[msgspec.Raw])
     except msgspec.DecodeError as error:
         raise ProviderUnavailable("GitHub's answer is not a whole JSON list") from error
-    converted = [convert(raw, ctx) for raw in raws]
-    moments = [moment for _, moment in converted if moment]
-    return [item for item, _ in converted if item], max(moments, default=None)
+    return [convert(raw, ctx) for raw in raws]
 
 
-def _issue(raw: msgspec.Raw, ctx: SyncContext) -> tuple[Item | None, datetime | None]:
+def _issue(raw: msgspec.Raw, ctx: SyncContext) -> Met:
     """The cursor moves on elements that are not wanted, too: else a page full of pull requests would stop it."""
     try:
         issue = msgspec.json.decode(raw, type=Issue)
     except msgspec.ValidationError as error:
-        return _unfit(raw, "issue", error), None
+        return _unfit(raw, "issue", error)
     if issue.pull_request is None:
-        return (issue_source(issue) if "issues" in ctx.features else None), issue.updated_at
-    if "prs" not in ctx.features:
-        return None, issue.updated_at
-    facts = {"listed": True}
+        item = issue_source(issue) if "issues" in ctx.features else None
+        return Met(item, issue.updated_at, issue.created_at, issue.number)
     key = f"pull_request:{issue.number}"
-    return Listed(key=key, type="pull_request", revision=issue.updated_at.isoformat(), facts=facts), issue.updated_at
+    pull = Listed(key=key, type="pull_request", revision=issue.updated_at.isoformat(), facts={"listed": True})
+    return Met(pull if "prs" in ctx.features else None, issue.updated_at, issue.created_at, issue.number)
 
 
 def _comment(kind: Literal["comment", "review_comment"]) -> Convert:
-    def convert(raw: msgspec.Raw, ctx: SyncContext) -> tuple[Item | None, datetime | None]:
+    def convert(raw: msgspec.Raw, ctx: SyncContext) -> Met:
         try:
             comment = msgspec.json.decode(raw, type=Comment)
         except msgspec.ValidationError as error:
-            return _unfit(raw, kind, error), None
+            return _unfit(raw, kind, error)
         key = parent_key(comment)
         wanted = "prs" if key.startswith("pull_request:") else "issues"
         item = PartSeen(parent_key=key, part=comment_part(comment, kind)) if wanted in ctx.features else None
-        return item, comment.updated_at
+        return Met(item, comment.updated_at, comment.created_at, comment.id)
 
     return convert
 
@@ -183,10 +187,14 @@ class _Identity(msgspec.Struct):
     id: int | None = None
 
 
-def _unfit(raw: msgspec.Raw, kind: str, error: msgspec.ValidationError) -> Quarantined:
+def _unfit(raw: msgspec.Raw, kind: str, error: msgspec.ValidationError) -> Met:
     try:
         found = msgspec.json.decode(raw, type=_Identity)
         number = found.number or found.id
     except msgspec.ValidationError:
         number = None
-    return Quarantined(key=f"{kind}:{number or 'unreadable'}", code="provider_contract_broken", detail=str(error))
+    item = Quarantined(
+        key=f"{kind}:{number or 'unreadable'}", code="provider_contract_broken", detail=str(error),
+        by_key=number is not None,
+    )  # fmt: skip
+    return Met(item, None, None, number)

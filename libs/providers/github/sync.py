@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
-from libs.common.errors import InvalidInput, ResourceGone
+from libs.common.errors import InvalidInput, ProviderContractBroken, ResourceGone
 from libs.common.provider.client import HttpAnswer
 from libs.common.provider.sync import (
     Cursor,
@@ -25,6 +25,7 @@ from libs.providers.github.client import decode, get, get_unless_known, next_lin
 from libs.providers.github.objects import (
     comment_part,
     issue_source,
+    parent_key,
     pull_source,
     repository_source,
     resource_of,
@@ -34,6 +35,7 @@ from libs.providers.github.parents import lost_sight_of_parent, root
 from libs.providers.github.payloads import Comment, FileChange, Issue, Pull, Repository, Review
 
 REFERENCE = re.compile(r"^(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+COMMENTS = {"comment": "/issues/comments", "review_comment": "/pulls/comments"}
 Fetched = Observed | Gone | Quarantined
 T = TypeVar("T")
 
@@ -74,13 +76,17 @@ class GithubSync:
         return [await _fetch(ctx, one) for one in listed]
 
     def key_stream(self, key: str) -> str:
-        kinds = {"issue": "issues", "pull_request": "issues", "file": "code", "repository": "repository"}
+        kinds = {
+            "issue": "issues", "pull_request": "issues", "file": "code", "repository": "repository",
+            "comment": "comments", "review_comment": "review_comments",
+        }  # fmt: skip
         return kinds[key.split(":", 1)[0]]
 
 
 async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
+    known = bool(cursor) and not ctx.full
     async with lost_sight_of_parent():
-        answer = await get_unless_known(ctx.http, root(ctx), reader="repository", known=bool(cursor))
+        answer = await get_unless_known(ctx.http, root(ctx), reader="repository", known=known)
     if answer.not_modified:
         yield Page(items=(), cursor=cursor or {}, last=True)
         return
@@ -94,17 +100,32 @@ async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[
 
 
 async def _fetch(ctx: SyncContext, listed: Listed) -> Fetched:
-    kind, _, number = listed.key.partition(":")
-    if kind == "file":
+    """What does not fit is quarantined by its key: the others of its page are not held up by it."""
+    if listed.key.startswith("file:"):
         return (await files.fetch(ctx, [listed]))[0]
     try:
-        if kind == "issue":
-            return await _fetch_issue(ctx, number)
-        if kind == "pull_request":
-            return await _fetch_pull(ctx, number, whole=not listed.facts.get("listed"))
-        return repository_source(decode(await get(ctx.http, root(ctx)), Repository))
+        return await _read(ctx, listed)
+    except ProviderContractBroken as error:
+        return Quarantined(key=listed.key, code=error.code, detail=error.detail)
     except ResourceGone as error:
         return await _prove_gone(ctx, listed.key, error)
+
+
+async def _read(ctx: SyncContext, listed: Listed) -> Fetched:
+    kind, _, number = listed.key.partition(":")
+    if kind == "issue":
+        return await _fetch_issue(ctx, number)
+    if kind == "pull_request":
+        return await _fetch_pull(ctx, number, whole=not listed.facts.get("listed"))
+    if kind in COMMENTS:
+        return await _fetch_parent(ctx, COMMENTS[kind], number)
+    return repository_source(decode(await get(ctx.http, root(ctx)), Repository))
+
+
+async def _fetch_parent(ctx: SyncContext, path: str, number: str) -> Fetched:
+    """A comment that did not fit when it was listed: what it stands on, whole, holds it once it fits."""
+    comment = decode(await get(ctx.http, f"{root(ctx)}{path}/{number}"), Comment)
+    return await _read(ctx, Listed(key=parent_key(comment), type="issue", revision=""))
 
 
 async def _fetch_issue(ctx: SyncContext, number: str) -> Fetched:

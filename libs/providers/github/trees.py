@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from libs.common.errors import LostSight, ProviderContractBroken
@@ -28,7 +30,14 @@ def is_file(entry: TreeEntry) -> bool:
     return entry.type == "blob" and entry.mode != LINK
 
 
-async def state_before(ctx: SyncContext, resource: Resource, commit: str) -> dict[str, Spot]:
+class Before(NamedTuple):
+    """`told`: GitHub's own tree, so that what it has and the next one has not is removed, and not only unseen."""
+
+    spots: dict[str, Spot]
+    told: bool
+
+
+async def state_before(ctx: SyncContext, resource: Resource, commit: str) -> Before:
     """The tree that we came from. Once GitHub has dropped the commit, or cuts its tree off: what we hold of it, which
     knows no modes, links and submodules."""
     try:
@@ -36,9 +45,9 @@ async def state_before(ctx: SyncContext, resource: Resource, commit: str) -> dic
     except LostSight:
         tree = None
     if tree is not None and not tree.truncated:
-        return spots(tree.tree)
+        return Before(spots(tree.tree), told=True)
     held = await ctx.held("file:")
-    return {key.removeprefix("file:"): Spot(one.revision, "") for key, one in held.items()}
+    return Before({key.removeprefix("file:"): Spot(one.revision, "") for key, one in held.items()}, told=False)
 
 
 async def _walk(ctx: SyncContext, resource: Resource, commit: str) -> list[TreeEntry]:

@@ -10,12 +10,12 @@ from typing import Annotated
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, HeaderParameter, QueryParameter
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from libs.common.http.wire import Page, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
-from services.sync.api.wire import RunsWire, RunWire, report_wire, run_wire, runs_wire
+from services.sync.api.wire import RunsWire, RunWire, SyncBody, report_wire, run_wire, runs_wire
 from services.sync.deps import Deps
 from services.sync.use_cases import asking
 from services.sync.use_cases.asking import RunReport
@@ -32,17 +32,22 @@ LastEventId = Annotated[str | None, HeaderParameter(name="Last-Event-ID")]
 
 @post("/v1/integrations/{integration:str}/sync", tags=["sync"], status_code=202)
 async def sync_integration(
-    integration: FromPath[str], deps: NamedDependency[Deps], principal: NamedDependency[Principal]
+    integration: FromPath[str],
+    deps: NamedDependency[Deps],
+    principal: NamedDependency[Principal],
+    data: JSONBody[SyncBody | None] = None,
 ) -> RunWire:
     """Starts a run and returns at once; a request during a run joins it, and what it has read is looked at once more.
 
+    `full` asks for a sweep: everything is listed whole, and what is gone goes.
     A paused integration (`integration_paused`), a lost grant (`grant_lost`) and features that sync nothing
     (`nothing_chosen`) are 409. Pause and resume are heard of within a second: a run that was asked for in it, or before
     the pause, is `paused` and goes on after the resume.
     """
     principal.require(WRITE)
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
-    return report_wire(await asking.sync_integration(integration, deps=deps, workspace=workspace))
+    full = data is not None and data.full
+    return report_wire(await asking.sync_integration(integration, deps=deps, workspace=workspace, full=full))
 
 
 @post("/v1/workspaces/{workspace:str}/sync", tags=["sync"], status_code=202)

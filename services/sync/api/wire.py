@@ -86,6 +86,12 @@ class LeftOutWire(Wire):
     detail: str
 
 
+class SyncBody(Wire):
+    """`full`: list everything whole and let go of what is gone (a sweep), not only what changed."""
+
+    full: bool = False
+
+
 class RunsWire(Wire):
     """`leftOut`: integrations of the workspace that no run was started for, and why."""
 

@@ -43,16 +43,19 @@ async def want(
     integration_id: str = "",
     resource_id: str = "",
     types: Sequence[str] | None = None,
+    after: timedelta = timedelta(),
 ) -> None:
     await tx.execute(
-        "INSERT INTO cleanup (id, workspace_id, kind, integration_id, resource_id, types)"
-        " VALUES (:id, :workspace, :kind, :integration, :resource, :types) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO cleanup (id, workspace_id, kind, integration_id, resource_id, types, run_at)"
+        " VALUES (:id, :workspace, :kind, :integration, :resource, :types, now() + CAST(:after AS interval))"
+        " ON CONFLICT (id) DO NOTHING",
         id=cleanup_id,
         workspace=tx.workspace,
         kind=kind,
         integration=integration_id,
         resource=resource_id,
         types=None if types is None else list(types),
+        after=after,
     )
 
 

@@ -74,8 +74,8 @@ async def claim(tx: Transaction, *, owner: str, lease: timedelta, most: int, sha
 
 
 MARK_DIRTY = """
-INSERT INTO dirty_object (resource_id, key, workspace_id, integration_id, stream, traceparent, wanted)
-VALUES (:resource, :key, :workspace, :integration, :stream, :traceparent,
+INSERT INTO dirty_object (resource_id, key, workspace_id, integration_id, stream, traceparent, run_at, wanted)
+VALUES (:resource, :key, :workspace, :integration, :stream, :traceparent, now() + CAST(:after AS interval),
   CAST(extract(epoch from clock_timestamp()) * 1000 AS bigint))
 ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.wanted + 1, excluded.wanted),
   traceparent = excluded.traceparent,
@@ -84,12 +84,19 @@ ON CONFLICT (resource_id, key) DO UPDATE SET wanted = greatest(dirty_object.want
 """
 
 
-async def mark(tx: Transaction, *, integration_id: str, resource_id: str, keys: Sequence[tuple[str, str]]) -> None:
+async def mark(
+    tx: Transaction,
+    *,
+    integration_id: str,
+    resource_id: str,
+    keys: Sequence[tuple[str, str]],
+    after: timedelta = timedelta(),
+) -> None:
     """`keys` are (stream, key)."""
     rows = [
         {
             "resource": resource_id, "workspace": tx.workspace, "integration": integration_id, "stream": stream,
-            "key": key, "traceparent": current_traceparent(),
+            "key": key, "traceparent": current_traceparent(), "after": after,
         }
         for stream, key in sorted(keys, key=lambda pair: pair[1])
     ]  # fmt: skip

@@ -6,7 +6,8 @@ from libs.common.database.transaction import Transaction
 
 HOT = ("work", "dirty_object", "discovery", "poll_schedule", "observed_state", "known_integration", "known_workspace")
 COLD = (
-    "listing_seen", "validator", "quarantined_item", "changed_file", "push", "source_part", "source",
+    "listing_seen", "validator", "quarantined_item", "captured_page", "buried_source", "held_source",
+    "held_deletion", "sweep", "changed_file", "push", "source_part", "source",
     "resource_stream",
     "resource", "run_resource", "run", "dead_letter", "job", "data_key", "feed_floor",
 )  # fmt: skip
@@ -48,7 +49,10 @@ async def unpublished(tx: Transaction) -> bool:
 
 async def remove_integration(tx: Transaction, integration_id: str) -> None:
     """Its sources are tombstones by now: they stay, without any word of the user's."""
-    tables = ("resource_stream", "listing_seen", "validator", "quarantined_item", "source_part", "changed_file", "push")
+    tables = (
+        "resource_stream", "listing_seen", "validator", "quarantined_item", "captured_page", "buried_source",
+        "held_source", "held_deletion", "sweep", "source_part", "changed_file", "push",
+    )  # fmt: skip
     for table in tables:
         await tx.execute(
             f"DELETE FROM {table} t USING resource r WHERE r.id = t.resource_id AND r.integration_id = :id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 
@@ -90,20 +91,29 @@ async def note_progress(tx: Transaction, claim: Claim) -> None:
         await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch)
 
 
-ENQUEUE = """
+def _widest(kind: str) -> str:
+    """Asked for together, the widest look is done: it holds the others."""
+    both = f"({kind}, excluded.kind)"
+    return f"CASE WHEN 'sweep' IN {both} THEN 'sweep' WHEN 'backfill' IN {both} THEN 'backfill' ELSE 'poll' END"
+
+
+ENQUEUE = f"""
 INSERT INTO work (resource_id, workspace_id, integration_id, kind, cause, ticket, run_id, streams, priority, run_at,
   traceparent)
 VALUES (:resource, :workspace, :integration, :kind, :cause, :ticket, :run, :streams, :priority, now(), :traceparent)
 ON CONFLICT (resource_id) DO UPDATE SET traceparent = excluded.traceparent,
   again_streams = CASE WHEN work.lease_until > now() THEN
-    CASE WHEN excluded.streams IS NULL OR '*' = ANY(work.again_streams) THEN '{*}'
-         ELSE coalesce(work.again_streams, '{}') || excluded.streams END
+    CASE WHEN excluded.streams IS NULL OR '*' = ANY(work.again_streams) THEN '{{*}}'
+         ELSE coalesce(work.again_streams, '{{}}') || excluded.streams END
     ELSE work.again_streams END,
   again_cause = CASE WHEN work.lease_until > now() THEN excluded.cause ELSE work.again_cause END,
+  again_kind = CASE WHEN work.lease_until > now() THEN {_widest("work.again_kind")}
+    ELSE work.again_kind END,
   again_run_id = CASE WHEN work.lease_until > now() THEN coalesce(excluded.run_id, work.again_run_id)
     ELSE work.again_run_id END,
   run_id = CASE WHEN work.lease_until > now() THEN work.run_id ELSE coalesce(excluded.run_id, work.run_id) END,
   ticket = CASE WHEN work.lease_until > now() THEN work.ticket ELSE excluded.ticket END,
+  kind = CASE WHEN work.lease_until > now() THEN work.kind ELSE {_widest("work.kind")} END,
   cause = CASE WHEN work.lease_until > now() THEN work.cause ELSE excluded.cause END,
   streams = CASE WHEN work.lease_until > now() THEN work.streams
                  WHEN work.streams IS NULL OR excluded.streams IS NULL THEN NULL
@@ -113,11 +123,17 @@ ON CONFLICT (resource_id) DO UPDATE SET traceparent = excluded.traceparent,
 """
 
 
+Kind = Literal["poll", "backfill", "sweep"]
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Work asked for on some resources of one integration. Asked again while owned, it runs once more afterwards."""
+    """Work asked for on some resources of one integration. Asked again while owned, it runs once more afterwards.
+
+    Of several kinds asked for together the widest is done: sweep, backfill, poll.
+    """
 
     integration_id: str
-    kind: str
+    kind: Kind
     cause: Cause
     ticket: str
     run_id: str | None = None
@@ -143,9 +159,11 @@ async def enqueue(tx: Transaction, resource_ids: Sequence[str], wanted: Wanted, 
 
 
 LOOK_AGAIN = f"""
-UPDATE work SET kind = 'poll', cause = coalesce(again_cause, cause), ticket = :ticket, run_id = again_run_id,
+UPDATE work SET kind = coalesce(again_kind, 'poll'), cause = coalesce(again_cause, cause), ticket = :ticket,
+  run_id = again_run_id,
   streams = CASE WHEN '*' = ANY(again_streams) THEN NULL ELSE again_streams END,
-  again_streams = NULL, again_cause = NULL, again_run_id = NULL, attempts = 0, run_at = now(), {NO_LEASE}
+  again_streams = NULL, again_cause = NULL, again_run_id = NULL, again_kind = NULL, attempts = 0, run_at = now(),
+  {NO_LEASE}
 """
 AGAIN = (
     LOOK_AGAIN

@@ -34,6 +34,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         return Resource(kind=self.kind, external_id=self.external_id, name=self.name, url=self.url, facts=self.facts)
 
 
+# What sweeps and failing items left behind: it ends with the selection, and so does what could be restored.
+OF_A_LOOK = ("quarantined_item", "captured_page", "buried_source", "held_source", "held_deletion", "sweep")
 COLUMNS = (
     "id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, selected, version, state,"
     " error_count"
@@ -78,7 +80,7 @@ async def deselect(tx: Transaction, resource_id: str) -> Stored | None:
     )
     if row is None:
         return None
-    for table in ("resource_stream", "listing_seen", "validator", "quarantined_item"):
+    for table in ("resource_stream", "listing_seen", "validator", *OF_A_LOOK):
         await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
     return _stored(row)
 
@@ -159,7 +161,9 @@ async def note_failure(tx: Transaction, resource_id: str, *, code: str, detail: 
 async def note_success(tx: Transaction, resource_id: str, *, complete: bool) -> None:
     await tx.execute(
         "UPDATE resource SET state = 'idle', error = NULL, error_code = NULL, error_count = 0, last_polled_at = now(),"
-        " last_complete_at = CASE WHEN :complete THEN now() ELSE last_complete_at END WHERE id = :id",
+        " last_complete_at = CASE WHEN :complete"
+        " AND NOT EXISTS (SELECT FROM quarantined_item q WHERE q.resource_id = :id)"
+        " THEN now() ELSE last_complete_at END WHERE id = :id",
         id=resource_id,
         complete=complete,
     )
@@ -235,26 +239,6 @@ async def drop_streams(tx: Transaction, integration_id: str, names: Sequence[str
             " AND s.stream = ANY(:names)",
             id=integration_id,
             names=list(names),
-        )
-
-
-# A full listing
-
-
-async def forget_listing(tx: Transaction, resource_id: str, stream: str) -> None:
-    sql = "DELETE FROM listing_seen WHERE resource_id = :id AND stream = :stream"
-    await tx.execute(sql, id=resource_id, stream=stream)
-
-
-async def note_seen(tx: Transaction, resource_id: str, stream: str, keys: Sequence[str]) -> None:
-    if keys:
-        await (await tx.driver()).execute(
-            "INSERT INTO listing_seen (resource_id, stream, key, workspace_id)"
-            " SELECT $1, $2, u.key, $3 FROM unnest($4::text[]) AS u(key) ON CONFLICT DO NOTHING",
-            resource_id,
-            stream,
-            tx.workspace,
-            list(keys),
         )
 
 

@@ -268,20 +268,6 @@ async def tombstone(tx: Transaction, rows: Sequence[tuple[str, str, str]]) -> li
     return gone
 
 
-async def unseen(tx: Transaction, resource_id: str, stream: str, scopes: Sequence[str]) -> list[tuple[str, str]]:
-    """Live sources of the certified scopes that its listing did not meet: (id, key)."""
-    rows = await (await tx.driver()).fetch(
-        "SELECT s.id, s.external_key FROM source s WHERE s.resource_id = $1 AND NOT s.tombstone"
-        " AND EXISTS (SELECT FROM unnest($3::text[]) AS p(prefix) WHERE starts_with(s.external_key, p.prefix))"
-        " AND NOT EXISTS (SELECT FROM listing_seen l"
-        " WHERE l.resource_id = $1 AND l.stream = $2 AND l.key = s.external_key)",
-        resource_id,
-        stream,
-        list(scopes),
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
 async def some_live(
     tx: Transaction, *, integration_id: str, resource_id: str, types: Sequence[str] | None, most: int
 ) -> list[Live]:

@@ -58,13 +58,18 @@ async def known_integration(tx: Transaction, integration_id: str) -> Integration
     return found
 
 
-async def sync_integration(integration_id: str, *, deps: Deps, workspace: str) -> RunReport:
-    """Raises Paused, GrantLost or NothingChosen, after a moment in which the word of a resume may still come."""
+async def sync_integration(integration_id: str, *, deps: Deps, workspace: str, full: bool = False) -> RunReport:
+    """`full` asks for a sweep: everything is listed whole, and what is gone goes.
+
+    Raises Paused, GrantLost or NothingChosen, after a moment in which the word of a resume may still come."""
     await _hear_of_resume(integration_id, deps=deps, workspace=workspace)
     async with deps.db.transaction(workspace) as tx:
         integration = await known_integration(tx, integration_id)
         require_syncable(integration, deps)
-        run_id = await request_run(tx, integration, cause="manual")
+        if full:
+            run_id = await request_run(tx, integration, cause="sweep", kind="sweep")
+        else:
+            run_id = await request_run(tx, integration, cause="manual")
         report = await _report(tx, run_id)
     deps.wakes.work.set()
     return report

@@ -12,7 +12,7 @@ from libs.common.ids import new_id
 from services.sync.domain.refusals import GrantLost, Paused
 from services.sync.repository import discoveries, leases, resources, runs
 from services.sync.repository.integrations import Integration
-from services.sync.repository.leases import Wanted
+from services.sync.repository.leases import Kind, Wanted
 
 FINAL = ("succeeded", "failed", "cancelled")
 
@@ -24,18 +24,19 @@ async def request_run(
     cause: Cause,
     streams: Sequence[str] | None = None,
     only: Sequence[str] | None = None,
+    kind: Kind | None = None,
 ) -> str:
     """The run's id; a request during a run joins it: `only` these resources, or all, are looked at once more.
 
     So the run ends with what was there when it was asked, wherever it had read already. A poll is satisfied by any
-    look that is under way.
+    look that is under way, but a sweep by none.
     """
     require_working(integration)
     run_id, is_new = await runs.open_run(tx, run_id=new_id(), integration_id=integration.id, cause=cause)
     wanted = list(only) if only is not None else await resources.selected_ids(tx, integration.id)
-    if cause == "poll" and not is_new:
+    if cause == "poll" and kind != "sweep" and not is_new:
         wanted = await leases.idle(tx, wanted)
-    await _add(tx, integration, run_id, wanted, cause=cause, streams=streams)
+    await _add(tx, integration, run_id, wanted, cause=cause, streams=streams, kind=kind)
     await settle_run(tx, run_id)
     return run_id
 
@@ -65,10 +66,12 @@ async def _add(
     *,
     cause: Cause,
     streams: Sequence[str] | None,
+    kind: Kind | None = None,
 ) -> None:
     await runs.add_resources(tx, run_id, resource_ids)
     wanted = Wanted(
-        integration_id=integration.id, kind="poll" if cause == "poll" else "backfill", cause=cause, ticket=new_id(),
+        integration_id=integration.id, kind=kind or ("poll" if cause == "poll" else "backfill"), cause=cause,
+        ticket=new_id(),
         run_id=run_id, streams=None if streams is None else tuple(streams),
     )  # fmt: skip
     await leases.enqueue(tx, resource_ids, wanted)

@@ -23,10 +23,11 @@ from services.sync.deps import Deps
 from services.sync.domain.features import stream_type, wanted_types
 from services.sync.domain.plan import Batch
 from services.sync.domain.timing import backoff
-from services.sync.repository import dirty, integrations, resources, sources
+from services.sync.repository import dirty, integrations, quarantine, resources, sources
 from services.sync.repository.dirty import DirtyClaim
 from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
+from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import apply_batch
 from services.sync.use_cases.runs import park_integration
 from services.sync.workers.grants import Grant
@@ -135,6 +136,8 @@ class DirtyLane:
             if not held or not await resources.lock_selected(tx, claim.resource_id):
                 raise LeaseLost("these objects are no longer ours to read")
             applied = await apply_batch(tx, batch)
+            await quarantine.resolve(tx, claim.resource_id, fetched.settled)
+            await sweeping.take_off(tx, batch)
             await dirty.finish(tx, claim, keep=applied.stale)
             if applied.changes:
                 await integrations.touch(tx, claim.integration_id, changes=applied.changes)

@@ -35,7 +35,7 @@ class Grant:
     def work_on(self, stored: Stored) -> None:
         self.resource, self._resource_id = stored.as_resource(), stored.id
 
-    async def context(self, *, hinted: bool = False) -> SyncContext:
+    async def context(self, *, hinted: bool = False, full: bool = False) -> SyncContext:
         """Raises the broker's AuthExpired, AuthRevoked or DependencyDown."""
         if self._token is None:
             self._token = await self._deps.tokens.get(
@@ -50,6 +50,7 @@ class Grant:
             config=self.integration.config,
             features=self.integration.features,
             resource=self.resource,
+            full=full,
             hinted=hinted,
             held=self._held,
         )

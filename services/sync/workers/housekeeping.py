@@ -10,7 +10,7 @@ from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
 from services.sync.domain.timing import until_next_poll
-from services.sync.repository import changed_files, cleanups, erasing, integrations, sources
+from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
 from services.sync.use_cases.runs import request_run
@@ -91,6 +91,9 @@ class Cleanup:
         """`more`, `waiting` or `done`."""
         if claim.kind == "erase":
             return await _erase_some(tx)
+        if claim.kind == "expired":
+            await buried.forget_expired(tx)
+            return "done"
         types = await self._unwanted(tx, claim)
         if types is not None and not types:
             return "done"

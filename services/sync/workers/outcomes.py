@@ -10,6 +10,8 @@ from services.sync.deps import Deps
 from services.sync.domain.timing import MOST_ATTEMPTS, backoff
 from services.sync.repository import integrations, leases, resources, runs
 from services.sync.repository.leases import Claim
+from services.sync.use_cases import sweeping
+from services.sync.use_cases.quarantine import retry_due
 from services.sync.use_cases.runs import begin_resource, park_integration, settle_run
 
 SOON = timedelta(seconds=1)
@@ -39,6 +41,10 @@ async def succeed(deps: Deps, claim: Claim, *, complete: bool) -> None:
         await _note_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
         await integrations.touch(tx, claim.integration_id, polled=True)
         await integrations.note_success(tx, claim.integration_id)
+        await sweeping.tell_held(tx, claim.integration_id, claim.resource_id)
+        retried = await retry_due(tx, claim.integration_id, claim.resource_id)
+    if retried:
+        deps.wakes.dirty.set()
     if again is not None:
         deps.wakes.work.set()
 

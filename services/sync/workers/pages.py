@@ -36,7 +36,9 @@ from services.sync.repository import dirty, integrations, leases, resources, run
 from services.sync.repository.leases import Claim
 from services.sync.repository.resources import Stored, Stream
 from services.sync.repository.runs import Counts
-from services.sync.use_cases.apply import Applied, apply_batch, tombstone_all
+from services.sync.repository.sweeps import Listing
+from services.sync.use_cases import sweeping
+from services.sync.use_cases.apply import Applied, apply_batch
 from services.sync.use_cases.relabelling import follow_label
 from services.sync.workers.grants import Grant
 
@@ -55,12 +57,16 @@ class Job(msgspec.Struct, kw_only=True):
     types: frozenset[SourceType]
     read_after: datetime
     complete: bool = True
+    listings: dict[str, Listing] = {}
 
 
 class Fetched(msgspec.Struct, kw_only=True):
+    """`settled`: asked keys that were answered, be it by another object that holds them."""
+
     observed: list[Observed] = []
     removed: dict[str, str] = {}
     quarantined: dict[str, tuple[str, str]] = {}
+    settled: list[str] = []
 
 
 def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: dict[str, Stream]) -> Job:
@@ -75,7 +81,7 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
     stored = job.streams.get(stream)
-    context = await job.grant.context(hinted=_hinted(job.claim, stream))
+    context = await job.grant.context(hinted=_hinted(job.claim, stream), full=job.claim.kind == "sweep")
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
     async with aclosing(pages):
         while True:
@@ -107,14 +113,29 @@ async def _next_page(pages: AsyncGenerator[Page, None], seconds: float) -> Page:
 
 
 async def take_page(deps: Deps, job: Job, stream: str, page: Page) -> None:
+    doubtful = await _enter_listing(deps, job, stream, page)
     listed = [item for item in page.items if isinstance(item, Listed)]
     unchanged, wanted = await _compare(deps, job, listed)
+    wanted += doubtful
     for at in range(0, max(len(wanted) - SLICE, 0), SLICE):
         fetched = await fetch(job, wanted[at : at + SLICE])
         await _commit_slice(deps, job, stream, fetched)
     rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
     fetched = await fetch(job, rest)
     await _commit_page(deps, job, stream, page, fetched, unchanged, job.grant.learned())
+
+
+async def _enter_listing(deps: Deps, job: Job, stream: str, page: Page) -> list[Listed]:
+    """Opens the whole listing that this page belongs to; answers what its last page leaves in doubt."""
+    known = job.listings.get(stream)
+    if page.full_listing is None or (known and known.listing == page.full_listing and page.certificate is None):
+        return []
+    async with deps.db.transaction(job.resource.workspace_id) as tx:
+        await _hold(tx, job)
+        listing = await sweeping.begin(tx, _batch(job, stream, (), Fetched()), page.full_listing, known)
+        doubtful = await sweeping.doubtful(tx, listing, page, deps.settings)
+    job.listings[stream] = listing
+    return doubtful
 
 
 async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int, list[Listed]]:
@@ -139,6 +160,8 @@ async def fetch_from(facet: SyncFacet, context: SyncContext, listed: Sequence[Li
         raise ProviderContractBroken(f"asked for {len(listed)} objects, {len(answers)} answers came")
     found = Fetched()
     for asked, answer in zip(listed, answers, strict=True):
+        if not isinstance(answer, Quarantined):
+            found.settled.append(asked.key)
         if isinstance(answer, Observed):
             renamed = asked.previous_key if answer.previous_key is None else answer.previous_key
             found.observed.append(msgspec.structs.replace(answer, previous_key=renamed))
@@ -161,11 +184,12 @@ def _batch(job: Job, stream: str, items: Iterable[Item], fetched: Fetched) -> Ba
         resource_id=job.resource.id,
         provider=job.resource.provider,
         stream=stream,
-        cause=job.claim.cause,
+        cause="sweep" if job.claim.kind == "sweep" else job.claim.cause,
         observed=tuple(item for item in observed if item.type in job.types),
         parts=tuple(item for item in listed if isinstance(item, PartSeen)),
         removed=removed | fetched.removed,
         quarantined=quarantined | fetched.quarantined,
+        unnamed=frozenset(item.key for item in listed if isinstance(item, Quarantined) and not item.by_key),
         pushes=tuple(item for item in listed if isinstance(item, Pushed)),
         read_after=job.read_after,
     )
@@ -176,7 +200,7 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
     batch = _batch(job, stream, (), fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
         await _hold(tx, job)
-        applied = await apply_batch(tx, batch)
+        applied = await _apply(deps, tx, job, batch, None)
         await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), seen=0, estimate=None)
         job.read_after = await leases.moment(tx)
 
@@ -187,9 +211,9 @@ async def _commit_page(
     batch = _batch(job, stream, page.items, fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
         await _hold(tx, job)
-        applied = await apply_batch(tx, batch)
+        applied = await _apply(deps, tx, job, batch, page)
         applied.unchanged += unchanged
-        applied.deleted += await _follow_listing(tx, job, stream, page, batch)
+        whole = await _follow_certificate(deps, tx, job, batch, page, applied)
         await resources.save_cursor(
             tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=_ticket(job, stream),
             last=page.last,
@@ -203,13 +227,38 @@ async def _commit_page(
         fetched_now, seen = len(batch.observed) + unchanged, len(page.items)
         await _account(tx, job, stream, applied, spent, fetched=fetched_now, seen=seen, estimate=page.estimate)
         job.read_after = await leases.moment(tx)
+    job.complete &= whole and not batch.quarantined
     _advance(job, stream, page, learned)
+
+
+async def _apply(deps: Deps, tx: Transaction, job: Job, batch: Batch, page: Page | None) -> Applied:
+    """`page` None: objects that were fetched before it is committed."""
+    listing = job.listings.get(batch.stream)
+    if listing is not None:
+        await sweeping.keep_for_restore(tx, listing, batch, deps.settings)
+    applied = await apply_batch(tx, batch)
+    await sweeping.take_off(tx, batch, page.items if page else ())
+    if listing is not None:
+        await sweeping.note(tx, listing, batch, page, deleted=applied.deleted)
+    return applied
+
+
+async def _follow_certificate(
+    deps: Deps, tx: Transaction, job: Job, batch: Batch, page: Page, applied: Applied
+) -> bool:
+    """False when a listing ended that proves nothing, or too much to be believed."""
+    if page.certificate is None:
+        return True
+    closed = await sweeping.close(tx, job.listings[batch.stream], batch, page.certificate, deps.settings)
+    applied.deleted += closed.deleted
+    return closed.complete
 
 
 def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None:
     """What is committed now is where a second try in this process resumes."""
     job.grant.settle(learned)
-    job.complete &= page.certificate is None or page.certificate.complete
+    if page.certificate is not None:
+        job.listings.pop(stream, None)
     ticket = _ticket(job, stream)
     job.streams[stream] = Stream(
         stream=stream, cursor=page.cursor, listing=page.full_listing, started_ticket=ticket,
@@ -255,24 +304,3 @@ async def _account(
         )
     if applied.changes:
         await integrations.touch(tx, job.resource.integration_id, changes=applied.changes)
-
-
-async def _follow_listing(tx: Transaction, job: Job, stream: str, page: Page, batch: Batch) -> int:
-    """Marks what a full listing saw; its complete certificate tombstones what it did not. Answers how many."""
-    if page.full_listing is None:
-        return 0
-    stored = job.streams.get(stream)
-    if stored is None or stored.listing != page.full_listing:
-        await resources.forget_listing(tx, job.resource.id, stream)
-    # What the provider proved gone while it was fetched is not "seen", but it is a tombstone already.
-    seen = {item.key for item in page.items if not isinstance(item, PartSeen | Removed | Pushed)}
-    await resources.note_seen(tx, job.resource.id, stream, sorted(seen))
-    if page.certificate is None:
-        return 0
-    deleted = 0
-    if page.certificate.complete:
-        missing = await sources.unseen(tx, job.resource.id, stream, page.certificate.scopes)
-        proof = f"not in a complete listing of {page.certificate.items} items"
-        deleted = await tombstone_all(tx, batch, missing, proof)
-    await resources.forget_listing(tx, job.resource.id, stream)
-    return deleted

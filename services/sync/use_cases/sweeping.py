@@ -1,0 +1,192 @@
+"""Deletes with proof: what a whole listing did not show goes, unless it is too much to be believed.
+
+All of it happens inside the transaction of the page it belongs to, with the resource locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+import msgspec
+
+from libs.common.database.transaction import Transaction
+from libs.common.ids import new_id
+from libs.common.provider.sync import Certificate, Item, Listed, Observed, Page, PartSeen, Pushed, Removed
+from libs.common.telemetry.metrics import counter
+from services.sync.domain.fuse import blows
+from services.sync.domain.plan import Batch
+from services.sync.repository import buried, cleanups, dirty, holds, quarantine, sweeps
+from services.sync.repository.sweeps import Listing, Missing
+from services.sync.settings import SyncSettings
+from services.sync.use_cases.apply import tombstone_all
+
+HELD = "deletions_held"
+PARENTS_A_SECOND = 50  # parents of missing parts are read again at a pace that leaves the lane to hints
+
+_held = counter("sync_deletions_held_total", "Deletions that a sweep wanted and the fuse held", ["provider"])
+_swept = counter("sync_sweeps_total", "Whole listings that ended, by what they proved", ["state"])
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """`complete`: what the listing proved was believed."""
+
+    complete: bool
+    deleted: int = 0
+
+
+async def begin(tx: Transaction, batch: Batch, listing: str, known: Listing | None) -> Listing:
+    """The listing under way, or a new one; `batch.read_after` is then before its first page was asked for."""
+    if known is None:
+        known = await sweeps.under_way(tx, batch.resource_id, batch.stream)
+    if known is not None and known.listing == listing:
+        return known
+    assert batch.read_after is not None  # noqa: S101 - pages are always read after a claim
+    await sweeps.forget_seen(tx, batch.resource_id, batch.stream)
+    return await sweeps.start(
+        tx, sweep_id=new_id(), integration_id=batch.integration_id, resource_id=batch.resource_id, stream=batch.stream,
+        listing=listing, cause=batch.cause, since=batch.read_after,
+    )  # fmt: skip
+
+
+def seen_keys(items: Iterable[Item]) -> list[str]:
+    """What the provider proved gone is not seen, and neither is what moved. A part has two keys."""
+    keys = {
+        f"{item.parent_key}\n{item.part.key}" if isinstance(item, PartSeen) else item.key
+        for item in items
+        if not isinstance(item, Removed | Pushed)
+    }
+    return sorted(keys)
+
+
+async def doubtful(tx: Transaction, listing: Listing, page: Page, settings: SyncSettings) -> list[Listed]:
+    """What the listing of a moving set did not show, to be asked for by key; nothing, when it is too much."""
+    certificate = page.certificate
+    if certificate is None or certificate.snapshot or not await _proves(tx, listing, certificate):
+        return []
+    missing = await sweeps.unseen(tx, listing, certificate.scopes, seen_keys(page.items))
+    of = await sweeps.live(tx, listing.resource_id, certificate.scopes)
+    if blows(len(missing), of, settings.sync_sweep_fuse):
+        return []
+    return [Listed(key=one.key, type=one.type, revision="") for one in missing]
+
+
+async def keep_for_restore(tx: Transaction, listing: Listing, batch: Batch, settings: SyncSettings) -> None:
+    """Before the batch is applied: what the provider proves gone while it is listed can be restored as well."""
+    if batch.removed:
+        ids = await buried.live_ids(tx, listing, list(batch.removed))
+        await _bury(tx, listing, ids, settings)
+
+
+async def note(tx: Transaction, listing: Listing, batch: Batch, page: Page | None, *, deleted: int) -> None:
+    """What was seen, also of what was asked for by key, and the items that failed."""
+    items = page.items if page else ()
+    observed = [item.key for item in batch.observed]
+    await sweeps.note_seen(tx, listing, [*seen_keys(items), *observed])
+    errors = len(batch.quarantined)
+    await sweeps.add(tx, listing.id, pages=page is not None, items=len(items), errors=errors, deleted=deleted)
+
+
+async def _proves(tx: Transaction, listing: Listing, certificate: Certificate) -> bool:
+    """An item that failed on any page, by any owner, leaves a hole."""
+    return certificate.complete and not await sweeps.errors_of(tx, listing.id)
+
+
+async def take_off(tx: Transaction, batch: Batch, items: Iterable[Item] = ()) -> None:
+    """What is seen again is not to go."""
+    seen = {item.key for item in items if isinstance(item, Listed | Observed)} | {one.key for one in batch.observed}
+    await holds.take_off(tx, batch.resource_id, seen)
+
+
+async def close(
+    tx: Transaction, listing: Listing, batch: Batch, certificate: Certificate, settings: SyncSettings
+) -> Closed:
+    """Follows the certificate and forgets the listing."""
+    if not await _proves(tx, listing, certificate):
+        await _finish(tx, listing, certificate, state="incomplete")
+        return Closed(complete=False)
+    missing = await sweeps.unseen(tx, listing, certificate.scopes)
+    of = await sweeps.live(tx, listing.resource_id, certificate.scopes)
+    deleted = 0
+    state = "certified"
+    if blows(len(missing), of, settings.sync_sweep_fuse):
+        state = "held"
+        await _hold(tx, listing, batch, certificate, missing, of)
+    else:
+        await holds.supersede(tx, listing.resource_id, listing.stream)
+        if certificate.snapshot:
+            deleted = await _delete(
+                tx, listing, batch, missing, f"not in a listing of {certificate.items} items", settings
+            )
+    await _read_parents_again(tx, listing, batch, certificate.part_scopes)
+    await quarantine.resolve_listed(tx, listing.resource_id, listing.stream, since=listing.since)
+    await _finish(tx, listing, certificate, state=state, missing=len(missing), of=of, deleted=deleted)
+    return Closed(complete=state == "certified", deleted=deleted)
+
+
+async def _finish(
+    tx: Transaction,
+    listing: Listing,
+    certificate: Certificate,
+    *,
+    state: str,
+    missing: int = 0,
+    of: int = 0,
+    deleted: int = 0,
+) -> None:
+    await sweeps.finish(tx, listing.id, certificate, state=state, missing=missing, of=of, deleted=deleted)
+    await sweeps.forget_seen(tx, listing.resource_id, listing.stream)
+    _swept.labels(state).inc()
+
+
+async def _hold(
+    tx: Transaction, listing: Listing, batch: Batch, certificate: Certificate, missing: Sequence[Missing], of: int
+) -> None:
+    reason = f"a whole listing no longer shows {len(missing)} of {of} sources; nothing was deleted"
+    await holds.hold(
+        tx, listing, missing, held_id=new_id(), provider=batch.provider, integration_id=batch.integration_id,
+        certificate=certificate, reason=reason, of=of,
+    )  # fmt: skip
+    _held.labels(batch.provider).inc()
+
+
+async def _delete(
+    tx: Transaction, listing: Listing, batch: Batch, missing: Sequence[Missing], proof: str, settings: SyncSettings
+) -> int:
+    await _bury(tx, listing, [one.id for one in missing], settings)
+    return await tombstone_all(tx, batch, [(one.id, one.key) for one in missing], proof)
+
+
+async def _bury(tx: Transaction, listing: Listing, ids: Sequence[str], settings: SyncSettings) -> None:
+    days = settings.sync_restore_days
+    if ids and days and await buried.bury(tx, listing.id, ids, days=days):
+        await forget_later(tx, days)
+
+
+async def forget_later(tx: Transaction, days: float) -> None:
+    await cleanups.want(tx, cleanup_id=new_id(), kind="expired", after=timedelta(days=days, minutes=1))
+
+
+async def _read_parents_again(tx: Transaction, listing: Listing, batch: Batch, scopes: Sequence[str]) -> None:
+    """A part that a listing did not show is no proof; its source, read whole, is."""
+    if not scopes:
+        return
+    parents = await sweeps.parents_of_unseen_parts(tx, listing, scopes)
+    for at in range(0, len(parents), PARENTS_A_SECOND):
+        keys = [(listing.stream, key) for key in parents[at : at + PARENTS_A_SECOND]]
+        await dirty.mark(
+            tx, integration_id=batch.integration_id, resource_id=batch.resource_id, keys=keys,
+            after=timedelta(seconds=at // PARENTS_A_SECOND),
+        )  # fmt: skip
+
+
+async def tell_held(tx: Transaction, integration_id: str, resource_id: str) -> bool:
+    """Shown until somebody decides; True while something is held."""
+    waiting = await holds.waiting(tx, resource_id)
+    if waiting is not None:
+        detail = (
+            f"{waiting['count']} deletions wait for approval:"
+            f" a whole listing no longer shows {waiting['count']} of {waiting['of']} sources"
+        )
+        await holds.tell(tx, integration_id, resource_id, code=HELD, detail=detail)
+    return waiting is not None

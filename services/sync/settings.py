@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import CommonSettings, means, placed
@@ -22,10 +22,6 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
         means("a listing that no longer shows more than this share of a stream's sources deletes nothing unasked"),
     ] = 0.2
     sync_restore_days: Annotated[float, means("how long what a listing deleted can be restored")] = 7.0
-    sync_capture_pages: Annotated[
-        Literal["off", "failing"], means("`failing` keeps answers of a provider that do not fit its contract, masked")
-    ] = "off"
-    sync_capture_days: Annotated[float, means("how long such an answer is kept")] = 3.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from services.sync.api.deletions import (
+    apply_held_deletion,
+    list_held_deletions,
+    list_sweeps,
+    read_held_deletion,
+    reject_held_deletion,
+    restore_held_deletion,
+    restore_sweep,
+)
 from services.sync.api.feed import list_changes
 from services.sync.api.internal import read_batch
+from services.sync.api.quarantine import list_quarantined, retry_quarantined
 from services.sync.api.resources import choose_resources, list_resources
 from services.sync.api.runs import (
     cancel_run,
@@ -27,6 +37,15 @@ HANDLERS = (
     follow_run,
     cancel_run,
     list_runs,
+    list_sweeps,
+    restore_sweep,
+    list_held_deletions,
+    read_held_deletion,
+    apply_held_deletion,
+    reject_held_deletion,
+    restore_held_deletion,
+    list_quarantined,
+    retry_quarantined,
     list_resources,
     choose_resources,
     list_sources,

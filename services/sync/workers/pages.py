@@ -46,7 +46,10 @@ SLICE = 100  # objects fetched and committed together: a failure in a page of th
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """One claimed resource and all that its pages need. `read_after` is the database's time before the read."""
+    """One claimed resource and all that its pages need. `read_after` is the database's time before the read.
+
+    `listings` are the whole listings under way, `swept` the streams that were listed whole: once is enough.
+    """
 
     claim: Claim
     resource: Stored
@@ -58,6 +61,7 @@ class Job(msgspec.Struct, kw_only=True):
     read_after: datetime
     complete: bool = True
     listings: dict[str, Listing] = {}
+    swept: set[str] = msgspec.field(default_factory=set)
 
 
 class Fetched(msgspec.Struct, kw_only=True):
@@ -81,7 +85,8 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
     stored = job.streams.get(stream)
-    context = await job.grant.context(hinted=_hinted(job.claim, stream), full=job.claim.kind == "sweep")
+    full = job.claim.kind == "sweep" and stream not in job.swept
+    context = await job.grant.context(hinted=_hinted(job.claim, stream), full=full)
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
     async with aclosing(pages):
         while True:
@@ -259,6 +264,7 @@ def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None
     job.grant.settle(learned)
     if page.certificate is not None:
         job.listings.pop(stream, None)
+        job.swept.add(stream)
     ticket = _ticket(job, stream)
     job.streams[stream] = Stream(
         stream=stream, cursor=page.cursor, listing=page.full_listing, started_ticket=ticket,

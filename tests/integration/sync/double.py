@@ -274,6 +274,8 @@ class DoubleFacet:
         if answer.status == 404:
             return Gone(key=key, proof="answered 404 while its parent is visible")
         row = _decoded(answer.body)
+        if kind == "file" and not isinstance(row["text"], str):
+            return Quarantined(key=key, code="contract_broken", detail="text is no text")
         if kind == "file":
             return Observed(
                 key=key, type="file", name=name.rsplit("/", 1)[-1], url=f"https://double.test/{name}",

@@ -210,6 +210,11 @@ class Engine:
         await self.discover()
         await self.work()
 
+    async def full(self) -> str:
+        """A sweep asked for; answers the run."""
+        asked = await sync_integration(self.integration, deps=self.deps, workspace=self.workspace, full=True)
+        return str(asked.run["id"])
+
     async def again(self) -> str:
         """A manual sync to its end; answers the run."""
         report = await sync_integration(self.integration, deps=self.deps, workspace=self.workspace)

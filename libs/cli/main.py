@@ -11,6 +11,7 @@ from libs.cli import (
     connecting,
     demo,
     erasing,
+    freshness,
     hooks,
     integrations,
     letters,
@@ -34,7 +35,7 @@ for command in (
     stack.up, stack.down, stack.status, demo.demo,
     providers.list_providers, connecting.connect, connecting.reconnect,
     integrations.list_integrations, integrations.show, integrations.configure, integrations.pause, integrations.resume,
-    integrations.check, integrations.disconnect, hooks.subscriptions,
+    integrations.check, integrations.disconnect, freshness.freshness, hooks.subscriptions,
     syncing.sync, syncing.runs, sources.sources, sources.source, sources.changed_files,
     changes.changes,     searching.search, traces.trace,
 ):  # fmt: skip

@@ -75,8 +75,14 @@ def _draw(items: list[Json], following: str | None) -> None:
     rows = [
         (
             "✓" if one["selected"] else "", one["name"], one["state"] or "", ago(one["lastPolledAt"]),
+            ago(one["nextPollAt"]) if one["nextPollAt"] else "", short(one["pollReason"] or "", 50),
             short(one["error"]["detail"], 40) if one["error"] else "", one["externalId"],
         )
         for one in items
     ]  # fmt: skip
-    table(("", "name", "state", "last sync", "error", "id"), rows, "Nothing that this grant can see.", following)
+    table(
+        ("", "name", "state", "last sync", "next look", "why", "error", "id"),
+        rows,
+        "Nothing that this grant can see.",
+        following,
+    )

@@ -29,7 +29,9 @@ from services.sync.tokens import Broker, Tokens
 from services.sync.workers.dirty import DirtyLane
 from services.sync.workers.discovery import Discovery
 from services.sync.workers.executor import LOOK_EVERY, Executor
-from services.sync.workers.housekeeping import Cleanup, Reporter, Scheduler
+from services.sync.workers.freshness import COUNT_EVERY, FreshnessGauges
+from services.sync.workers.housekeeping import Cleanup, Reporter
+from services.sync.workers.scheduler import Scheduler
 
 NAME = "sync"
 LARGEST_BODY = 1_000_000
@@ -101,6 +103,7 @@ def components(deps: Deps) -> list[Component]:
         worker_loop("discovery", Discovery(deps).step, LOOK_EVERY, wakes.discovery),
         worker_loop("scheduler", Scheduler(deps).step, 1.0),
         worker_loop("reporter", Reporter(deps).step, 0.5, wakes.report),
+        worker_loop("freshness", FreshnessGauges(deps).step, COUNT_EVERY),
         worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),
     ]
 

@@ -46,7 +46,7 @@ async def on_disconnected(event: IntegrationDisconnected, deps: Deps) -> None:
 
 @consumers.consume(IntegrationAuthFailed)
 async def on_auth_failed(event: IntegrationAuthFailed, deps: Deps) -> None:
-    await integrations.stop(event, db=deps.db)
+    await integrations.stop(event, db=deps.db, manifest_of=deps.manifest_of)
     deps.tokens.forget(event.integration_id)
 
 

@@ -2,6 +2,7 @@
 
 - resource, resource_stream: what is synced, and where each stream of it resumes (one cursor a stream).
 - work, dirty_object, discovery, cleanup, poll_schedule, observed_state: small hot tables that workers claim from.
+- resource_watch: what looks and deliveries told of a resource, and how fresh it is; counted across workspaces.
 - run, run_resource: the report over the resources of one request.
 - source, source_part: the copy; tombstones stay, emptied, until the workspace is erased.
 - feed_floor: how far the retained rows of a workspace have lost their beginning (a trigger of the outbox writes it).
@@ -34,5 +35,7 @@ TENANT_TABLES = (
     "buried_source",
     "captured_page",
 )
-QUEUE_TABLES = ("observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule", "feed_floor")
+QUEUE_TABLES = (
+    "observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule", "feed_floor", "resource_watch",
+)  # fmt: skip
 LOCATABLE = ("known_integration", "resource", "source", "run", "sweep", "held_deletion", "captured_page")

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from libs.common.http.wire import decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
+from services.sync.api.freshness import summary_wire
 from services.sync.api.wire import ResourcesWire, SelectionBody, found_wire, selected_wire
 from services.sync.deps import Deps
 from services.sync.use_cases import asking, picking
@@ -60,5 +61,6 @@ def _wire(picked: Picked) -> ResourcesWire:
     return ResourcesWire(
         items=[found_wire(one, selected) for one in found.items] if found else [],
         selected=[selected_wire(row) for row in picked.selected],
+        freshness=summary_wire(picked.selected),
         next_cursor=encode_cursor(found.next_cursor) if found and found.next_cursor is not None else None,
     )

@@ -12,6 +12,7 @@ from libs.common.database.transaction import Row
 from libs.common.events.source import Cause, SourceStatus, SourceType
 from libs.common.http.wire import Wire
 from libs.common.provider.sync import Resource
+from services.sync.api.freshness import FreshnessSummaryWire, FreshnessWire, freshness_wire
 from services.sync.domain.estimate import Pace, progress, seconds_left
 from services.sync.use_cases.asking import RunReport, RunsAsked
 
@@ -113,13 +114,19 @@ class ResourceWire(Wire):
     last_active_at: datetime | None = None
     last_polled_at: datetime | None = None
     last_complete_at: datetime | None = None
+    next_poll_at: datetime | None = None
+    next_sweep_at: datetime | None = None
+    poll_every_seconds: int | None = None
+    poll_reason: str | None = None
+    freshness: FreshnessWire | None = None
 
 
 class ResourcesWire(Wire):
-    """`items`: what could be synced, page by page; `selected`: everything that is."""
+    """`items`: what could be synced, page by page; `selected`: everything that is, and the worst of its freshness."""
 
     items: list[ResourceWire]
     selected: list[ResourceWire]
+    freshness: FreshnessSummaryWire
     next_cursor: str | None = None
 
 
@@ -250,6 +257,8 @@ def selected_wire(row: Row) -> ResourceWire:
         external_id=row["external_id"], kind=row["kind"], name=row["name"], url=row["url"], selected=True, id=row["id"],
         state=row["state"], error=_error(row), last_polled_at=row["last_polled_at"],
         last_complete_at=row["last_complete_at"],
+        next_poll_at=row["next_poll_at"], next_sweep_at=row["next_sweep_at"],
+        poll_every_seconds=row["poll_every_seconds"], poll_reason=row["poll_reason"], freshness=freshness_wire(row),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""When to try again and when to poll: exponential with jitter, so that a thousand failures do not return as one."""
+"""When to try again: exponential with jitter, so that a thousand failures do not return as one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ from random import random
 
 MOST_ATTEMPTS = 8
 LONGEST = timedelta(minutes=60)
-SHORTEST_INTERVAL = 1
 
 
 def backoff(attempt: int, first: timedelta, chance: Callable[[], float] = random) -> timedelta:
     """1, 2, 4 … 60 minutes for first = 1 minute; each with up to a fifth of jitter. `attempt` counts from 1."""
     whole = min(first * (1 << min(attempt - 1, 16)), LONGEST)
     return whole * (1 + chance() / 5)
-
-
-def until_next_poll(minutes: int, chance: Callable[[], float] = random) -> timedelta:
-    """The interval less up to a tenth: integrations connected together drift apart, none waits longer than asked."""
-    whole = timedelta(minutes=max(minutes, SHORTEST_INTERVAL))
-    return whole * (1 - chance() / 10)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from libs.common.database.transaction import Transaction
 
-HOT = ("work", "dirty_object", "discovery", "poll_schedule", "observed_state", "known_integration", "known_workspace")
+HOT = (
+    "work", "dirty_object", "discovery", "poll_schedule", "resource_watch", "observed_state", "known_integration",
+    "known_workspace",
+)  # fmt: skip
 COLD = (
     "listing_seen", "validator", "quarantined_item", "captured_page", "buried_source", "held_source",
     "held_deletion", "sweep", "changed_file", "push", "source_part", "source",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -148,45 +148,6 @@ async def write_hooks(
     return before
 
 
-# Polling
-
-
-async def schedule_poll(tx: Transaction, integration_id: str, *, minutes: int, after: timedelta) -> None:
-    """Null when off is the absence of the row."""
-    await tx.execute(
-        "INSERT INTO poll_schedule (integration_id, workspace_id, next_poll_at, minutes)"
-        " VALUES (:id, :workspace, now() + CAST(:after AS interval), :minutes) ON CONFLICT (integration_id) DO UPDATE"
-        " SET next_poll_at = excluded.next_poll_at, minutes = excluded.minutes",
-        id=integration_id,
-        workspace=tx.workspace,
-        after=after,
-        minutes=minutes,
-    )
-
-
-async def scheduled_minutes(tx: Transaction, integration_id: str) -> int | None:
-    sql = "SELECT minutes FROM poll_schedule WHERE integration_id = :id"
-    found: int | None = await tx.fetch_value(sql, id=integration_id)
-    return found
-
-
-async def unschedule_poll(tx: Transaction, integration_id: str) -> None:
-    await tx.execute("DELETE FROM poll_schedule WHERE integration_id = :id", id=integration_id)
-
-
-async def claim_due_polls(tx: Transaction, *, most: int, lease: timedelta) -> list[tuple[str, str]]:
-    """(integration, workspace) of due polls, moved on for a short while: whoever dies with them loses no poll."""
-    rows = await tx.fetch_all(
-        "WITH due AS MATERIALIZED (SELECT integration_id FROM poll_schedule WHERE next_poll_at <= now()"
-        " ORDER BY next_poll_at LIMIT :most FOR UPDATE SKIP LOCKED)"
-        " UPDATE poll_schedule p SET next_poll_at = now() + CAST(:lease AS interval) FROM due"
-        " WHERE p.integration_id = due.integration_id RETURNING p.integration_id, p.workspace_id",
-        most=most,
-        lease=lease,
-    )
-    return [(row["integration_id"], row["workspace_id"]) for row in rows]
-
-
 # Observed state: absolute values with a version; the reporter tells what is newer than it last told.
 
 TOUCH = f"""
@@ -240,7 +201,7 @@ async def take_unreported(tx: Transaction, integration_id: str) -> Row | None:
         "UPDATE observed_state o SET reported_version = version"
         " WHERE integration_id = :id AND reported_version < version"
         " RETURNING version, last_polled_at, change_count, error_count, last_error, last_error_code,"
-        " (SELECT next_poll_at FROM poll_schedule p WHERE p.integration_id = o.integration_id) AS next_poll_at",
+        " (SELECT min(next_poll_at) FROM poll_schedule p WHERE p.integration_id = o.integration_id) AS next_poll_at",
         id=integration_id,
     )
 

@@ -250,12 +250,12 @@ async def idle(tx: Transaction, resource_ids: Sequence[str]) -> list[str]:
 
 
 async def forget_integration(tx: Transaction, integration_id: str) -> None:
-    for table in ("work", "dirty_object", "discovery", "poll_schedule"):
+    for table in ("work", "dirty_object", "discovery", "poll_schedule", "resource_watch"):
         await tx.execute(f"DELETE FROM {table} WHERE integration_id = :id", id=integration_id)
 
 
 async def forget_resource(tx: Transaction, resource_id: str) -> None:
-    for table in ("work", "dirty_object"):
+    for table in ("work", "dirty_object", "poll_schedule", "resource_watch"):
         await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -121,12 +122,20 @@ async def selected_ids(tx: Transaction, integration_id: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
+OF_INTEGRATION = """
+SELECT r.id, r.external_id, r.kind, r.name, r.url, r.selected, r.state, r.error, r.error_code, r.last_polled_at,
+  r.last_complete_at, p.next_poll_at, p.next_sweep_at, p.reason AS poll_reason,
+  CAST(extract(epoch FROM p.every) AS integer) AS poll_every_seconds, w.fresh_as_of, w.swept_as_of,
+  CAST(floor(extract(epoch FROM now() - w.fresh_as_of)) AS integer) AS staleness_seconds,
+  CAST(extract(epoch FROM w.promised) AS integer) AS objective_seconds,
+  now() - coalesce(w.fresh_as_of, w.since) <= w.promised AS objective_met
+FROM resource r LEFT JOIN poll_schedule p ON p.resource_id = r.id LEFT JOIN resource_watch w ON w.resource_id = r.id
+WHERE r.integration_id = :id AND r.selected ORDER BY r.name, r.id
+"""
+
+
 async def of_integration(tx: Transaction, integration_id: str) -> Sequence[Row]:
-    return await tx.fetch_all(
-        "SELECT id, external_id, kind, name, url, selected, state, error, error_code, last_polled_at, last_complete_at"
-        " FROM resource WHERE integration_id = :id AND selected ORDER BY name, id",
-        id=integration_id,
-    )
+    return await tx.fetch_all(OF_INTEGRATION, id=integration_id)
 
 
 async def by_external(tx: Transaction, integration_id: str, external_ids: Sequence[str]) -> dict[str, str]:
@@ -193,20 +202,32 @@ async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
     return {row["stream"]: msgspec.convert(dict(row), Stream) for row in rows}
 
 
+# A look begins with the first page after a last one, whoever pulls it and however often it is interrupted.
 SAVE_CURSOR = """
 INSERT INTO resource_stream (resource_id, stream, workspace_id, cursor, cursor_version, listing, started_ticket,
-  finished_ticket, last_page_at)
+  finished_ticket, last_page_at, look_began_at)
 VALUES (:id, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket,
-  CASE WHEN :last THEN :ticket ELSE '' END, now())
+  CASE WHEN :last THEN :ticket ELSE '' END, now(), :began)
 ON CONFLICT (resource_id, stream) DO UPDATE SET cursor = excluded.cursor, listing = excluded.listing,
   cursor_version = resource_stream.cursor_version + 1, started_ticket = excluded.started_ticket,
-  finished_ticket = excluded.finished_ticket, last_page_at = now()
+  finished_ticket = excluded.finished_ticket, last_page_at = now(),
+  look_began_at = CASE WHEN resource_stream.finished_ticket = ''
+    THEN coalesce(resource_stream.look_began_at, excluded.look_began_at) ELSE excluded.look_began_at END
 """
 
 
 async def save_cursor(
-    tx: Transaction, resource_id: str, stream: str, *, cursor: Cursor, listing: str | None, ticket: str, last: bool
+    tx: Transaction,
+    resource_id: str,
+    stream: str,
+    *,
+    cursor: Cursor,
+    listing: str | None,
+    ticket: str,
+    last: bool,
+    began: datetime,
 ) -> None:
+    """`began`: the database's time before this pull of the stream."""
     await tx.execute(
         SAVE_CURSOR,
         id=resource_id,
@@ -216,13 +237,56 @@ async def save_cursor(
         listing=listing,
         ticket=ticket,
         last=last,
+        began=began,
     )
+
+
+async def confirm_stream(tx: Transaction, resource_id: str, stream: str, *, certified: bool) -> None:
+    """Its look has seen everything: the copy is as the provider was when the look began. Not while an item of it is in
+    quarantine. `certified`: that holds for what was deleted too."""
+    await tx.execute(
+        "UPDATE resource_stream s SET confirmed_at = look_began_at,"
+        " certified_at = CASE WHEN :certified THEN look_began_at ELSE certified_at END"
+        " WHERE resource_id = :id AND stream = :stream AND NOT EXISTS (SELECT FROM quarantined_item q"
+        " WHERE q.resource_id = s.resource_id AND q.stream = s.stream)",
+        id=resource_id,
+        stream=stream,
+        certified=certified,
+    )
+
+
+async def is_complete(tx: Transaction, resource_id: str, streams: Sequence[str], ticket: str) -> bool:
+    """This request's look has ended at each of the streams, and was confirmed."""
+    found = await tx.fetch_value(
+        "SELECT count(*) FROM resource_stream WHERE resource_id = :id AND stream = ANY(:streams)"
+        " AND finished_ticket = :ticket AND confirmed_at = look_began_at",
+        id=resource_id,
+        streams=list(streams),
+        ticket=ticket,
+    )
+    return int(found) == len(streams)
+
+
+async def freshness(
+    tx: Transaction, resource_ids: Sequence[str], streams: Sequence[str]
+) -> dict[str, tuple[datetime | None, datetime | None]]:
+    """As of when the copy is whole, and as of when its deletions are: None until each of the streams was confirmed."""
+    rows = await tx.fetch_all(
+        "SELECT resource_id, CASE WHEN count(confirmed_at) = :all THEN min(confirmed_at) END AS fresh,"
+        " CASE WHEN count(certified_at) = :all THEN min(certified_at) END AS swept"
+        " FROM resource_stream WHERE resource_id = ANY(:ids) AND stream = ANY(:streams) GROUP BY resource_id",
+        ids=list(resource_ids),
+        streams=list(streams),
+        all=len(streams),
+    )
+    return {row["resource_id"]: (row["fresh"], row["swept"]) for row in rows}
 
 
 async def restart_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:
     """From the start, and unconditionally: a 304 would answer for types that were never stored."""
     await tx.execute(
         "UPDATE resource_stream s SET cursor = NULL, listing = NULL, started_ticket = '', finished_ticket = '',"
+        " look_began_at = NULL, confirmed_at = NULL, certified_at = NULL,"
         " cursor_version = cursor_version + 1 FROM resource r"
         " WHERE r.id = s.resource_id AND r.integration_id = :id AND s.stream = ANY(:names)",
         id=integration_id,

@@ -8,7 +8,7 @@ from libs.common.events.webhook import Hint, WebhookReceived
 from libs.common.ids import new_id
 from libs.common.provider.manifest import Manifest
 from services.sync.domain.features import concerns
-from services.sync.repository import dirty, integrations, leases, resources
+from services.sync.repository import dirty, integrations, leases, resources, schedules
 from services.sync.repository.leases import Wanted
 
 
@@ -21,7 +21,9 @@ async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest
         wanted = [hint for hint in event.hints if concerns(manifest, hint, integration.features)]
         names = sorted({hint.resource_external_id for hint in wanted})
         selected = await resources.by_external(tx, event.integration_id, names)
-        for resource_id in sorted(set(selected.values())):
+        resource_ids = sorted(set(selected.values()))
+        await schedules.note_heard(tx, resource_ids)
+        for resource_id in resource_ids:
             hints = [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id]
             await _take(tx, event.integration_id, resource_id, hints)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
 from libs.common.events.integration import (
@@ -16,11 +18,11 @@ from libs.common.events.webhook import WebhookSubscriptionChanged
 from libs.common.ids import new_id
 from libs.common.provider.manifest import Manifest
 from services.sync.domain.features import compare
-from services.sync.domain.timing import until_next_poll
 from services.sync.repository import cleanups, erasing, integrations, leases, resources, runs
 from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
 from services.sync.use_cases.runs import cancel_run, fail_run, open_discovery, request_run
+from services.sync.use_cases.scheduling import Occasion, plan
 
 
 async def connect(event: IntegrationConnected, *, db: Database, manifest: Manifest) -> None:
@@ -36,7 +38,7 @@ async def connect(event: IntegrationConnected, *, db: Database, manifest: Manife
         await _follow(tx, before, now, manifest)
         if now.works:
             await _start(tx, now, event.resources)
-        await _follow_polling(tx, now)
+        await _follow_polling(tx, before, now, manifest)
 
 
 async def _start(tx: Transaction, now: Integration, named: tuple[str, ...]) -> None:
@@ -51,7 +53,7 @@ async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest)
         change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
         if change is not None:
             await _follow(tx, *change, manifest)
-            await _follow_polling(tx, change[1])
+            await _follow_polling(tx, *change, manifest)
 
 
 async def _take(
@@ -79,14 +81,17 @@ async def _follow(tx: Transaction, before: Integration | None, now: Integration,
         await _follow_features(tx, before, now, manifest)
 
 
-async def _follow_polling(tx: Transaction, now: Integration) -> None:
+async def _follow_polling(tx: Transaction, before: Integration | None, now: Integration, manifest: Manifest) -> None:
     """nextPollAt follows at once; switched off it is null."""
-    if not (now.polling_enabled and now.works):
-        await integrations.unschedule_poll(tx, now.id)
-    elif await integrations.scheduled_minutes(tx, now.id) != now.polling_interval:
-        after = until_next_poll(now.polling_interval)
-        await integrations.schedule_poll(tx, now.id, minutes=now.polling_interval, after=after)
+    same = before is not None and _looks_as(before) == _looks_as(now)
+    await plan(tx, now, manifest, Occasion(base="kept" if same else "last_look"))
     await integrations.touch(tx, now.id)
+
+
+def _looks_as(integration: Integration) -> tuple[bool, bool, bool, int]:
+    return (
+        integration.works, integration.polling_enabled, integration.monitor_changes, integration.polling_interval,
+    )  # fmt: skip
 
 
 async def _follow_features(tx: Transaction, before: Integration, now: Integration, manifest: Manifest) -> None:
@@ -119,7 +124,7 @@ async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
         )
 
 
-async def stop(event: IntegrationAuthFailed, *, db: Database) -> None:
+async def stop(event: IntegrationAuthFailed, *, db: Database, manifest_of: Callable[[str], Manifest]) -> None:
     async with db.transaction(event.workspace_id) as tx:
         if not await integrations.stop(tx, event.integration_id, version=event.version):
             return
@@ -128,7 +133,9 @@ async def stop(event: IntegrationAuthFailed, *, db: Database) -> None:
             detail = "the provider no longer accepts this connection; reconnect it"
             await fail_run(tx, run_id, code=event.code, detail=detail)
         await leases.pause(tx, event.integration_id, paused=True)
-        await integrations.unschedule_poll(tx, event.integration_id)
+        stopped = await integrations.find(tx, event.integration_id)
+        if stopped is not None:
+            await plan(tx, stopped, manifest_of(stopped.provider), Occasion(base="kept"))
         await integrations.touch(tx, event.integration_id)
 
 

@@ -17,6 +17,7 @@ from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.use_cases.asking import known_integration
 from services.sync.use_cases.runs import end_in_run, request_run
+from services.sync.use_cases.scheduling import Occasion, plan
 from services.sync.workers.grants import Grant
 
 MOST_SELECTED = 500
@@ -55,7 +56,9 @@ async def choose(integration_id: str, references: Sequence[str], *, deps: Deps, 
     keep = {name for name in references if name in known} | {resource.external_id for resource in wanted}
     async with deps.db.transaction(workspace) as tx:
         integration = await known_integration(tx, integration_id)
-        await _write(tx, integration, wanted, keep)
+        chosen = await _write(tx, integration, wanted, keep)
+        await plan(tx, integration, deps.manifest_of(integration.provider), Occasion(base="kept", only=chosen))
+        await integrations.touch(tx, integration.id)
         selected = await resources.of_integration(tx, integration_id)
     deps.wakes.work.set()
     deps.wakes.cleanup.set()
@@ -75,14 +78,16 @@ async def _find(deps: Deps, integration: Integration, at: int, reference: str) -
         raise InvalidInput(f"not visible with this grant: {error.detail}", pointer=f"/selected/{at}") from error
 
 
-async def _write(tx: Transaction, integration: Integration, wanted: Sequence[Resource], keep: set[str]) -> None:
+async def _write(tx: Transaction, integration: Integration, wanted: Sequence[Resource], keep: set[str]) -> list[str]:
+    """Those that are chosen now."""
     rows = await resources.of_integration(tx, integration.id)
-    chosen = [await select_resource(tx, integration, resource) for resource in wanted]
+    chosen = [(await select_resource(tx, integration, resource)).id for resource in wanted]
     if chosen and integration.works:
-        await request_run(tx, integration, cause="manual", only=[one.id for one in chosen])
+        await request_run(tx, integration, cause="manual", only=chosen)
     for row in rows:
         if row["external_id"] not in keep:
             await _deselect(tx, integration, row["id"])
+    return chosen
 
 
 async def select_resource(tx: Transaction, integration: Integration, resource: Resource) -> Stored:

@@ -27,6 +27,7 @@ from services.sync.repository.discoveries import DiscoveryClaim
 from services.sync.repository.integrations import Integration
 from services.sync.use_cases.picking import select_resource
 from services.sync.use_cases.runs import add_to_run, fail_run, settle_run
+from services.sync.use_cases.scheduling import Occasion, plan
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 
@@ -124,7 +125,9 @@ class Discovery:
             if missing and not chosen:
                 await _end(tx, claim, code="not_visible", detail="; ".join(missing)[:500])
                 return
-            await add_to_run(tx, integration, claim.run_id, [one.id for one in chosen])
+            ids = [one.id for one in chosen]
+            await add_to_run(tx, integration, claim.run_id, ids)
+            await plan(tx, integration, self._deps.manifest_of(integration.provider), Occasion(base="kept", only=ids))
             await settle_run(tx, claim.run_id)
             if missing:
                 await integrations.note_failure(

@@ -1,4 +1,4 @@
-"""The small lanes: due polls, telling observed state, and clearing away what is no longer wanted."""
+"""The small lanes: telling observed state, and clearing away what is no longer wanted."""
 
 from __future__ import annotations
 
@@ -9,43 +9,12 @@ from libs.common.events.sync import SyncStateChanged
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.domain.timing import until_next_poll
 from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
-from services.sync.use_cases.runs import request_run
 
-POLLS = 100
 REPORTS = 100
 STEP = 500
-POLL_LEASE = timedelta(seconds=60)
-
-
-class Scheduler:
-    """Only integrations with pollingEnabled have a row to come due."""
-
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-
-    async def step(self) -> bool:
-        async with self._deps.db.queue() as tx:
-            due = await integrations.claim_due_polls(tx, most=POLLS, lease=POLL_LEASE)
-        for integration_id, workspace in due:
-            await self._poll(integration_id, workspace)
-        if due:
-            self._deps.wakes.work.set()
-        return bool(due)
-
-    async def _poll(self, integration_id: str, workspace: str) -> None:
-        async with self._deps.db.transaction(workspace) as tx:
-            integration = await integrations.find(tx, integration_id)
-            if integration is None or not (integration.works and integration.polling_enabled):
-                await integrations.unschedule_poll(tx, integration_id)
-                return
-            await request_run(tx, integration, cause="poll")
-            after = until_next_poll(integration.polling_interval)
-            await integrations.schedule_poll(tx, integration_id, minutes=integration.polling_interval, after=after)
-            await integrations.touch(tx, integration_id)
 
 
 class Reporter:

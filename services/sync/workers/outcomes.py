@@ -13,6 +13,7 @@ from services.sync.repository.leases import Claim
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.quarantine import retry_due
 from services.sync.use_cases.runs import begin_resource, park_integration, settle_run
+from services.sync.use_cases.scheduling import note_look
 
 SOON = timedelta(seconds=1)
 
@@ -37,7 +38,8 @@ async def succeed(deps: Deps, claim: Claim, *, complete: bool) -> None:
         if not await _lock(tx, claim):
             return
         again = await leases.finish_work(tx, claim, next_ticket=new_id())
-        await resources.note_success(tx, claim.resource_id, complete=complete)
+        whole = await note_look(tx, claim, deps.manifest_of)
+        await resources.note_success(tx, claim.resource_id, complete=complete and whole)
         await _note_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
         await integrations.touch(tx, claim.integration_id, polled=True)
         await integrations.note_success(tx, claim.integration_id)

@@ -46,7 +46,8 @@ SLICE = 100  # objects fetched and committed together: a failure in a page of th
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """One claimed resource and all that its pages need. `read_after` is the database's time before the read.
+    """One claimed resource and all that its pages need. `read_after` is the database's time before the read, `began`
+    before the pull of the stream.
 
     `listings` are the whole listings under way, `swept` the streams that were listed whole: once is enough.
     """
@@ -59,6 +60,7 @@ class Job(msgspec.Struct, kw_only=True):
     streams: dict[str, Stream]
     types: frozenset[SourceType]
     read_after: datetime
+    began: datetime
     complete: bool = True
     listings: dict[str, Listing] = {}
     swept: set[str] = msgspec.field(default_factory=set)
@@ -79,12 +81,14 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
     return Job(
         claim=claim, resource=resource, manifest=manifest, facet=deps.facet_of(resource.provider), grant=grant,
         streams=streams, types=wanted_types(manifest, grant.integration.features), read_after=claim.since,
+        began=claim.since,
     )  # fmt: skip
 
 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
     stored = job.streams.get(stream)
+    job.began = job.read_after
     full = job.claim.kind == "sweep" and stream not in job.swept
     context = await job.grant.context(hinted=_hinted(job.claim, stream), full=full)
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
@@ -221,8 +225,9 @@ async def _commit_page(
         whole = await _follow_certificate(deps, tx, job, batch, page, applied)
         await resources.save_cursor(
             tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=_ticket(job, stream),
-            last=page.last,
+            last=page.last, began=job.began,
         )  # fmt: skip
+        await _confirm(tx, job, stream, page, whole=whole)
         await leases.note_progress(tx, job.claim)
         await resources.save_validators(tx, job.resource.id, learned)
         if page.resource is not None:
@@ -257,6 +262,13 @@ async def _follow_certificate(
     closed = await sweeping.close(tx, job.listings[batch.stream], batch, page.certificate, deps.settings)
     applied.deleted += closed.deleted
     return closed.complete
+
+
+async def _confirm(tx: Transaction, job: Job, stream: str, page: Page, *, whole: bool) -> None:
+    """In a sweep, a stream without a listing has nothing that could be missed in one."""
+    if page.last and whole:
+        certified = page.certificate is not None or job.claim.kind == "sweep"
+        await resources.confirm_stream(tx, job.resource.id, stream, certified=certified)
 
 
 def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from libs.common.errors import (
     RateLimited,
     ResourceGone,
 )
-from libs.common.provider.manifest import Feature, Manifest
+from libs.common.provider.manifest import Feature, Limits, Manifest
 from libs.common.provider.sync import (
     Certificate,
     Cursor,
@@ -48,6 +48,7 @@ MANIFEST = Manifest(
     resource_kind="repository",
     resource_name="Repositories",
     default_resources=2,
+    limits=Limits(requests_per_hour=1000),
     features=(
         Feature(
             id="issues", name="Issues", description="", enabled=True, streams=("items", "notes"),

@@ -38,10 +38,12 @@ from services.sync.deps import Deps
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Tokens
 from services.sync.use_cases.asking import sync_integration
+from services.sync.use_cases.picking import choose
 from services.sync.workers.dirty import DirtyLane
 from services.sync.workers.discovery import Discovery
 from services.sync.workers.executor import Executor
-from services.sync.workers.housekeeping import Cleanup, Reporter, Scheduler
+from services.sync.workers.housekeeping import Cleanup, Reporter
+from services.sync.workers.scheduler import Scheduler
 from tests.integration.sync.double import MANIFEST, DoubleFacet, World
 
 STATE = DesiredState(
@@ -204,6 +206,12 @@ class Engine:
         while await Scheduler(self.deps).step():
             pass
 
+    async def due(self, column: str = "next_poll_at") -> None:
+        """Every planned look is due now; what is not planned stays so."""
+        await self.admin.execute(
+            f"UPDATE poll_schedule SET {column} = now(), due_at = now() WHERE {column} IS NOT NULL"
+        )
+
     async def sync(self, *resources: str, **given: Any) -> None:
         """Connected, discovered and pulled."""
         await self.connect(*resources, **given)
@@ -220,6 +228,10 @@ class Engine:
         report = await sync_integration(self.integration, deps=self.deps, workspace=self.workspace)
         await self.work()
         return str(report.run["id"])
+
+    async def choose(self, *references: str) -> None:
+        """Exactly these are selected from now on."""
+        await choose(self.integration, references, deps=self.deps, workspace=self.workspace)
 
     async def indexed(self, source_id: str, version: int) -> None:
         event = SourceIndexed(

@@ -16,7 +16,7 @@ from libs.common.settings import load_settings
 from libs.providers.registry import manifest
 from services.sync.domain import features
 from services.sync.domain.content import render, storable, storable_json
-from services.sync.domain.timing import backoff, until_next_poll
+from services.sync.domain.timing import backoff
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Tokens
 
@@ -48,11 +48,6 @@ def test_waits_double_up_to_an_hour(attempt: int, minutes: int) -> None:
     first = timedelta(minutes=1)
     assert backoff(attempt, first, lambda: 0.0) == timedelta(minutes=minutes)
     assert backoff(attempt, first, lambda: 1.0) == timedelta(minutes=minutes) * 1.2
-
-
-def test_next_poll_is_never_later_than_asked() -> None:
-    assert until_next_poll(60, lambda: 0.0) == timedelta(minutes=60)
-    assert until_next_poll(60, lambda: 1.0) == timedelta(minutes=54)
 
 
 def test_feature_on_restarts_its_streams_and_feature_off_drops_what_is_left_alone() -> None:

@@ -1,0 +1,171 @@
+"""Claims/s of the scheduler with a million due rows beside the bare statement, and idle looks right after them.
+
+Run by `python -m tests.bench.scheduler`. Four workers on four connections; ours and the bare statement (one wide table,
+one partial index, the due head updated away) take turns on the same server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+
+from libs.common.database.engine import Database
+from libs.common.database.migrate import migrate
+from libs.local.postgres import Postgres
+from services.sync.repository import schedules
+from services.sync.workers.scheduler import MOST, OF_A_LANE, Claims
+from tests.support.plans import scans
+from tests.support.stack import running_postgres, temporary_state
+
+ROWS = 1_000_000
+WORKERS = 4
+SECONDS = 3.0
+ROUNDS = 3
+IDLE_LOOKS = 250  # of each worker
+IDLE_MS = 2
+LEASE = timedelta(hours=6)  # a slow machine must not meet its own claims again
+LOAD = (
+    f"""
+INSERT INTO poll_schedule (resource_id, integration_id, workspace_id, due_at, next_poll_at, every, reason)
+SELECT 'resource-' || n, 'integration-' || n, 'workspace-' || n % 50000, at, at, '15 minutes', 'quiet: every 15 min'
+FROM generate_series(1, {ROWS}) n, LATERAL (SELECT now() - n % 3600 * interval '1 second' AS at) t
+""",
+    "CREATE TABLE bare (id text PRIMARY KEY, workspace_id text NOT NULL, enabled boolean NOT NULL,"
+    " next_poll_at timestamptz NOT NULL, config text NOT NULL)",
+    f"""
+INSERT INTO bare SELECT 'integration-' || n, 'workspace-' || n % 50000, true, now() - n % 3600 * interval '1 second',
+  repeat('x', 150) FROM generate_series(1, {ROWS}) n
+""",
+    "CREATE INDEX bare_due ON bare (next_poll_at) WHERE enabled",
+    "VACUUM ANALYZE bare",
+    "VACUUM ANALYZE poll_schedule",
+)
+BARE_CLAIM = f"""
+WITH c AS (SELECT id FROM bare WHERE enabled AND next_poll_at <= now() ORDER BY next_poll_at LIMIT {MOST}
+  FOR UPDATE SKIP LOCKED)
+UPDATE bare b SET next_poll_at = now() + interval '6 hours' FROM c WHERE b.id = c.id RETURNING b.id
+"""
+BY_INDEX = ["Index Scan on poll_schedule by poll_schedule_due", "Tid Scan on poll_schedule"]
+
+Claim = Callable[[], Awaitable[list[str]]]
+
+
+def main() -> int:
+    with temporary_state() as state, running_postgres(state) as postgres:
+        worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
+        worker.start()
+        worker.join()
+        return asyncio.run(_bench(postgres))
+
+
+async def _bench(postgres: Postgres) -> int:
+    """1 when what holds on any machine does not: a row claimed twice or never, a plan without the index."""
+    await _load(postgres)
+    db = Database("sync", app_url=postgres.dsn("sync_app"), worker_url=postgres.dsn("sync_worker"), worker_pool=WORKERS)
+    bare = [await asyncpg.connect(postgres.dsn("postgres"), server_settings={"search_path": "sync"}) for _ in range(4)]
+    try:
+        indexed = await _explain(db)
+        workers = [Claims(db, lease=LEASE) for _ in range(WORKERS)]
+        claimed = await _race([_ours(one) for one in workers], [_bare(one) for one in bare])
+        claimed += await _drain([_ours(one) for one in workers])
+        await _idle(workers)
+    finally:
+        for connection in bare:
+            await connection.close()
+        await db.close()
+    twice = len(claimed) - len(set(claimed))
+    print(f"figure scheduler_double_claims value={twice} unit=claims against={ROWS}")
+    print(f"figure scheduler_unclaimed value={ROWS - len(set(claimed))} unit=rows against={ROWS}")
+    return int(bool(twice or len(set(claimed)) != ROWS or not indexed))
+
+
+async def _load(postgres: Postgres) -> None:
+    admin = await asyncpg.connect(postgres.dsn("postgres"), server_settings={"search_path": "sync"})
+    for statement in LOAD:
+        await admin.execute(statement, timeout=120)
+    await admin.close()
+
+
+async def _explain(db: Database) -> bool:
+    async with db.queue() as tx:
+        lanes, _ = await schedules.look(tx, schedules.BEGINNING, 0)
+        await tx.execute(schedules.BY_HEAD)
+        plan = await scans(tx, schedules.CLAIM, **schedules.claim_parameters(lanes, MOST, OF_A_LANE, LEASE))
+    print(f"plan of a claim: {', '.join(plan)}")
+    return plan == BY_INDEX
+
+
+def _ours(claims: Claims) -> Claim:
+    async def claim() -> list[str]:
+        return [one.resource_id for one in await claims.next()]
+
+    return claim
+
+
+def _bare(connection: asyncpg.Connection[asyncpg.Record]) -> Claim:
+    async def claim() -> list[str]:
+        return [row["id"] for row in await connection.fetch(BARE_CLAIM)]
+
+    return claim
+
+
+async def _race(ours: list[Claim], bare: list[Claim]) -> list[str]:
+    """Round by round, one after the other; the ratio is of each round's own two speeds."""
+    claimed: list[str] = []
+    speeds, ratios = [], []
+    for _ in range(ROUNDS):
+        found, seconds = await _together(ours, SECONDS)
+        raw, raw_seconds = await _together(bare, SECONDS)
+        claimed += found
+        speeds.append(len(found) / seconds)
+        ratios.append(speeds[-1] / (len(raw) / raw_seconds))
+    speed, ratio = statistics.median(speeds), statistics.median(ratios)
+    print(f"figure scheduler_claims value={speed:.0f} unit=claims/s against=bare_sql ratio={ratio:.3f}", flush=True)
+    return claimed
+
+
+async def _drain(ours: list[Claim]) -> list[str]:
+    return (await _together(ours, 600))[0]
+
+
+async def _together(workers: list[Claim], seconds: float) -> tuple[list[str], float]:
+    """Each claims until the time is over or nothing is due."""
+    start = time.perf_counter()
+
+    async def work(claim: Claim) -> list[str]:
+        found: list[str] = []
+        while time.perf_counter() - start < seconds and (more := await claim()):
+            found += more
+        return found
+
+    claimed = [one for found in await asyncio.gather(*(work(claim) for claim in workers)) for one in found]
+    return claimed, time.perf_counter() - start
+
+
+async def _idle(workers: list[Claims]) -> None:
+    """Each worker's looks from the first one on, one after another as an idle service makes them."""
+    taken: list[float] = []
+    for claims in workers:
+        for _ in range(IDLE_LOOKS):
+            start = time.perf_counter()
+            if await claims.next():
+                raise AssertionError("something was still due")
+            taken.append((time.perf_counter() - start) * 1000)
+    cuts = statistics.quantiles(taken, n=100)
+    print(
+        f"figure scheduler_idle_poll_p50 value={cuts[49]:.2f} unit=ms against={IDLE_MS} ratio={cuts[49] / IDLE_MS:.3f}"
+    )
+    print(
+        f"figure scheduler_idle_poll_p99 value={cuts[98]:.2f} unit=ms against={IDLE_MS} ratio={cuts[98] / IDLE_MS:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

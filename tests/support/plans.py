@@ -1,0 +1,25 @@
+"""What Postgres does for a statement, by its own word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from libs.common.database.transaction import Transaction
+
+
+async def scans(tx: Transaction, sql: str, **parameters: object) -> list[str]:
+    """`Index Scan on poll_schedule by poll_schedule_due`, for each node that reads a table or an index."""
+    found = await tx.fetch_value(f"EXPLAIN (FORMAT JSON) {sql}", **parameters)
+    plan = json.loads(found) if isinstance(found, str) else found
+    return sorted(_scans(plan[0]["Plan"]))
+
+
+def _scans(node: dict[str, Any]) -> Iterator[str]:
+    if "Scan" in node["Node Type"] and ("Relation Name" in node or "Index Name" in node):
+        on = f" on {node['Relation Name']}" if "Relation Name" in node else ""
+        by = f" by {node['Index Name']}" if "Index Name" in node else ""
+        yield f"{node['Node Type']}{on}{by}"
+    for child in node.get("Plans", []):
+        yield from _scans(child)

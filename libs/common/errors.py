@@ -3,6 +3,7 @@
 SluiceError
 ├── PassingFailure              theirs or the weather's: try again later         (bus: retry · HTTP 503)
 │   ├── ProviderUnavailable     the provider answered 5xx, timed out or hung up
+│   │   └── BreakerOpen         it did so too often: nobody calls before `until`
 │   ├── RateLimited             wait until `until`                               (HTTP 429)
 │   ├── DependencyDown          Postgres, Redis or the broker is away            (bus: pause)
 │   └── LeaseLost               another owner holds the work now
@@ -65,16 +66,31 @@ class ProviderUnavailable(PassingFailure):
     title = "The provider does not answer"
 
 
+class BreakerOpen(ProviderUnavailable):
+    """Most calls to this host failed: one probe a second asks for all, and work waits without being counted."""
+
+    code = "breaker_open"
+    title = "The provider does not answer; it is asked again soon"
+
+    def __init__(self, detail: str = "", *, until: datetime) -> None:
+        super().__init__(detail)
+        self.until = until
+
+
 class RateLimited(PassingFailure):
-    """`until` is when the budget is back (UTC), read from the provider's headers."""
+    """`until` is when the budget is back (UTC), read from the provider's headers.
+
+    `alone`: only this call found no place among its neighbours; the account as a whole is not limited.
+    """
 
     code = "rate_limited"
     http_status = 429
     title = "The rate limit is used up"
 
-    def __init__(self, detail: str = "", *, until: datetime) -> None:
+    def __init__(self, detail: str = "", *, until: datetime, alone: bool = False) -> None:
         super().__init__(detail)
         self.until = until
+        self.alone = alone
 
 
 class DependencyDown(PassingFailure):

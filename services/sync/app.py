@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from litestar import Litestar
 
 from libs.common.bus.consume import create_consumer_component
-from libs.common.clock import SystemClock
+from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
 from libs.common.errors import ConfigurationError
 from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.ids import new_id
+from libs.common.limits.ledger import Ledger
+from libs.common.limits.shared import Shared
 from libs.common.outbox.relay import Relay
+from libs.common.provider.budgets import Budgets
+from libs.common.provider.gate import Gates
 from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.sync import SyncFacet
 from libs.common.runtime import Component, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
+from libs.common.security.signed import SigningKeys
 from libs.providers import registry
 from services.sync.api import HANDLERS
 from services.sync.consumers import consumers
@@ -44,17 +50,24 @@ def facet_of(provider: str) -> SyncFacet:
 def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Nothing is opened before the service runs."""
     check_addresses(registry.manifests().values(), environ)
-    client = OutboundClient(settings.allowed_private_endpoints)
+    inside = OutboundClient(settings.allowed_private_endpoints)
+    outside = OutboundClient(settings.allowed_private_endpoints, attempts=1)  # repeated by the gate alone
     tokens = ServiceTokens(NAME, Path(settings.service_signing_keys_dir))
-    broker = InternalClient(settings.auth_url, tokens, "auth", client)
-    deps = create_deps(settings, client, broker, environ=environ)
+    broker = InternalClient(settings.auth_url, tokens, "auth", inside)
+    deps = create_deps(settings, outside, broker, environ=environ)
     return Service(
         NAME,
         create_app(deps, tokens),
         components(deps),
         host=settings.http_host,
         port=settings.http_port,
-        on_close=[broker.aclose, client.aclose, deps.db.close],
+        on_close=[
+            broker.aclose,
+            inside.aclose,
+            outside.aclose,
+            *(one.close for one in [deps.gates] if one),
+            deps.db.close,
+        ],
     )
 
 
@@ -68,6 +81,7 @@ def create_deps(
 ) -> Deps:
     """`facets` is a test's to bring."""
     clock = SystemClock()
+    owner = f"{NAME}-{new_id()}"
 
     def open_http(provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
         api_url, base_url = provider_urls(registry.manifest(provider), environ)
@@ -87,8 +101,16 @@ def create_deps(
         open_http=open_http,
         facet_of=facets,
         manifest_of=registry.manifest,
-        owner=f"{NAME}-{new_id()}",
+        owner=owner,
+        gates=create_gates(settings, clock, owner),
     )
+
+
+def create_gates(settings: SyncSettings, clock: Clock, owner: str) -> Gates:
+    """Fingerprints of accounts are keyed by the service's own private key: all replicas have it, nobody else does."""
+    keys = SigningKeys(Path(settings.service_signing_keys_dir))
+    ledger = Ledger(Shared(settings.redis_url), clock, owner, replicas=settings.sync_replicas)
+    return Gates(Budgets(ledger, cache(lambda: keys.derived(NAME, "accounts of budgets"))))
 
 
 def components(deps: Deps) -> list[Component]:
@@ -105,15 +127,19 @@ def components(deps: Deps) -> list[Component]:
         worker_loop("reporter", Reporter(deps).step, 0.5, wakes.report),
         worker_loop("freshness", FreshnessGauges(deps).step, COUNT_EVERY),
         worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),
+        *(worker_loop("presence", one.beat, 1.0) for one in [deps.gates] if one),
     ]
 
 
 def create_app(deps: Deps, tokens: ServiceTokens) -> Litestar:
     async def ready() -> dict[str, bool]:
-        return {"postgres": await deps.db.ready()}
+        return {"postgres": await deps.db.ready(), "redis": deps.gates is None or deps.gates.shared}
 
     callers = every_caller(deps.settings, services=tokens)
-    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY)
+    # Redis holds only what may be lost: without it each replica spends its own part of a budget.
+    return create_http(
+        NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY, tolerated=["redis"]
+    )
 
 
 def describe(settings: SyncSettings) -> Litestar:

@@ -11,6 +11,7 @@ from functools import cached_property
 from libs.common.clock import Clock
 from libs.common.database.engine import Database
 from libs.common.outbox.feed import FeedHead
+from libs.common.provider.gate import Gates
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
@@ -33,7 +34,7 @@ class Wakes:
 
 @dataclass(frozen=True, kw_only=True)
 class Deps:
-    """`open_http(provider, token, validators)` is one grant's view of its provider."""
+    """`open_http(provider, token, validators)` is one grant's view of its provider; it passes the `gates`, if any."""
 
     db: Database
     clock: Clock
@@ -43,6 +44,7 @@ class Deps:
     facet_of: Callable[[str], SyncFacet]
     manifest_of: Callable[[str], Manifest]
     owner: str
+    gates: Gates | None = None
     wakes: Wakes = field(default_factory=Wakes)
 
     @cached_property

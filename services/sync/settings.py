@@ -22,6 +22,9 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
         means("a listing that no longer shows more than this share of a stream's sources deletes nothing unasked"),
     ] = 0.2
     sync_restore_days: Annotated[float, means("how long what a listing deleted can be restored")] = 7.0
+    sync_replicas: Annotated[
+        int, means("replicas that share a provider's budget as long as Redis has not told how many live")
+    ] = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,6 +36,8 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("SYNC_LEASE_SECONDS must be at least 1")
         if not 0 <= self.sync_sweep_fuse <= 1:
             raise ConfigurationError("SYNC_SWEEP_FUSE must be a share of 0 to 1; 1 never holds anything")
+        if self.sync_replicas < 1:
+            raise ConfigurationError("SYNC_REPLICAS must be at least 1")
 
     @property
     def hint_share(self) -> int:

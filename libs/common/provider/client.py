@@ -55,8 +55,15 @@ class ProviderHttp(Protocol):
         `conditional` names the reader that sends the validator it kept for this URL, and keeps the new one: two
         readers of one URL hold different things, so a 304 for one proves nothing to the other.
 
-        Raises ProviderUnavailable when no answer came. Authorization goes to the api_url's host only.
+        Raises ProviderUnavailable when no answer came, RateLimited or BreakerOpen when none may be asked for now.
+        Authorization goes to the api_url's host only.
         """
         ...
 
-    def note_budget(self, budget: Budget) -> None: ...
+    def note_budget(self, budget: Budget) -> None:
+        """What the answer's headers said; told before anything else is awaited, as is `note_limit`."""
+        ...
+
+    def note_limit(self, until: datetime) -> None:
+        """The answer asked to wait: before `until` nobody calls with this account, in any replica."""
+        ...

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from libs.common.provider.client import Budget, HttpAnswer
+from libs.common.provider.gate import Gate
 from libs.common.provider.manifest import Manifest
 from libs.common.settings import require_secure
 
@@ -70,6 +72,7 @@ class GrantedHttp:
     as kept with the last committed page.
 
     `new_validators` holds what this use learned: save it in the transaction of the page it belongs to.
+    With a `gate` every request waits for its budget, and the `client` must not repeat any by itself.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class GrantedHttp:
         base_url: str,
         token: str = "",
         validators: Mapping[str, str] | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        self.gate = gate
         self.api_url = api_url
         self.base_url = base_url
         self.new_validators: dict[str, str] = {}
@@ -113,19 +118,28 @@ class GrantedHttp:
         if conditional and key in self._validators:
             kept = self._validators[key]
             sent["if-none-match" if kept.endswith('"') else "if-modified-since"] = kept
-        if follow and largest_body is None:
-            answer = await self._client.request(method, target, headers=sent, content=body)
-        else:
-            answer = await self._client.request(
+
+        async def send() -> Response:
+            self.requests += 1
+            if follow and largest_body is None:
+                return await self._client.request(method, target, headers=sent, content=body)
+            return await self._client.request(
                 method, target, headers=sent, content=body, follow=follow, largest_body=largest_body
             )
+
+        answer = await (self.gate.call(method, target, send) if self.gate else send())
         return self._note(answer, key if conditional else None)
 
     def note_budget(self, budget: Budget) -> None:
         self.budget = budget
+        if self.gate:
+            self.gate.note_budget(budget)
+
+    def note_limit(self, until: datetime) -> None:
+        if self.gate:
+            self.gate.note_limit(until)
 
     def _note(self, answer: Response, validator_key: str | None) -> HttpAnswer:
-        self.requests += 1
         self.bytes += len(answer.body)
         self.not_modified += answer.status == 304
         headers = {name.lower(): value for name, value in answer.headers.items()}

@@ -39,9 +39,15 @@ class WebhookScheme(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Budget hints for the scheduler; the truth comes from response headers."""
+    """What one account may ask until headers say more; `concurrency` calls at a time, in all replicas together.
+
+    `window_seconds`: in how short a time its part of `requests_per_hour` may be spent, where no header tells.
+    `not_modified_is_free`: a 304 is not counted.
+    """
 
     requests_per_hour: int
+    window_seconds: int = 3600
+    not_modified_is_free: bool = False
     concurrency: int = 1
     page_size: int = 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from pathlib import Path
@@ -36,6 +37,11 @@ class SigningKeys:
                 raise ConfigurationError(f"SERVICE_SIGNING_KEYS_DIR has no {path.name}")
             self._private[service] = OKPKey.import_key(path.read_bytes())
         return self._private[service]
+
+    def derived(self, service: str, purpose: str) -> bytes:
+        """32 bytes that every replica of the service makes of its private key, and nobody else can."""
+        pem = self.private(service).as_pem(private=True)
+        return hmac.digest(pem, purpose.encode(), "sha256")
 
     def public(self, service: str) -> OKPKey:
         """Raises Unauthenticated for a service that nobody knows; keys of others are read when they first call."""

@@ -29,6 +29,8 @@ async def get(
 ) -> HttpAnswer:
     """A 200 or, when conditional, a 304. Every other answer is one of the errors of `check_status`."""
     answer = await http.request("GET", url, params=params, headers=HEADERS, conditional=conditional)
+    if answer.status == 429:
+        http.note_limit(datetime.now(UTC) + _wait(answer))
     check_status(answer)
     return answer
 

@@ -87,6 +87,9 @@ def limited(answer: HttpAnswer) -> RateLimited | None:
 
 
 def note_budget(http: ProviderHttp, answer: HttpAnswer) -> None:
+    """Of an answer that just came: what is left, and whether to call at all."""
+    if answer.status in {403, 429} and (asked := limited(answer)):
+        http.note_limit(asked.until)
     resets_at = _reset(answer)
     limit, remaining = (answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining"))
     if resets_at and limit.isdigit() and remaining.isdigit():

@@ -130,11 +130,13 @@ async def finish(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()
     )
 
 
-async def postpone(tx: Transaction, claim: DirtyClaim, *, after: timedelta) -> None:
+async def postpone(tx: Transaction, claim: DirtyClaim, *, after: timedelta, count: bool = True) -> None:
+    """`count` says that this was a failed attempt."""
     await tx.execute(
-        f"UPDATE dirty_object SET attempts = attempts + 1, run_at = now() + CAST(:after AS interval), {NO_LEASE}"
-        " WHERE resource_id = :id AND epoch = :epoch",
+        "UPDATE dirty_object SET attempts = attempts + CAST(:count AS integer),"
+        f" run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE resource_id = :id AND epoch = :epoch",
         id=claim.resource_id,
         epoch=claim.epoch,
         after=after,
+        count=int(count),
     )

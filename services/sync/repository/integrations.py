@@ -27,6 +27,8 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     polling_enabled: bool
     polling_interval: int
     disconnected: bool
+    account_id: str = ""
+    tenant_id: str = ""
 
     @property
     def works(self) -> bool:
@@ -35,7 +37,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = (
     "id, workspace_id, provider, version, name, status, config, features, monitor_changes, polling_enabled,"
-    " polling_interval, disconnected"
+    " polling_interval, disconnected, account_id, tenant_id"
 )
 
 

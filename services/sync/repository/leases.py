@@ -188,17 +188,24 @@ async def postpone_work(tx: Transaction, claim: Claim, *, after: timedelta, coun
     return await tx.execute(sql, id=claim.resource_id, epoch=claim.epoch, after=after, count=int(count)) > 0
 
 
+# A tenth of the wait later, each at a moment of its own: a thousand that wait for one reset do not come as one.
+SPREAD_OUT = (
+    "greatest(run_at, CAST(:until AS timestamptz) + random() *"
+    " least(greatest((CAST(:until AS timestamptz) - now()) / 10, interval '1 second'), interval '30 seconds'))"
+)
+
+
 async def park_integration(tx: Transaction, integration_id: str, until: datetime, *, epoch: int) -> None:
     """The budget is the grant's: everything waiting on it waits, and so does the work that hit the limit (`epoch`)."""
     await tx.execute(
-        f"UPDATE work SET run_at = greatest(run_at, :until), parked_until = :until, {NO_LEASE}"
+        f"UPDATE work SET run_at = {SPREAD_OUT}, parked_until = :until, {NO_LEASE}"
         " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
         id=integration_id,
         until=until,
         epoch=epoch,
     )
     await tx.execute(
-        f"UPDATE dirty_object SET run_at = greatest(run_at, :until), {NO_LEASE}"
+        f"UPDATE dirty_object SET run_at = {SPREAD_OUT}, {NO_LEASE}"
         " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
         id=integration_id,
         until=until,

@@ -112,6 +112,18 @@ async def park(tx: Transaction, run_id: str, until: datetime) -> None:
     )
 
 
+async def note_reason(tx: Transaction, run_id: str, resource_id: str, *, code: str, detail: str) -> None:
+    """Why a resource waits; its next beginning clears it."""
+    await tx.execute(
+        "UPDATE run_resource SET error_code = :code, error = :detail, revision = revision + 1"
+        " WHERE run_id = :run AND resource_id = :resource AND state = 'parked'",
+        run=run_id,
+        resource=resource_id,
+        code=code,
+        detail=detail,
+    )
+
+
 PARK_RESOURCES = f"""
 UPDATE run_resource rr SET state = 'parked', parked_until = w.parked_until, revision = rr.revision + 1,
   waits = rr.waits + CAST(rr.waiting_since IS NULL AS integer), waiting_since = coalesce(rr.waiting_since, now())

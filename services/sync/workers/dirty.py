@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from libs.common.errors import (
+    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
@@ -29,7 +30,7 @@ from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import apply_batch
-from services.sync.use_cases.runs import park_integration
+from services.sync.workers import parking
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 from services.sync.workers.pages import Fetched, fetch_from
@@ -79,12 +80,10 @@ class DirtyLane:
                 await self._later(claim)
 
     async def _settle(self, claim: DirtyClaim) -> None:
-        deps = self._deps
         try:
             await self._read(claim)
-        except RateLimited as limited:
-            async with deps.db.transaction(claim.workspace_id) as tx:
-                await park_integration(tx, claim.integration_id, limited.until, epoch=claim.epoch)
+        except (RateLimited, BreakerOpen) as wait:
+            await parking.park_hints(self._deps, claim, wait)
         except LeaseLost:
             raise
         except (PassingFailure, DependencyDown):
@@ -102,7 +101,7 @@ class DirtyLane:
             await self._drop(claim, code=None, detail="")
             return
         facet = self._deps.facet_of(reading.resource.provider)
-        grant = Grant(self._deps, reading.integration)
+        grant = Grant(self._deps, reading.integration, lane="hint")
         grant.work_on(reading.resource)
         fetched = await grant.ask(lambda context: fetch_from(facet, context, reading.listed))
         await self._commit(reading, fetched)

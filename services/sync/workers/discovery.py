@@ -8,6 +8,7 @@ from functools import partial
 
 from libs.common.database.transaction import Transaction
 from libs.common.errors import (
+    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
@@ -63,8 +64,8 @@ class Discovery:
     async def _settle(self, claim: DiscoveryClaim) -> None:
         try:
             await self._discover(claim)
-        except RateLimited as limited:
-            await self._park(claim, limited.until)
+        except (RateLimited, BreakerOpen) as wait:
+            await self._park(claim, wait.until)
         except DependencyDown:
             await self._postpone(claim, after=SOON)
         except LeaseLost:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from libs.common.errors import (
     AuthExpired,
+    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
@@ -21,10 +22,11 @@ from libs.common.runtime import Loop
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.telemetry.tracing import span, use_traceparent
+from services.sync.budgets import lane_of
 from services.sync.deps import Deps
 from services.sync.repository import integrations, leases, resources
 from services.sync.repository.leases import Claim
-from services.sync.workers import outcomes
+from services.sync.workers import outcomes, parking
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 from services.sync.workers.pages import Job, make_job, pull_stream
@@ -85,9 +87,9 @@ class Executor:
         deps = self._deps
         try:
             outcome = await self._pull(claim)
-        except RateLimited as limited:
+        except (RateLimited, BreakerOpen) as wait:
             outcome = "parked"
-            await outcomes.park(deps, claim, limited.until)
+            await parking.park_work(deps, claim, wait)
         except DependencyDown:
             outcome = "waiting"
             await outcomes.wait_a_little(deps, claim)
@@ -127,7 +129,9 @@ class Executor:
             validators = await resources.validators(tx, claim.resource_id)
         if integration is None or resource is None:
             raise LeaseLost("the integration is gone")
-        return make_job(self._deps, claim, resource, Grant(self._deps, integration, validators), streams)
+        return make_job(
+            self._deps, claim, resource, Grant(self._deps, integration, validators, lane=lane_of(claim.cause)), streams
+        )
 
     def _streams(self, job: Job) -> list[str]:
         """What this request asks for and no earlier owner of it has finished."""

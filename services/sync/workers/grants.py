@@ -7,8 +7,10 @@ from typing import TypeVar
 
 from libs.common.errors import AuthExpired
 from libs.common.internal import AccessToken
+from libs.common.limits.rules import Lane
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.sync import Held, Resource, SyncContext
+from services.sync.budgets import credential_of
 from services.sync.deps import Deps
 from services.sync.repository import sources
 from services.sync.repository.integrations import Integration
@@ -21,12 +23,20 @@ T = TypeVar("T")
 class Grant:
     """`renew` may be used once; requests of every view are counted together."""
 
-    def __init__(self, deps: Deps, integration: Integration, validators: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        deps: Deps,
+        integration: Integration,
+        validators: dict[str, str] | None = None,
+        *,
+        lane: Lane = "manual",
+    ) -> None:
         self.integration = integration
         self.resource: Resource | None = None
         self._resource_id = ""
         self.http: GrantedHttp | None = None
         self._deps = deps
+        self._lane = lane
         self._validators = dict(validators or {})
         self._token: AccessToken | None = None
         self._renewed = False
@@ -42,7 +52,7 @@ class Grant:
                 workspace=self.integration.workspace_id, integration=self.integration.id
             )
         if self.http is None:
-            self.http = self._deps.open_http(self.integration.provider, self._token.token, self._validators)
+            self.http = self._open(self._token.token)
             self._counted = (0, 0, 0)
         return SyncContext(
             http=self.http,
@@ -54,6 +64,13 @@ class Grant:
             hinted=hinted,
             held=self._held,
         )
+
+    def _open(self, token: str) -> GrantedHttp:
+        http = self._deps.open_http(self.integration.provider, token, self._validators)
+        if self._deps.gates is not None:
+            credential = credential_of(self._deps, self.integration)
+            http.gate = self._deps.gates.open(credential, workspace=self.integration.workspace_id, lane=self._lane)
+        return http
 
     async def _held(self, prefix: str, keys: Collection[str] | None = None) -> Mapping[str, Held]:
         """A short read of its own: nothing stays open while the provider is asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from libs.common.database.transaction import Transaction
 from libs.common.ids import new_id
@@ -12,7 +12,7 @@ from services.sync.repository import integrations, leases, resources, runs
 from services.sync.repository.leases import Claim
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.quarantine import retry_due
-from services.sync.use_cases.runs import begin_resource, park_integration, settle_run
+from services.sync.use_cases.runs import begin_resource, settle_run
 from services.sync.use_cases.scheduling import note_look
 
 SOON = timedelta(seconds=1)
@@ -64,14 +64,6 @@ async def wait_a_little(deps: Deps, claim: Claim) -> None:
     async with deps.db.transaction(claim.workspace_id) as tx:
         if await _lock(tx, claim):
             await leases.postpone_work(tx, claim, after=SOON, count=False)
-
-
-async def park(deps: Deps, claim: Claim, until: datetime) -> None:
-    async with deps.db.transaction(claim.workspace_id) as tx:
-        await runs.active_of(tx, claim.integration_id)  # locked before the work, also when another run asked for it
-        if await leases.holds_work(tx, claim):
-            await park_integration(tx, claim.integration_id, until, epoch=claim.epoch)
-            await resources.set_state(tx, claim.resource_id, "parked")
 
 
 async def try_again(deps: Deps, claim: Claim, *, code: str, detail: str) -> None:

@@ -54,6 +54,9 @@ class HooksApi:
     def note_budget(self, budget: Budget) -> None:
         """Nothing here counts budgets."""
 
+    def note_limit(self, until: datetime) -> None:
+        """Nobody else calls with this account."""
+
     def _answer(self, method: str, url: str, sent: dict[str, Any]) -> HttpAnswer:
         last = url.rsplit("/", 1)[1]
         hook_id = int(last) if last.isdecimal() else 0

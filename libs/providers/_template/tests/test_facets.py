@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ class Recorded:
 
     def note_budget(self, budget: Budget) -> None:
         raise AssertionError("these answers tell no budget")
+
+    def note_limit(self, until: datetime) -> None:
+        """Nobody else calls with this account."""
 
 
 def context(http: Recorded, *, full: bool = False) -> SyncContext:

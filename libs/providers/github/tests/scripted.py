@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ class Scripted:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
         self.budget: Budget | None = None
+        self.limited_until: datetime | None = None
 
     async def request(
         self,
@@ -44,6 +46,9 @@ class Scripted:
 
     def note_budget(self, budget: Budget) -> None:
         self.budget = budget
+
+    def note_limit(self, until: datetime) -> None:
+        self.limited_until = until
 
     def context(self) -> SyncContext:
         resource = Resource(kind="repository", external_id="7", name="octo/hello", url="https://github.com/octo/hello")

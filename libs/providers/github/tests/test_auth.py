@@ -42,6 +42,9 @@ class Answering:
 
     def note_budget(self, budget: Budget) -> None: ...
 
+    def note_limit(self, until: datetime) -> None:
+        """Nobody else calls with this account."""
+
 
 async def exchanged(http: Answering) -> TokenAnswer:
     return await FACET.exchange(http, CLIENT, code="c0de", code_verifier="v" * 43)

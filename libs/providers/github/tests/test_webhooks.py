@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -261,6 +262,9 @@ class HooksApi:
 
     def note_budget(self, budget: Budget) -> None:
         self.budget = budget
+
+    def note_limit(self, until: datetime) -> None:
+        """Nobody else calls with this account."""
 
 
 EXISTS = {"message": "Validation Failed", "errors": [{"resource": "Hook", "code": "custom"}]}

@@ -1,0 +1,69 @@
+"""L08 and the limiter of F09: replicas in processes of their own against a provider that counts by its own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from libs.common.testing.eventually import eventually
+from libs.local.ports import free_port
+from libs.local.valkey import Valkey
+from tests.support.figures import Tell
+from tests.support.metered import Metered
+from tests.support.running import Running
+from tests.support.spenders import spending
+from tests.support.stack import temporary_state
+
+pytestmark = pytest.mark.timeout(90)
+
+FLOWS = [[("a", "poll")] * 8 + [("a", "hint"), ("b", "manual"), ("b", "poll")] for _ in range(3)]
+
+
+async def test_l08_thirty_two_workers_keep_to_the_limit_and_to_retry_after(valkey: Valkey, figure: Tell) -> None:
+    flows = [own[:-1] if number == 0 else own for number, own in enumerate(FLOWS)]
+    assert sum(map(len, flows)) == 32
+    limit, window = 100, 10.0
+    async with Metered(limit, window) as provider, spending(provider, valkey.url, flows=flows) as fleet:
+        await eventually(lambda: len(provider.calls) >= 1.5 * limit, timeout=30)
+        provider.retry_after = 2
+        await eventually(lambda: fleet.told("told"), timeout=10)
+        come_back = provider.refused_at[0] + 2
+        await eventually(lambda: provider.between(come_back, time.time()), timeout=10)
+    told = fleet.told("told")[0]
+    early = [call for call in provider.calls if told["at"] <= call.granted < come_back]
+    most, used = provider.most_in_a_window(), provider.used(before=provider.refused_at[0])
+    figure("L08_most", most, "calls_in_any_window", limit)
+    figure("L08_used", round(used, 3), "of_the_limit", 0.9)
+    figure("L08_before_retry_after", len(early), "calls", 0)
+    assert most <= limit
+    assert used >= 0.9
+    assert early == []
+    assert [call.status for call in provider.calls if call.status == 429] == [429]
+
+
+async def test_f09_without_redis_the_fleet_spends_no_more_than_a_fifth_above(figure: Tell) -> None:
+    limit, window = 100, 4.0
+    flows = [[("a", "poll")] * 4 for _ in range(3)]
+    with temporary_state() as state:
+        server = Valkey(state, free_port())
+        redis = Running(server.spec(), state.logs)
+        redis.start()
+        try:
+            async with Metered(limit, window) as provider, spending(provider, server.url, flows=flows) as fleet:
+                await asyncio.sleep(0.6 * window)
+                redis.kill()
+                killed = time.time()
+                await asyncio.sleep(2.5 * window)
+                alone = provider.between(killed + window, killed + 2 * window)
+                redis.start()
+                await asyncio.sleep(1.5 * window)
+                assert len(fleet.processes) == 3
+        finally:
+            redis.stop()
+    most = provider.most_in_a_window()
+    figure("F09_most_without_redis", most, "calls_in_any_window", limit)
+    figure("F09_spent_without_redis", len(alone), "calls", limit)
+    assert most <= 1.2 * limit
+    assert len(alone) >= 0.5 * limit

@@ -1,0 +1,87 @@
+"""A provider that counts by its own clock: who called when, how many in any window, and who came too early."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+
+import msgspec
+
+
+class Call(msgspec.Struct, frozen=True):
+    """`granted` is when the caller was let through, by the clock of this machine; `at` when it arrived here."""
+
+    at: float
+    granted: float
+    status: int
+
+
+class Metered:
+    """HTTP/1.1 on loopback, bare: `limit` calls in any `window` seconds, the rest is 429.
+
+    `headers`: tells a fixed window as x-ratelimit-*. `refusing`: until then each call is told to come back later.
+    """
+
+    def __init__(self, limit: int, window: float, *, seconds: float = 0.005) -> None:
+        self.limit, self.window, self.seconds = limit, window, seconds
+        self.calls: list[Call] = []
+        self.down = False
+        self.retry_after = 0
+        self.refused_at: list[float] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Metered:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    def most_in_a_window(self) -> int:
+        """Of any window, wherever it begins."""
+        times = sorted(call.at for call in self.calls)
+        return max((at + 1 - bisect_left(times, times[at] - self.window) for at in range(len(times))), default=0)
+
+    def used(self, *, before: float) -> float:
+        """A share of the limit: how soon, in windows, each call that was spent was spent again."""
+        times = sorted(call.at for call in self.calls if call.at < before)
+        gaps = [late - early for early, late in zip(times, times[self.limit :], strict=False)]
+        return self.window * len(gaps) / sum(gaps)
+
+    def between(self, start: float, end: float) -> list[Call]:
+        return [call for call in self.calls if start <= call.at < end]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                granted = next(
+                    (float(line[11:]) for line in head.decode().split("\r\n") if line.startswith("x-granted: ")), 0.0
+                )
+                status, extra = self._answer(time.time(), granted)
+                await asyncio.sleep(self.seconds)
+                writer.write(f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n{extra}\r\nok".encode())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, now: float, granted: float) -> tuple[int, str]:
+        status, extra = 200, ""
+        if self.down:
+            status = 503
+        elif self.retry_after:
+            status, extra = 429, f"retry-after: {self.retry_after}\r\n"
+            self.retry_after = 0
+            self.refused_at.append(now)
+        elif len([call for call in self.calls if call.at > now - self.window]) >= self.limit:
+            status, extra = 429, "retry-after: 1\r\n"
+        self.calls.append(Call(now, granted, status))
+        return status, extra

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from libs.common.bus.consume import Consumers
 from libs.common.events import (
     IntegrationAuthFailed,
@@ -69,11 +71,11 @@ async def on_subscription_changed(event: WebhookSubscriptionChanged, deps: Deps)
     deps.wakes.work.set()
 
 
-@consumers.consume(SourceIndexed)
-async def on_indexed(event: SourceIndexed, deps: Deps) -> None:
-    await statuses.note_indexed(event, db=deps.db)
+@consumers.consume_many(SourceIndexed)
+async def on_indexed(events: Sequence[SourceIndexed], deps: Deps) -> None:
+    await statuses.note_indexed(events, db=deps.db)
 
 
-@consumers.consume(SourceIndexFailed)
-async def on_index_failed(event: SourceIndexFailed, deps: Deps) -> None:
-    await statuses.note_index_failed(event, db=deps.db)
+@consumers.consume_many(SourceIndexFailed)
+async def on_index_failed(events: Sequence[SourceIndexFailed], deps: Deps) -> None:
+    await statuses.note_index_failed(events, db=deps.db)

@@ -19,7 +19,7 @@ from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from libs.common.bus.broker import BusSettings, Timing, consumer_options, ensure_topics, group_in
 from libs.common.bus.dead_letters import replay_asked
-from libs.common.bus.delivery import Delivery, E, Handler, Route, read
+from libs.common.bus.delivery import Delivery, E, Handler, ManyHandler, Route, read
 from libs.common.bus.lanes import Lanes
 from libs.common.bus.metadata import BrokerView
 from libs.common.bus.pausing import pause
@@ -52,15 +52,32 @@ class Consumers:
 
     def consume(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]:
         """The handler gets the event and the service's deps; it writes rows and never calls a provider."""
-        topic = topic_of(event).name
 
         def register(handler: Handler[E]) -> Handler[E]:
-            if topic in self.routes:
-                raise ValueError(f"{self.service} has a handler for {topic} already")
-            self.routes[topic] = Route(event, handler, msgspec.json.Decoder(event))
+            self._route(event, handler, None)
             return handler
 
         return register
+
+    def consume_many(self, event: type[E]) -> Callable[[ManyHandler[E]], ManyHandler[E]]:
+        """For handlers that only write rows, and for whom a repeat is harmless: what has come of a partition by now is
+        one call, in order. When that fails, each event is given to the handler alone.
+        """
+
+        def register(handler: ManyHandler[E]) -> ManyHandler[E]:
+            async def alone(event: E, deps: Any) -> None:
+                await handler((event,), deps)
+
+            self._route(event, alone, handler)
+            return handler
+
+        return register
+
+    def _route(self, event: type[E], handler: Handler[E], together: ManyHandler[E] | None) -> None:
+        topic = topic_of(event).name
+        if topic in self.routes:
+            raise ValueError(f"{self.service} has a handler for {topic} already")
+        self.routes[topic] = Route(event, handler, msgspec.json.Decoder(event), together)
 
     async def try_once(self, record: Record, deps: Any) -> Exception | None:
         """One call, for a replay. A dependency that is down raises DependencyDown: that says nothing of the message."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -28,6 +28,9 @@ log = get_logger(__name__)
 
 E = TypeVar("E", bound=Event)
 Handler = Callable[[E, Any], Awaitable[None]]
+ManyHandler = Callable[[Sequence[E], Any], Awaitable[None]]
+
+MOST_TOGETHER = 100
 
 _failures = counter(
     "consumer_failures_total", "Failed calls of handlers by what was decided", ["consumer", "disposition"]
@@ -40,11 +43,12 @@ class Closing(Exception):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One topic of a consumer."""
+    """One topic of a consumer. `together` takes what has come of a partition by now in one call."""
 
     event: type[Event]
     handler: Handler[Any]
     decoder: msgspec.json.Decoder[Any]
+    together: ManyHandler[Any] | None = None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -80,6 +84,32 @@ class Delivery:
         self._deps = deps
         self._db = db
         self._backoff = backoff
+
+    def most_together(self, topic: str) -> int:
+        """How many records of this topic one call may take."""
+        return MOST_TOGETHER if self._routes[topic].together else 1
+
+    async def finish_many(self, records: Sequence[Record]) -> bool:
+        """One call for all of them. False when one is unreadable or the call fails: nothing is decided by that, each is
+        then finished alone, so that a bad record takes no other along.
+        """
+        topic = records[0].topic
+        together = self._routes[topic].together
+        if together is None or len(records) == 1:
+            return False
+        crashpoint("consume.received")
+        try:
+            messages = [read(record, self._routes) for record in records]
+            await together([message.event for message in messages], self._deps)
+        except Exception as error:  # the one policy decides, when each is called alone
+            log.info("batch_taken_apart", consumer=self._consumer, topic=topic, count=len(records), exc_info=error)
+            return False
+        for record, message in zip(records, messages, strict=True):
+            with use_traceparent(message.attributes.traceparent), _span(self._consumer, record, message):
+                pass  # each trace tells that its event arrived
+        _outcomes.labels(self._consumer, topic, "handled").inc(len(records))
+        crashpoint("consume.handled")
+        return True
 
     async def finish(self, record: Record, log_id: str, closing: asyncio.Event) -> None:
         """Returns when the record is handled, known as harmless, or parked. Raises Closing if told to stop before."""

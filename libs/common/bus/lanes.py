@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -77,26 +77,41 @@ class Lane:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while (record := await self._next()) is not None:
+        while records := await self._next():
             self.since = time.monotonic()
             try:
-                await self._delivery.finish(record, self._log_id, self.closing)
+                if await self._delivery.finish_many(records):
+                    self._done(records[-1])
+                else:
+                    await self._one_by_one(records)
             except Closing:
                 return
-            self._offsets.done(self._partition, record.offset + 1, self._log_id)
             self.since = None
 
-    async def _next(self) -> Record | None:
+    async def _one_by_one(self, records: Sequence[Record]) -> None:
+        for at, record in enumerate(records):
+            if at and self.closing.is_set():
+                raise Closing  # the rest is left to the next owner
+            self.since = time.monotonic()
+            await self._delivery.finish(record, self._log_id, self.closing)
+            self._done(record)
+
+    def _done(self, record: Record) -> None:
+        self._offsets.done(self._partition, record.offset + 1, self._log_id)
+
+    async def _next(self) -> list[Record]:
+        """What waits, as many as one call may take; none when the lane closes."""
         while not self._waiting and not self.closing.is_set():
             self._arrived.clear()
             await self._arrived.wait()
         if self.closing.is_set():
-            return None
-        record = self._waiting.popleft()
+            return []
+        most = self._delivery.most_together(self._partition.topic)
+        records = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         if self._paused and len(self._waiting) <= RESUME_AT:
             self._paused = False
             self._consumer.resume(self._partition)
-        return record
+        return records
 
 
 class Lanes(ConsumerRebalanceListener):  # type: ignore[misc]

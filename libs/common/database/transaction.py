@@ -57,7 +57,10 @@ class Transaction:
     async def driver(self) -> asyncpg.Connection[Any]:
         """The asyncpg connection inside this transaction, for a measured hot path (unnest, COPY)."""
         raw = await self._connection.get_raw_connection()
-        return cast("asyncpg.Connection[Any]", raw.driver_connection)
+        driver = cast("asyncpg.Connection[Any]", raw.driver_connection)
+        if not driver.is_in_transaction():  # it begins with the first statement that SQLAlchemy sends
+            await self.execute("SELECT true")
+        return driver
 
     async def emit(self, *events: Event) -> None:
         """The only way to publish: rows of this transaction, sent by the relay after the commit."""

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 INSERT = """
 INSERT INTO outbox (event_id, workspace_id, topic, key, payload, traceparent)
-SELECT event_id, workspace_id, topic, key, payload, CAST(:traceparent AS text)
-FROM unnest(CAST(:event_ids AS text[]), CAST(:workspace_ids AS text[]), CAST(:topics AS text[]),
-  CAST(:keys AS text[]), CAST(:payloads AS bytea[])) WITH ORDINALITY
+SELECT event_id, workspace_id, topic, key, payload, $1
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[]) WITH ORDINALITY
   AS given(event_id, workspace_id, topic, key, payload, place)
 ORDER BY place
 """
@@ -31,14 +30,15 @@ _encoder = msgspec.json.Encoder()
 async def write(tx: Transaction, events: Sequence[Event]) -> None:
     """One statement, in the order given. Refuses an event that another service owns: one owner a topic."""
     topics = [_topic_name(tx.service, event) for event in events]
-    await tx.execute(
+    driver = await tx.driver()
+    await driver.execute(
         INSERT,
-        event_ids=[new_id() for _ in events],
-        workspace_ids=[event.workspace_id for event in events],
-        topics=topics,
-        keys=[event.key for event in events],
-        payloads=[_payload(topic, event) for topic, event in zip(topics, events, strict=True)],
-        traceparent=current_traceparent(),
+        current_traceparent(),
+        [new_id() for _ in events],
+        [event.workspace_id for event in events],
+        topics,
+        [event.key for event in events],
+        [_payload(topic, event) for topic, event in zip(topics, events, strict=True)],
     )
 
 

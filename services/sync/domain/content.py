@@ -18,6 +18,8 @@ def storable(text: str) -> str:
     """Postgres holds no U+0000 and no lone surrogate; both become U+FFFD."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

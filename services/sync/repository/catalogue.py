@@ -7,22 +7,44 @@ from collections.abc import Sequence
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
+from services.sync.domain.content import storable
 
-STATUS = """
-UPDATE source SET status = :status, status_detail = :detail
-WHERE id = :id AND version <= :version AND NOT tombstone
-  AND (status, coalesce(status_detail, '')) <> (:status, coalesce(:detail, ''))
+# Many rows are locked in no order: whoever writes a page meanwhile must not wait out a deadlock because of a status.
+SOON = "SET LOCAL lock_timeout = '100ms'"
+STATUSES = """
+UPDATE source s SET status = u.status, status_detail = u.detail
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS u(id, version, status, detail)
+WHERE s.id = u.id AND s.version <= u.version AND NOT s.tombstone
+  AND (s.status, s.status_detail) IS DISTINCT FROM (u.status, u.detail)
 """
 
 
-async def set_status(tx: Transaction, source_id: str, *, version: int, status: str, detail: str | None) -> None:
-    """Older news than the row changes nothing."""
-    await tx.execute(STATUS, id=source_id, version=version, status=status, detail=detail)
+class Report(msgspec.Struct, frozen=True):
+    source_id: str
+    version: int
+    status: str = "ready"
+    detail: str | None = None
+
+
+async def set_statuses(tx: Transaction, reports: Sequence[Report]) -> None:
+    """At most one report a source. Older news than the row changes nothing."""
+    if len(reports) > 1:
+        await tx.execute(SOON)
+    await (await tx.driver()).execute(
+        STATUSES,
+        [one.source_id for one in reports],
+        [one.version for one in reports],
+        [one.status for one in reports],
+        [None if one.detail is None else storable(one.detail) for one in reports],
+    )
 
 
 async def mark_processing(tx: Transaction, ids: Sequence[str]) -> None:
+    """Rows that somebody writes right now are left alone: they stay pending until the report about them comes."""
     await tx.execute(
-        "UPDATE source SET status = 'processing' WHERE id = ANY(:ids) AND status = 'pending'", ids=list(ids)
+        "UPDATE source SET status = 'processing' WHERE id IN (SELECT id FROM source WHERE id = ANY(:ids)"
+        " AND status = 'pending' FOR NO KEY UPDATE SKIP LOCKED)",
+        ids=list(ids),
     )
 
 

@@ -25,13 +25,15 @@ class Owned(msgspec.Struct, frozen=True):
     file: ChangedFile
 
 
-async def replace(tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]) -> None:
-    """The files of pull requests by source id: an empty sequence clears."""
-    if not files:
-        return
-    driver = await tx.driver()
-    sql = "DELETE FROM changed_file WHERE source_id = ANY($1::text[]) AND push_id IS NULL"
-    await driver.execute(sql, list(files))
+async def forget(tx: Transaction, source_ids: Sequence[str]) -> None:
+    """What these sources hold as their own."""
+    if source_ids:
+        sql = "DELETE FROM changed_file WHERE source_id = ANY($1::text[]) AND push_id IS NULL"
+        await (await tx.driver()).execute(sql, list(source_ids))
+
+
+async def insert(tx: Transaction, resource_id: str, files: Mapping[str, Sequence[ChangedFile]]) -> None:
+    """The files of pull requests by source id."""
     rows = [Owned(None, source, at, file) for source, listed in files.items() for at, file in enumerate(listed)]
     await _insert(tx, resource_id, rows)
 
@@ -103,6 +105,8 @@ async def link_created(tx: Transaction, resource_id: str, created: Mapping[str, 
 
 
 async def _insert(tx: Transaction, resource_id: str, rows: Sequence[Owned]) -> None:
+    if not rows:
+        return
     files = [row.file for row in rows]
     await (await tx.driver()).execute(
         "INSERT INTO changed_file (workspace_id, resource_id, push_id, source_id, position, path, previous_path,"

@@ -32,12 +32,6 @@ async def note(tx: Transaction, batch: Batch) -> None:
     )
 
 
-async def keys(tx: Transaction, resource_id: str) -> set[str]:
-    """Few, so that looking costs a page less than an unneeded delete."""
-    sql = "SELECT key FROM quarantined_item WHERE resource_id = $1"
-    return {row[0] for row in await (await tx.driver()).fetch(sql, resource_id)}
-
-
 async def resolve(tx: Transaction, resource_id: str, keys: Sequence[str]) -> None:
     """An item that came through is no longer in quarantine."""
     if keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -59,25 +59,31 @@ class Tombstoned(msgspec.Struct, frozen=True):
     path: str | None
 
 
-# What is stored exactly as it was observed is not even sent back.
-DIFFERING = """
-SELECT u.key, s.id, s.external_key, s.type, s.name, s.path, s.url, s.content_hash, s.seen_hash, s.version, s.tombstone,
-       s.provider_updated_at, s.seen_at
-FROM unnest($2::text[], $3::bytea[]) AS u(key, hash)
-LEFT JOIN source s ON s.resource_id = $1 AND s.external_key = u.key
-WHERE s.id IS NULL OR s.tombstone OR u.hash IS NULL OR s.seen_hash <> u.hash
+# All that a page has to know, in one look. An array of keys is read by the index, whatever the planner believes of a
+# table; joined with unnest, a page once read its whole resource.
+STANDING = """
+SELECT external_key, CASE WHEN tombstone THEN ''::bytea ELSE seen_hash END
+FROM source WHERE resource_id = $1 AND external_key = ANY($2::text[])
+UNION ALL SELECT key, NULL FROM quarantined_item WHERE resource_id = $1 AND key = ANY($2::text[])
+UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT FROM source_part WHERE resource_id = $1)
 """
 
 
-async def differing(
-    tx: Transaction, resource_id: str, hashes: Mapping[str, bytes | None]
-) -> tuple[dict[str, Known], set[str]]:
-    """The stored rows that are not as observed, and the keys that are. A hash of None always answers the row."""
-    if not hashes:
-        return {}, set()
-    rows = await (await tx.driver()).fetch(DIFFERING, resource_id, list(hashes), list(hashes.values()))
-    found = {row[0]: Known(*tuple(row)[1:]) for row in rows if row[1] is not None}
-    return found, set(hashes) - {row[0] for row in rows}
+class Standing(msgspec.Struct, frozen=True):
+    """`hashes` of the stored rows by key, empty for a tombstone; `parts` says whether the resource has any."""
+
+    hashes: dict[str, bytes]
+    quarantined: frozenset[str] = frozenset()
+    parts: bool = False
+
+
+async def standing(tx: Transaction, resource_id: str, keys: Collection[str]) -> Standing:
+    rows = await (await tx.driver()).fetch(STANDING, resource_id, list(keys)) if keys else []
+    hashes = {row[0]: row[1] for row in rows if row[1] is not None}
+    if len(hashes) == len(rows):
+        return Standing(hashes)
+    others = [row[0] for row in rows if row[1] is None]
+    return Standing(hashes, frozenset(key for key in others if key is not None), None in others)
 
 
 KNOWN = """

@@ -17,7 +17,7 @@ from libs.common.provider.sync import Observed
 from services.sync.domain.content import content_hash, render, storable
 from services.sync.domain.plan import Batch, Plan, change_of, hashes_of, make_plan, plan_parts
 from services.sync.repository import changed_files, parts, quarantine, sources
-from services.sync.repository.sources import Rewrite, Tombstoned, Write
+from services.sync.repository.sources import Rewrite, Standing, Tombstoned, Write
 
 WITH_CHANGED_FILES = ("pull_request", "merge_request")
 
@@ -38,19 +38,22 @@ class Applied(msgspec.Struct, kw_only=True):
 
 
 async def apply_batch(tx: Transaction, batch: Batch) -> Applied:
+    """A page that differs in nothing is one look."""
     hashes = hashes_of(batch)
-    known, same = await sources.differing(tx, batch.resource_id, hashes)
+    standing = await sources.standing(tx, batch.resource_id, hashes)
+    same = {key for key, stored in standing.hashes.items() if stored == hashes[key]}
+    known = await sources.known(tx, batch.resource_id, list(standing.hashes.keys() - same))
     plan = make_plan(batch, known, hashes, same)
     applied = Applied(unchanged=plan.unchanged, stale=tuple(plan.stale))
     for pushed in batch.pushes:  # before anything moves: its rows name what stood at the old paths
         await changed_files.note_push(tx, batch, pushed)
     events = await _displace(tx, batch, plan)
-    touched = await _apply_parts(tx, batch, plan)
-    writes, changes = await _rendered(tx, batch, plan, touched)
+    touched = await _apply_parts(tx, batch, plan, standing)
+    writes, changes = await _rendered(tx, batch, plan, with_parts=standing.parts or bool(touched))
     events += await _write(tx, batch, plan, writes, changes)
     events += await _rewrite_touched(tx, batch, touched - set(plan.changed))
     events += await _remove(tx, batch, plan)
-    await _note_quarantine(tx, batch)
+    await _note_quarantine(tx, batch, standing)
     _count(applied, batch, events)
     await tx.emit(*events)
     return applied
@@ -74,12 +77,12 @@ async def _displace(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceCha
     return [_deleted(batch, one) for one in gone]
 
 
-async def _apply_parts(tx: Transaction, batch: Batch, plan: Plan) -> set[str]:
+async def _apply_parts(tx: Transaction, batch: Batch, plan: Plan, standing: Standing) -> set[str]:
     """Writes what is different; answers the keys whose rendering changes."""
     stale = set(plan.stale)
     observed = [item for item in batch.observed if item.key not in stale]
     keys = {item.key for item in observed if item.parts is not None} | {item.parent_key for item in batch.parts}
-    known = await parts.hashes(tx, batch.resource_id, sorted(keys))
+    known = await parts.hashes(tx, batch.resource_id, sorted(keys)) if standing.parts else {}
     todo = plan_parts(observed, batch.parts, known)
     await parts.drop(tx, batch.resource_id, todo.drop)
     await parts.write(tx, batch.resource_id, todo.write)
@@ -87,11 +90,11 @@ async def _apply_parts(tx: Transaction, batch: Batch, plan: Plan) -> set[str]:
 
 
 async def _rendered(
-    tx: Transaction, batch: Batch, plan: Plan, touched: set[str]
+    tx: Transaction, batch: Batch, plan: Plan, *, with_parts: bool
 ) -> tuple[list[Write], dict[str, Change | None]]:
     if not plan.changed:
         return [], {}
-    attached = await parts.of_sources(tx, batch.resource_id, plan.changed)
+    attached = await parts.of_sources(tx, batch.resource_id, plan.changed) if with_parts else {}
     writes, changes = [], {}
     for key, item in plan.changed.items():
         row, body = plan.rows.get(key), storable(item.content)
@@ -119,7 +122,7 @@ async def _write(
     )
     versions |= await sources.update(tx, old)
     told = [(one, change) for one in writes if (change := changes[one.key])]
-    paths = await _note_changed_files(tx, batch, writes, told)
+    paths = await _note_changed_files(tx, batch, plan, writes, told)
     return [
         _changed(batch, one, change, versions[one.id], old_path=plan.renamed_from.get(one.key), paths=paths.get(one.id))
         for one, change in told
@@ -127,11 +130,12 @@ async def _write(
 
 
 async def _note_changed_files(
-    tx: Transaction, batch: Batch, writes: list[Write], told: list[tuple[Write, Change]]
+    tx: Transaction, batch: Batch, plan: Plan, writes: list[Write], told: list[tuple[Write, Change]]
 ) -> dict[str, int]:
     """Those of pull requests, and the link from the newest push to what it brought. Answers how many each one has."""
     files = {one.id: one.observed.changed_files for one in writes if one.observed.changed_files is not None}
-    await changed_files.replace(tx, batch.resource_id, files)
+    await changed_files.forget(tx, [one.id for one in writes if one.id in files and one.key in plan.rows])
+    await changed_files.insert(tx, batch.resource_id, files)
     brought = {one.observed.path: one.id for one, change in told if change == "created" and one.observed.path}
     await changed_files.link_created(tx, batch.resource_id, brought)
     unread = [one.id for one, _ in told if one.id not in files and one.observed.type in WITH_CHANGED_FILES]
@@ -168,9 +172,8 @@ async def _remove(tx: Transaction, batch: Batch, plan: Plan) -> list[SourceChang
     return [_deleted(batch, one) for one in await sources.tombstone(tx, rows)]
 
 
-async def _note_quarantine(tx: Transaction, batch: Batch) -> None:
-    waiting = await quarantine.keys(tx, batch.resource_id)
-    came = waiting & ({item.key for item in batch.observed} | set(batch.removed))
+async def _note_quarantine(tx: Transaction, batch: Batch, standing: Standing) -> None:
+    came = standing.quarantined & ({item.key for item in batch.observed} | set(batch.removed))
     await quarantine.resolve(tx, batch.resource_id, sorted(came))
     await quarantine.note(tx, batch)
 

@@ -1,8 +1,10 @@
 """Nothing that reaches a consumer is lost: F01 and F16 in CI size, on whichever broker the run has."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from libs.common.bus.consume import Consumers, create_consumer_component
 from libs.common.bus.dead_letters import list_dead_letters, replay
@@ -48,21 +50,34 @@ async def send(bus: rig.Bus, count: int, bad: dict[int, str]) -> dict[int, int]:
     return {place.partition: place.offset + 1 for place in sorted(places, key=lambda place: place.offset)}
 
 
+@pytest.mark.parametrize("together", [False, True])
 async def test_bad_messages_among_900_are_parked_and_none_is_lost(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell, together: bool
 ) -> None:
     bad = {10: "header", 11: "json", 12: "schema", 450: "header", 451: "json", 452: "schema", 898: "header"}
-    consumers = Consumers("room-900")
+    consumers = Consumers(f"room-900-{together}")
     calls: Counter[tuple[str, int]] = Counter()
+    largest = 0
     repaired = False
 
-    @consumers.consume(IntegrationConnected)
-    async def on_connected(event: IntegrationConnected, deps: Database) -> None:
-        place = (event.integration_id, event.version)
-        calls[place] += 1
-        if place in BUGGY and not repaired:
-            raise KeyError("a bug of ours")
-        await rig.see(event, deps)
+    async def on_connected(events: Sequence[IntegrationConnected], deps: Database) -> None:
+        nonlocal largest
+        largest = max(largest, len(events))
+        async with deps.transaction(rig.WORKSPACE) as tx:
+            for event in events:
+                place = (event.integration_id, event.version)
+                calls[place] += len(events) == 1
+                if place in BUGGY and not repaired:
+                    raise KeyError("a bug of ours")
+                await rig.write_effects(tx, event)
+
+    async def on_one(event: IntegrationConnected, deps: Database) -> None:
+        await on_connected((event,), deps)
+
+    if together:
+        consumers.consume_many(IntegrationConnected)(on_connected)
+    else:
+        consumers.consume(IntegrationConnected)(on_one)
 
     async with rig.as_owner(postgres, db, name) as owner:
         await owner.execute(FAIL_FOUR_PARKS)
@@ -77,6 +92,7 @@ async def test_bad_messages_among_900_are_parked_and_none_is_lost(
     rows = await rig.seen(db)
     letters = await list_dead_letters(db)
     lost = MESSAGES - len(rows) - len(letters)
+    assert (largest > 1) is together
     figure("F01_consumed", lost, "lost", MESSAGES)
     assert lost == 0
     assert len(letters) == len(bad) + len(BUGGY)

@@ -233,18 +233,20 @@ class Engine:
         """Exactly these are selected from now on."""
         await choose(self.integration, references, deps=self.deps, workspace=self.workspace)
 
-    async def indexed(self, source_id: str, version: int) -> None:
-        event = SourceIndexed(
+    def indexed_event(self, source_id: str, version: int) -> SourceIndexed:
+        return SourceIndexed(
             workspace_id=self.workspace, source_id=source_id, integration_id=self.integration, version=version, chunks=1
         )
-        await consumers.on_indexed(event, self.deps)
+
+    async def indexed(self, source_id: str, version: int) -> None:
+        await consumers.on_indexed([self.indexed_event(source_id, version)], self.deps)
 
     async def index_failed(self, source_id: str, version: int) -> None:
         event = SourceIndexFailed(
             workspace_id=self.workspace, source_id=source_id, integration_id=self.integration, version=version,
             code="too_large", detail="no",
         )  # fmt: skip
-        await consumers.on_index_failed(event, self.deps)
+        await consumers.on_index_failed([event], self.deps)
 
     # What came of it
 

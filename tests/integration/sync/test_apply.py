@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncpg
+import pytest
+
+from services.sync import consumers
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 
@@ -193,3 +197,32 @@ async def test_status_follows_the_index_of_this_version_only(engine: Engine, wor
     await engine.index_failed(first["id"], (await engine.sources())["item:1"]["version"])
     row = (await engine.sources())["item:1"]
     assert (row["status"], row["status_detail"]) == ("failed", "too_large: no")
+
+
+async def test_reports_of_many_sources_come_at_once_and_the_newest_of_one_counts(engine: Engine, world: World) -> None:
+    world.repo("r1", items=3)
+    await engine.sync(features=("issues",))
+    rows = await engine.sources()
+    ids = {key: (row["id"], row["version"]) for key, row in rows.items()}
+    reports = [
+        engine.indexed_event(*ids["item:1"]),
+        engine.indexed_event(*ids["item:2"]),
+        engine.indexed_event(ids["item:2"][0], 1),
+    ]
+    await consumers.on_indexed(reports, engine.deps)
+    assert {key: row["status"] for key, row in (await engine.sources()).items()} == {
+        "item:1": "ready", "item:2": "ready", "item:3": "pending",
+    }  # fmt: skip
+
+
+async def test_many_reports_give_way_to_whoever_writes_one_of_the_rows(engine: Engine, world: World) -> None:
+    world.repo("r1", items=2)
+    await engine.sync(features=("issues",))
+    reports = [engine.indexed_event(row["id"], row["version"]) for row in (await engine.sources()).values()]
+    async with engine.admin.transaction():
+        await engine.admin.execute("SELECT FROM source WHERE external_key = 'item:2' FOR UPDATE")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await consumers.on_indexed(reports, engine.deps)
+    assert {row["status"] for row in (await engine.sources()).values()} == {"pending"}
+    await consumers.on_indexed(reports, engine.deps)
+    assert {row["status"] for row in (await engine.sources()).values()} == {"ready"}

@@ -1,5 +1,7 @@
 """An event becomes a row of its own service's outbox, or the transaction fails."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import msgspec
@@ -14,15 +16,18 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeTransaction:
-    """Keeps the columns of the last statement."""
+    """Keeps the columns of the last statement; it is its own driver."""
 
     def __init__(self, service: str) -> None:
         self.service = service
         self.written: dict[str, Any] = {}
 
-    async def execute(self, sql: str, **columns: object) -> int:
-        self.written = columns
-        return 1
+    async def driver(self) -> FakeTransaction:
+        return self
+
+    async def execute(self, sql: str, *columns: object) -> None:
+        names = ("traceparent", "event_ids", "workspace_ids", "topics", "keys", "payloads")
+        self.written = dict(zip(names, columns, strict=True))
 
 
 async def test_a_row_carries_key_workspace_and_trace() -> None:

@@ -1,7 +1,7 @@
 """A member's lanes: order inside a partition, freedom between them, offsets only of what is finished."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
@@ -50,12 +50,28 @@ class FakeConsumer:
 
 
 class FakeDelivery:
-    """Finishes a record when its gate is open; those of `held` partitions wait for `go`."""
+    """Finishes a record when its gate is open; those of `held` partitions wait for `go`.
 
-    def __init__(self, held: Iterable[int] = ()) -> None:
+    Up to `together` records are one call, which fails when an offset of `bad` is among them.
+    """
+
+    def __init__(self, held: Iterable[int] = (), *, together: int = 1, bad: Iterable[int] = ()) -> None:
         self.finished: list[tuple[int, int]] = []
+        self.calls: list[int] = []
         self.held = set(held)
+        self.together = together
+        self.bad = set(bad)
         self.go = asyncio.Event()
+
+    def most_together(self, topic: str) -> int:
+        return self.together
+
+    async def finish_many(self, records: Sequence[ReplayedRecord]) -> bool:
+        if len(records) == 1 or self.bad & {one.offset for one in records}:
+            return False
+        self.calls.append(len(records))
+        self.finished += [(one.partition, one.offset) for one in records]
+        return True
 
     async def finish(self, record: ReplayedRecord, log_id: str, closing: asyncio.Event) -> None:
         while record.partition in self.held and not self.go.is_set():
@@ -95,6 +111,29 @@ async def test_a_held_partition_keeps_its_offset_and_the_other_goes_on() -> None
     delivery.go.set()
     await eventually(lambda: consumer.committed == {FIRST: (5, "log-1"), SECOND: (5, "log-1")}, timeout=2)
     assert [place for place in delivery.finished if place[0] == 0] == [(0, offset) for offset in range(5)]
+    await lanes.close()
+
+
+async def test_what_waits_is_finished_together_and_a_bad_record_takes_no_other_along() -> None:
+    consumer, delivery = FakeConsumer(), FakeDelivery(together=4, bad=[5])
+    lanes = await joined(consumer, delivery)
+    for offset in range(12):
+        lanes.receive(record(0, offset))
+    await eventually(lambda: consumer.committed == {FIRST: (12, "log-1")}, timeout=2)
+    assert delivery.finished == [(0, offset) for offset in range(12)]
+    assert delivery.calls == [4, 4]
+    await lanes.close()
+
+
+async def test_a_lane_that_closes_within_a_failed_batch_commits_what_it_finished() -> None:
+    consumer, delivery = FakeConsumer(), FakeDelivery(held=[0], together=4, bad=[1])
+    lanes = await joined(consumer, delivery)
+    for offset in range(4):
+        lanes.receive(record(0, offset))
+    await eventually(lambda: lanes.longest_in_hand() > 0, timeout=2)
+    await lanes.on_partitions_revoked([FIRST])
+    assert delivery.finished == []
+    assert consumer.committed == {}
     await lanes.close()
 
 

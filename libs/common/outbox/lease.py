@@ -15,8 +15,10 @@ EXTEND = """
 UPDATE relay SET lease_until = clock_timestamp() + make_interval(secs => :seconds)
 WHERE name = :name AND epoch = :epoch
 """
-HOLD = "SELECT last_seq FROM relay WHERE name = :name AND epoch = :epoch FOR UPDATE"
-MOVE = "UPDATE relay SET last_seq = :last_seq WHERE name = :name AND epoch = :epoch"
+HOLD = "SELECT true FROM relay WHERE name = :name AND epoch = :epoch FOR UPDATE"
+ADVANCE = """
+UPDATE relay SET last_seq = last_seq + CAST(:by AS bigint) WHERE name = :name AND epoch = :epoch RETURNING last_seq
+"""
 RELEASE = "UPDATE relay SET owner = NULL, lease_until = '-infinity' WHERE name = :name AND epoch = :epoch"
 
 
@@ -33,15 +35,17 @@ class Lease:
             if not await tx.execute(EXTEND, name=NAME, epoch=self.epoch, seconds=self.seconds):
                 raise LeaseLost("another relay took over")
 
-    async def hold(self, tx: Transaction) -> int:
-        """Locks the row until the transaction ends, so that no other epoch can begin; answers the last seq."""
-        last_seq = await tx.fetch_value(HOLD, name=NAME, epoch=self.epoch)
+    async def hold(self, tx: Transaction) -> None:
+        """Locks the row until the transaction ends, so that no other epoch can begin."""
+        if not await tx.fetch_value(HOLD, name=NAME, epoch=self.epoch):
+            raise LeaseLost("another relay took over")
+
+    async def advance(self, tx: Transaction, by: int) -> int:
+        """Holds as well; answers the last seq, which has moved by so many."""
+        last_seq = await tx.fetch_value(ADVANCE, name=NAME, epoch=self.epoch, by=by)
         if last_seq is None:
             raise LeaseLost("another relay took over")
         return int(last_seq)
-
-    async def move(self, tx: Transaction, last_seq: int) -> None:
-        await tx.execute(MOVE, name=NAME, epoch=self.epoch, last_seq=last_seq)
 
     async def release(self) -> None:
         async with self._db.queue() as tx:

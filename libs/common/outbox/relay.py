@@ -29,7 +29,7 @@ from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
-BATCH = 500
+BATCH = 1000
 LEASE_SECONDS = 3.0
 POLL = 0.2
 LOOK_EVERY = 1.0
@@ -126,10 +126,14 @@ class Relay:
 
     async def _pump(self, lease: Lease, producer: AIOKafkaProducer, stop: asyncio.Event) -> None:
         looked = dropped = time.monotonic()
+        batch: Sequence[OutboxRow] = ()
         while not stop.is_set():
             poked = self._db.outbox_written.is_set()
             self._db.outbox_written.clear()
-            moved = await self._round(lease, producer) if poked or await rows.any_waiting(self._db) else 0
+            if not batch and (poked or await rows.any_waiting(self._db)):
+                batch = await rows.pick(self._db, lease, self._batch)
+            if batch:
+                batch = await self._round(lease, producer, batch)
             now = time.monotonic()
             if now - looked > LOOK_EVERY:
                 looked = now
@@ -138,45 +142,42 @@ class Relay:
             if now - dropped > DROP_EVERY:
                 dropped = now
                 await self._drop_old()
-            if not moved:
+            if not batch:
                 await _first_of(POLL, stop, self._db.outbox_written)
 
     async def _last_rounds(self, lease: Lease, producer: AIOKafkaProducer) -> None:
         """What the other components wrote while they ended goes out before the process does, if the broker is quick."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_ROUNDS_WITHIN):
-                while await self._round(lease, producer):
-                    pass
+                batch: Sequence[OutboxRow] = await rows.pick(self._db, lease, self._batch)
+                while batch:
+                    batch = await self._round(lease, producer, batch)
 
-    async def _round(self, lease: Lease, producer: AIOKafkaProducer) -> int:
-        """Answers how many rows it published."""
-        batch = await rows.pick(self._db, lease, self._batch)
-        if not batch:
-            return 0
+    async def _round(self, lease: Lease, producer: AIOKafkaProducer, batch: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
+        """Publishes the batch; answers the next one, picked in the transaction that marks this one."""
         crashpoint("relay.picked")
         acks, failure = await _publish(producer, batch, source_of(self._service))
         crashpoint("relay.acked")
-        await self._record(lease, acks)
+        following = await self._record(lease, acks) if acks else ()
         crashpoint("relay.marked")
         _published.labels(self._service).inc(len(acks))
         if failure is not None:
             raise failure
-        return len(acks)
+        return following
 
-    async def _record(self, lease: Lease, acks: Sequence[Ack]) -> None:
+    async def _record(self, lease: Lease, acks: Sequence[Ack]) -> Sequence[OutboxRow]:
         """The logs are looked at after the acks: those that are still what they were before have acknowledged."""
-        if not acks:
-            return
         logs = await self._view.logs([topic.name for topic in self._topics])
         touched = {ack.row.topic for ack in acks}
         lost = {topic for topic in touched if logs.get(topic) != self._logs[topic]}
         lost |= topics_of_other_logs(self._known, logs) or topics_acked_too_low(self._known, acks)
         if lost:
             raise BrokerForgot(lost)
-        clusters = {topic: logs[topic].cluster_id for topic in touched}
         ends = ends_after(acks, logs)
-        await rows.mark(self._db, lease, acks, clusters, ends)
+        cluster = logs[acks[0].row.topic].cluster_id  # one answer about all topics: they are of one cluster
+        following = await rows.mark_and_pick(self._db, lease, acks, ends, cluster, batch=self._batch)
         self._known |= ends
+        return following
 
     async def _compare(self) -> None:
         """Also while nothing is published: a broker that returned empty must be filled before anyone asks."""

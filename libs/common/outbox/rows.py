@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from libs.common.database.engine import Database
-from libs.common.database.transaction import Row, Transaction
+from libs.common.database.transaction import Transaction
 from libs.common.outbox.lease import Lease
 
 WAITING = "SELECT EXISTS (SELECT FROM outbox WHERE published_at IS NULL)"
 # Ids come out of order from concurrent writers, and none is lost by it: what is not published is next, whatever its id.
 # Rows of one aggregate are in order, because its writer holds the aggregate's row lock from before the insert.
 NEXT = """
-SELECT id, event_id, workspace_id, topic, key, payload, occurred_at, traceparent, seq
-FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT :batch
-"""
-STAMP = """
-UPDATE outbox SET seq = stamped.seq
-FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS bigint[])) AS stamped (id, seq) WHERE outbox.id = stamped.id
+SELECT id, event_id, topic, key, payload, occurred_at, traceparent, seq FROM (
+  SELECT *, sum(octet_length(payload)) OVER (ORDER BY id) AS bytes
+  FROM (SELECT * FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) AS waiting) AS measured
+WHERE bytes - octet_length(payload) < $2 ORDER BY id
 """
 MARK = """
-UPDATE outbox SET published_at = clock_timestamp(), cluster_id = acked.cluster_id,
+UPDATE outbox SET seq = acked.seq, published_at = clock_timestamp(), cluster_id = $1,
   kafka_partition = acked.kafka_partition, kafka_offset = acked.kafka_offset
-FROM unnest(CAST(:ids AS bigint[]), CAST(:clusters AS text[]), CAST(:partitions AS integer[]),
-            CAST(:offsets AS bigint[])) AS acked (id, cluster_id, kafka_partition, kafka_offset)
+FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bigint[]) AS acked (id, seq, kafka_partition, kafka_offset)
 WHERE outbox.id = acked.id
 """
 KNOWN = "SELECT topic, kafka_partition, log_id, last_offset FROM relay_log"
 REMEMBER = """
 INSERT INTO relay_log (topic, kafka_partition, log_id, last_offset)
-SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:partitions AS integer[]), CAST(:log_ids AS text[]),
-                     CAST(:offsets AS bigint[]))
+SELECT * FROM unnest($1::text[], $2::integer[], $3::text[], $4::bigint[])
 ON CONFLICT (topic, kafka_partition) DO UPDATE SET log_id = excluded.log_id, last_offset = excluded.last_offset
 """
 # In slices, because a week of rows is too much for one statement; `relay_log` forgets only after the last one.
@@ -48,28 +45,31 @@ WITH slice AS (
 SELECT count(*) AS rows, max(id) AS last FROM slice
 """
 FORGET_LOG = "DELETE FROM relay_log WHERE topic = ANY(CAST(:topics AS text[]))"
+# `now()` is a bound that the index can use; a clock that moves within the statement is none, and reads the whole table.
 # One row at a time leaves dead rows behind for vacuum; should a service ever publish so much that this shows, its next
 # migration makes the table PARTITION BY RANGE (occurred_at), a partition a day, and this becomes DROP of the oldest.
-DROP_OLD = """
-DELETE FROM outbox WHERE id IN (
-  SELECT id FROM outbox WHERE topic = :topic AND published_at < clock_timestamp() - make_interval(hours => :hours)
-  LIMIT :size)
+OLD = "SELECT id FROM outbox WHERE topic = :topic AND published_at < now() - make_interval(hours => :hours) LIMIT :size"
+DROP_OLD = f"DELETE FROM outbox WHERE id IN ({OLD})"
+OLDEST = """
+SELECT extract(epoch FROM clock_timestamp() - occurred_at) FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1
 """
-OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(occurred_at)) FROM outbox WHERE published_at IS NULL"
 SLICE = 5000
+MOST_BYTES = 8 * 1024 * 1024
 
 Place = tuple[str, int]
 
 
-class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxRow(msgspec.Struct, frozen=True):
+    """`seq` is None until it was first acknowledged."""
+
     id: int
     event_id: str
-    workspace_id: str
     topic: str
     key: str
     payload: bytes
     occurred_at: datetime
     traceparent: str | None
+    seq: int | None
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -91,16 +91,14 @@ async def any_waiting(db: Database) -> bool:
 
 
 async def pick(db: Database, lease: Lease, batch: int) -> list[OutboxRow]:
-    """The next rows, each with its seq: gap-free, because the counter moves in the transaction that stamps."""
+    """The next rows, at most `batch` of them, and fewer when they are large."""
     async with db.queue() as tx:
-        last_seq = await lease.hold(tx)
-        found = await tx.fetch_all(NEXT, batch=batch)
-        fresh = [row["id"] for row in found if row["seq"] is None]
-        if fresh:
-            seqs = list(range(last_seq + 1, last_seq + 1 + len(fresh)))
-            await tx.execute(STAMP, ids=fresh, seqs=seqs)
-            await lease.move(tx, seqs[-1])
-    return [_row(row) for row in found]
+        await lease.hold(tx)
+        return await _next(tx, batch)
+
+
+async def _next(tx: Transaction, batch: int) -> list[OutboxRow]:
+    return [OutboxRow(*row) for row in await (await tx.driver()).fetch(NEXT, batch, MOST_BYTES)]
 
 
 async def known_logs(db: Database) -> dict[Place, Known]:
@@ -109,26 +107,32 @@ async def known_logs(db: Database) -> dict[Place, Known]:
     return {(row["topic"], row["kafka_partition"]): Known(row["log_id"], row["last_offset"]) for row in rows}
 
 
-async def mark(
-    db: Database, lease: Lease, acks: Sequence[Ack], clusters: Mapping[str, str], ends: Mapping[Place, Known]
-) -> None:
-    """`clusters` by topic; `ends` is what each touched partition is known by from now on."""
+async def mark_and_pick(
+    db: Database, lease: Lease, acks: Sequence[Ack], ends: Mapping[Place, Known], cluster: str, *, batch: int
+) -> list[OutboxRow]:
+    """What was acknowledged gets its seq, gap-free because the counter moves in the same transaction; a row that is
+    published again keeps its own. `ends` is what each touched partition is known by from now on. Answers the next rows.
+    """
     async with db.queue() as tx:
-        await lease.hold(tx)
-        await tx.execute(
+        fresh = sum(ack.row.seq is None for ack in acks)
+        seqs = itertools.count(await lease.advance(tx, fresh) - fresh + 1)
+        driver = await tx.driver()
+        await driver.execute(
             MARK,
-            ids=[ack.row.id for ack in acks],
-            clusters=[clusters[ack.row.topic] for ack in acks],
-            partitions=[ack.partition for ack in acks],
-            offsets=[ack.offset for ack in acks],
+            cluster,
+            [ack.row.id for ack in acks],
+            [next(seqs) if ack.row.seq is None else ack.row.seq for ack in acks],
+            [ack.partition for ack in acks],
+            [ack.offset for ack in acks],
         )
-        await tx.execute(
+        await driver.execute(
             REMEMBER,
-            topics=[topic for topic, _ in ends],
-            partitions=[partition for _, partition in ends],
-            log_ids=[known.log_id for known in ends.values()],
-            offsets=[known.last_offset for known in ends.values()],
+            [topic for topic, _ in ends],
+            [partition for _, partition in ends],
+            [known.log_id for known in ends.values()],
+            [known.last_offset for known in ends.values()],
         )
+        return await _next(tx, batch)
 
 
 async def forget(db: Database, lease: Lease, topics: Collection[str]) -> int:
@@ -157,7 +161,3 @@ async def drop_old(db: Database, topic: str, hours: int) -> int:
 async def oldest_waiting(tx: Transaction) -> float:
     """Seconds since the oldest unpublished row was written; 0.0 when none waits."""
     return float(await tx.fetch_value(OLDEST) or 0.0)
-
-
-def _row(row: Row) -> OutboxRow:
-    return OutboxRow(**{name: row[name] for name in OutboxRow.__struct_fields__})

@@ -14,8 +14,8 @@ SAME = {"a": Log("c/1", "c", 2), "b": Log("c/2", "c", 1)}
 
 def ack(topic: str, partition: int, offset: int) -> Ack:
     row = OutboxRow(
-        id=1, event_id="e", workspace_id="w", topic=topic, key="k", payload=b"{}",
-        occurred_at=datetime.now(UTC), traceparent=None,
+        id=1, event_id="e", topic=topic, key="k", payload=b"{}", occurred_at=datetime.now(UTC), traceparent=None,
+        seq=None,
     )  # fmt: skip
     return Ack(row, partition, offset)
 

@@ -1,0 +1,98 @@
+"""A relay that was away drains a long table by index, and old rows go without a look at the others (L05)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from libs.common.database.engine import Database
+from libs.common.outbox import rows
+from libs.common.outbox.relay import BATCH, Relay
+from libs.common.testing.eventually import eventually
+from libs.local.postgres import Postgres
+from tests.integration.bus import rig
+from tests.support.figures import Tell, long_run, sized
+
+SIZE = sized(20_000, 1_000_000)
+FILL = """
+INSERT INTO outbox (event_id, workspace_id, topic, key, payload)
+SELECT 'e-' || n, 'ws-' || n % 10, $2, 'key-' || n % 1000, convert_to(repeat('x', 300), 'UTF8')
+FROM generate_series(1, $1) AS n
+"""
+DEAD = """
+SELECT n_dead_tup::float / greatest(1, n_live_tup + n_dead_tup) FROM pg_stat_all_tables
+WHERE relid = 'outbox'::regclass
+"""
+
+
+@pytest.mark.timeout(1200)
+async def test_a_long_backlog_is_drained_by_index(
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
+) -> None:
+    async with rig.as_owner(postgres, db, name) as owner:
+        await owner.execute(FILL, SIZE, rig.TOPIC)
+        await owner.execute("ANALYZE outbox")
+        waits: list[float] = []
+        began = time.perf_counter()
+        async with rig.running(Relay(db, "auth", bus)):
+
+            async def all_sent() -> bool:
+                polled = time.perf_counter()
+                waiting = await rows.any_waiting(db)
+                waits.append(time.perf_counter() - polled)
+                return not waiting
+
+            await eventually(all_sent, timeout=SIZE / 1000, interval=0.05)
+        speed = SIZE / (time.perf_counter() - began)
+        assert await rig.unpublished(db) == 0
+        assert await owner.fetchval("SELECT count(DISTINCT seq) = max(seq) AND max(seq) = $1 FROM outbox", SIZE)
+        await owner.execute("VACUUM outbox")
+        dead = float(await owner.fetchval(DEAD))
+    poll = sorted(waits)[int(len(waits) * 0.99)] * 1000
+    figure("L05", round(speed), "events/s", 2000)
+    figure("L05_poll_p99", round(poll, 2), "ms", 5)
+    figure("L05_dead_rows", round(dead, 4), "share", 0.2)
+    assert dead < 0.2
+    if long_run():  # the small size runs on machines of any speed
+        assert speed >= 2000
+        assert poll <= 5
+
+
+async def test_picking_and_dropping_read_by_index_what_they_want_and_no_more(
+    postgres: Postgres, name: str, db: Database
+) -> None:
+    async with rig.as_owner(postgres, db, name) as owner:
+        await owner.execute(FILL, 5000, rig.TOPIC)
+        await owner.execute("UPDATE outbox SET published_at = now(), seq = id WHERE id <= 4900")
+        await owner.execute("VACUUM ANALYZE outbox")
+    async with db.queue() as tx:
+        driver = await tx.driver()
+        picked = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rows.NEXT}", BATCH, rows.MOST_BYTES)
+        old = rows.OLD.replace(":topic", "$1").replace(":hours", "$2").replace(":size", "$3")
+        dropped = await driver.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {old}", rig.TOPIC, 168, rows.SLICE)
+    for plan, index, count in ((picked, "outbox_unpublished", 100), (dropped, "outbox_published", 0)):
+        scans = [node for node in _nodes(plan[0]["Plan"]) if "Scan" in node["Node Type"] and "Index Name" in node]
+        assert [(scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [(index, count)]
+
+
+async def test_large_rows_are_picked_in_portions(db: Database, bus: rig.Bus) -> None:
+    """What one round holds in memory is bounded by bytes, and one row is always let through."""
+    async with db.transaction(rig.WORKSPACE) as tx:
+        for number in range(3):
+            await tx.execute(
+                "INSERT INTO outbox (event_id, workspace_id, topic, key, payload)"
+                " VALUES (:id, :workspace, :topic, 'k', convert_to(repeat('x', :size), 'UTF8'))",
+                id=f"e-{number}", workspace=rig.WORKSPACE, topic=rig.TOPIC, size=rows.MOST_BYTES // 2 + 1,
+            )  # fmt: skip
+    async with db.queue() as tx:
+        found = await (await tx.driver()).fetch(rows.NEXT, BATCH, rows.MOST_BYTES)
+    assert [row["event_id"] for row in found] == ["e-0", "e-1"]
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)

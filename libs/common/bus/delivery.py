@@ -22,7 +22,6 @@ from libs.common.events.event import Event
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.telemetry.tracing import Value, span, use_traceparent
-from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
@@ -97,7 +96,6 @@ class Delivery:
         together = self._routes[topic].together
         if together is None or len(records) == 1:
             return False
-        crashpoint("consume.received")
         try:
             messages = [read(record, self._routes) for record in records]
             await together([message.event for message in messages], self._deps)
@@ -108,12 +106,10 @@ class Delivery:
             with use_traceparent(message.attributes.traceparent), _span(self._consumer, record, message):
                 pass  # each trace tells that its event arrived
         _outcomes.labels(self._consumer, topic, "handled").inc(len(records))
-        crashpoint("consume.handled")
         return True
 
     async def finish(self, record: Record, log_id: str, closing: asyncio.Event) -> None:
         """Returns when the record is handled, known as harmless, or parked. Raises Closing if told to stop before."""
-        crashpoint("consume.received")
         try:
             message = read(record, self._routes)
         except UnreadableMessage as error:
@@ -125,7 +121,6 @@ class Delivery:
             return
         with use_traceparent(message.attributes.traceparent), _span(self._consumer, record, message):
             await self._call(record, message, log_id, closing)
-        crashpoint("consume.handled")
 
     async def _call(self, record: Record, message: Message, log_id: str, closing: asyncio.Event) -> None:
         failures: Counter[Disposition] = Counter()

@@ -20,6 +20,7 @@ from libs.common.bus.offsets import Offsets
 from libs.common.bus.pausing import pause
 from libs.common.bus.record import Record
 from libs.common.telemetry.logging import get_logger
+from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
@@ -78,6 +79,7 @@ class Lane:
 
     async def _run(self) -> None:
         while records := await self._next():
+            crashpoint("consume.received")
             self.since = time.monotonic()
             try:
                 if await self._delivery.finish_many(records):
@@ -97,6 +99,7 @@ class Lane:
             self._done(record)
 
     def _done(self, record: Record) -> None:
+        crashpoint("consume.handled")
         self._offsets.done(self._partition, record.offset + 1, self._log_id)
 
     async def _next(self) -> list[Record]:

@@ -49,7 +49,7 @@ FORGET_LOG = "DELETE FROM relay_log WHERE topic = ANY(CAST(:topics AS text[]))"
 # One row at a time leaves dead rows behind for vacuum; should a service ever publish so much that this shows, its next
 # migration makes the table PARTITION BY RANGE (occurred_at), a partition a day, and this becomes DROP of the oldest.
 OLD = "SELECT id FROM outbox WHERE topic = :topic AND published_at < now() - make_interval(hours => :hours) LIMIT :size"
-DROP_OLD = f"DELETE FROM outbox WHERE id IN ({OLD})"
+DROP_OLD = f"DELETE FROM outbox WHERE id IN ({OLD})"  # noqa: S608 - two constants
 OLDEST = """
 SELECT extract(epoch FROM clock_timestamp() - occurred_at) FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 1
 """

@@ -6,7 +6,9 @@ import ast
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 VARIABLE = "SLUICE_CRASHPOINT"
@@ -15,6 +17,21 @@ ORDERS = "SLUICE_CRASHPOINT_ORDERS"
 
 _hits: Counter[str] = Counter()
 _orders = os.environ.get(ORDERS)
+_watched: ContextVar[Callable[[str], None] | None] = ContextVar("watched", default=None)
+
+
+class ProcessDied(BaseException):
+    """The death of a process that a test only plays: no handler of errors in product code may catch it."""
+
+
+@contextmanager
+def watching(arrived: Callable[[str], None]) -> Iterator[None]:
+    """Inside, `arrived` is told each point that this task or one it started comes by; it may raise ProcessDied."""
+    token = _watched.set(arrived)
+    try:
+        yield
+    finally:
+        _watched.reset(token)
 
 
 def crashpoint(name: str) -> None:
@@ -22,6 +39,8 @@ def crashpoint(name: str) -> None:
 
     Under SLUICE_CRASHPOINT_ORDERS also at the next hit after the order came; the order is gone then, which proves it.
     """
+    if (arrived := _watched.get()) is not None:
+        arrived(name)
     if _orders is not None and _taken(Path(_orders) / str(os.getpid()), name):
         os.kill(os.getpid(), signal.SIGKILL)
     wanted = os.environ.get(VARIABLE)

@@ -79,11 +79,11 @@ class Changes:
         branch = it.branch or shelf.repo.default_branch
         files: dict[str, bytes | None] = {path: pushing.content(value) for path, value in it.files.items()}
         files |= dict.fromkeys(it.delete)
-        before, after = pushing.commit(shelf, branch, files, it, _now())
+        before, after = pushing.commit(shelf, branch, files, it, self._now())
         return self._pushed(shelf, branch, before, after)
 
     def _pushed(self, shelf: Shelf, branch: str, before: str, after: str) -> dict[str, Any]:
-        shelf.repo.pushed_at = _now(shelf.repo.pushed_at)
+        shelf.repo.pushed_at = self._now(shelf.repo.pushed_at)
         self.world.keep(shelf.repo)
         self._tell(shelf, "push", pushing.payload(shelf, branch, before, after))
         for issue in shelf.issue_of_pull_list():
@@ -100,7 +100,7 @@ class Changes:
         branch = it.branch or f"sandbox/pull-{shelf.repo.next_number}"
         files: dict[str, bytes | None] = {path: pushing.content(value) for path, value in it.files.items()}
         files = files or {f"notes/pull-{shelf.repo.next_number}.md": f"# {it.title}\n".encode()}
-        head = shelf.git.write(parents=[base_sha], files=files, renames={}, message=it.title, when=_now())
+        head = shelf.git.write(parents=[base_sha], files=files, renames={}, message=it.title, when=self._now())
         shelf.git.point(f"heads/{branch}", head)
         pull = Pull(id=self.world.next_id(), head_ref=branch, head_sha=head, base_ref=base, base_sha=base_sha)
         issue = self._born(shelf, it.title, it.body, it.labels, pull=pull)
@@ -114,9 +114,9 @@ class Changes:
             raise ControlRefused(f"{it.number} is no open pull request")
         before = shelf.git.head_of(pull.base_ref)
         words = f"Merge pull request #{issue.number} from {shelf.repo.owner}/{pull.head_ref}\n\n{issue.title}"
-        after = shelf.git.merge(before, pull.head_sha, words, _now())
+        after = shelf.git.merge(before, pull.head_sha, words, self._now())
         shelf.git.point(f"heads/{pull.base_ref}", after)
-        pull.merged_at = issue.closed_at = _now()
+        pull.merged_at = issue.closed_at = self._now()
         pull.merge_commit_sha = after
         self._touch(issue)
         self._pull_event(shelf, issue, "closed")
@@ -144,7 +144,7 @@ class Changes:
 
     def reply(self, it: Reply) -> dict[str, Any]:
         shelf, issue = self._find(it.repository, it.number)
-        now = _now()
+        now = self._now()
         comment = Comment(
             id=self.world.next_id(), repo=shelf.repo.id, number=issue.number, body=it.body,
             created_at=now, updated_at=now,
@@ -157,7 +157,7 @@ class Changes:
     def edit_comment(self, it: EditComment) -> dict[str, Any]:
         shelf, comment = self._comment(it.repository, it.id)
         old, comment.body = comment.body, it.body
-        comment.updated_at = _now(comment.updated_at)
+        comment.updated_at = self._now(comment.updated_at)
         self.world.keep(comment)
         self._comment_event(shelf, comment, "edited", changes={"body": {"from": old}})
         return {"id": comment.id, "number": comment.number}
@@ -173,7 +173,7 @@ class Changes:
         shelf, issue = self._find(it.repository, it.number)
         if issue.pull is None:
             raise ControlRefused(f"{it.number} is no pull request")
-        now, head = _now(), issue.pull.head_sha
+        now, head = self._now(), issue.pull.head_sha
         review = Review(
             id=self.world.next_id(), repo=shelf.repo.id, number=issue.number, state=it.state, body=it.body,
             commit_id=head, submitted_at=now,
@@ -198,7 +198,7 @@ class Changes:
 
     def close(self, it: Close) -> dict[str, Any]:
         shelf, issue = self._find(it.repository, it.number)
-        issue.closed_at = _now(issue.updated_at)
+        issue.closed_at = self._now(issue.updated_at)
         self._touch(issue)
         self._issue_event(shelf, issue, "closed")
         return {"number": issue.number}
@@ -251,7 +251,7 @@ class Changes:
         if self.world.named(name):
             raise ControlRefused(f"{name} is there already")
         repo.former_names.append(old.lower())
-        repo.full_name, repo.updated_at = name, _now(repo.updated_at)
+        repo.full_name, repo.updated_at = name, self._now(repo.updated_at)
         self.world.keep(repo)
         changes = {"repository": {"name": {"from": old.partition("/")[2]}}}
         self._tell(shelf, "repository", {"action": "renamed", "changes": changes})
@@ -273,7 +273,7 @@ class Changes:
         repo.has_issues = repo.has_issues if it.has_issues is None else it.has_issues
         repo.private = repo.private if it.private is None else it.private
         archived, repo.archived = repo.archived, repo.archived if it.archived is None else it.archived
-        repo.updated_at = _now(repo.updated_at)
+        repo.updated_at = self._now(repo.updated_at)
         self.world.keep(repo)
         action = "edited" if archived == repo.archived else "archived" if repo.archived else "unarchived"
         self._tell(shelf, "repository", {"action": action, "changes": changes})
@@ -285,7 +285,7 @@ class Changes:
         repo, old = shelf.repo, shelf.repo.default_branch
         if it.to not in shelf.git.branches():
             shelf.git.point(f"heads/{it.to}", shelf.git.head_of(old))
-        repo.default_branch, repo.updated_at = it.to, _now(repo.updated_at)
+        repo.default_branch, repo.updated_at = it.to, self._now(repo.updated_at)
         self.world.keep(repo)
         self._tell(shelf, "repository", {"action": "edited", "changes": {"default_branch": {"from": old}}})
         return {"from": old, "to": it.to}
@@ -323,7 +323,7 @@ class Changes:
         pull: Pull | None = None,
         like: Issue | None = None,
     ) -> Issue:
-        now = _now()
+        now = self._now()
         issue = Issue(
             id=self.world.next_id(), repo=shelf.repo.id, number=shelf.repo.next_number, title=title, body=body,
             labels=list(labels), pull=pull, created_at=like.created_at if like else now, updated_at=now,
@@ -334,7 +334,7 @@ class Changes:
         return issue
 
     def _touch(self, issue: Issue) -> None:
-        issue.updated_at = _now(issue.updated_at)
+        issue.updated_at = self._now(issue.updated_at)
         self.world.keep(issue)
 
     def _issue_event(self, shelf: Shelf, issue: Issue, action: str, **more: Any) -> None:
@@ -350,7 +350,7 @@ class Changes:
     def _comment_event(self, shelf: Shelf, comment: Comment, action: str, **more: Any) -> None:
         issue = shelf.issues[comment.number]
         if self.world.switches.comment_bumps_issue:
-            issue.updated_at = _now(issue.updated_at)
+            issue.updated_at = self._now(issue.updated_at)
         self.world.keep(issue)
         said = shapes.comment(shelf.repo, comment, on_pull=issue.pull is not None)
         shape = shapes.issue(shelf.repo, issue)
@@ -362,7 +362,6 @@ class Changes:
     def _tell(self, shelf: Shelf, event: str, payload: dict[str, Any]) -> None:
         self._sent += self.hooks.emit(shelf, event, {**about(shelf), **payload})
 
-
-def _now(floor: int = 0) -> int:
-    """Whole seconds, as GitHub counts, and never before what was there: a change never looks older."""
-    return max(int(time.time()), floor)
+    def _now(self, floor: int = 0) -> int:
+        """Whole seconds, as GitHub counts, and never before what was there: a change never looks older."""
+        return max(int(time.time()) + self.world.switches.clock_ahead, floor)

@@ -138,7 +138,7 @@ class App(msgspec.Struct, kw_only=True):
 
 
 class Switches(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What can be turned: limits, and every behaviour that GitHub's documents leave open."""
+    """What can be turned: limits, and every behaviour that GitHub's documents leave open; `clock_ahead` in seconds."""
 
     since_inclusive: bool = True
     since_epoch_empty: bool = True
@@ -161,6 +161,7 @@ class Switches(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fiel
     burn_refused_codes: bool = True
     redirect_uri_required: bool = True
     keep_secrets: bool = False
+    clock_ahead: int = 0
 
 
 Kept = Repo | Issue | Comment | Review | ReviewComment | Hook | Token | App

@@ -1,4 +1,4 @@
-"""A provider played in this process for one history: what may happen to it, how it answers, and what it really holds."""
+"""A provider played in this process for one history: what may happen to it, what it answers, and what it holds."""
 
 from __future__ import annotations
 

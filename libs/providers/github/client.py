@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import msgspec
@@ -117,6 +118,14 @@ def decode(answer: HttpAnswer, kind: type[T]) -> T:
         raise ProviderContractBroken(f"GitHub's answer does not fit {kind.__name__}: {error}") from error
     except msgspec.DecodeError as error:
         raise ProviderUnavailable("GitHub's answer is not whole JSON") from error
+
+
+def told_at(answer: HttpAnswer) -> datetime:
+    """By the provider's own clock, where it says so."""
+    try:
+        return parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
 
 
 def _reset(answer: HttpAnswer) -> datetime | None:

@@ -13,8 +13,8 @@ from libs.common.errors import LostSight, ResourceGone
 from libs.common.provider.client import HttpAnswer
 from libs.common.provider.sync import Gone, Listed, Observed, Quarantined, SyncContext
 from libs.common.provider.text_kinds import decode_text
-from libs.providers.github.client import HEADERS, check_status, decode, get, note_budget
-from libs.providers.github.parents import lost_sight_of_parent, root
+from libs.providers.github.client import HEADERS, check_status, decode, note_budget
+from libs.providers.github.parents import root, see_parent
 from libs.providers.github.payloads import Blob, Content, FileChange
 
 MAX_FILE_BYTES = 1_000_000
@@ -59,14 +59,19 @@ async def _by_blob(ctx: SyncContext, listed: Listed) -> Fetched:
 async def _by_path(ctx: SyncContext, listed: Listed) -> Fetched:
     """What stands at the path, of the commit it was listed in or now. A link that names a file is answered with that
     file (docs: "Get repository content"), so only bytes with the listed id prove that it is a file itself."""
-    commit = listed.facts.get("commit")
     try:
-        path = quote(listed.key.removeprefix("file:"))
-        answer = await _ask(ctx, f"/contents/{path}", params={"ref": str(commit)} if commit else None)
+        return await _at_path(ctx, listed)
+    except ResourceGone:
+        await see_parent(ctx)
+    try:
+        return await _at_path(ctx, listed)
     except ResourceGone as error:
-        async with lost_sight_of_parent():
-            await get(ctx.http, root(ctx))
-        return Gone(key=listed.key, proof=error.detail)
+        return Gone(key=listed.key, proof=f"{error.detail}, twice, and its repository is visible")
+
+
+async def _at_path(ctx: SyncContext, listed: Listed) -> Fetched:
+    commit, path = listed.facts.get("commit"), quote(listed.key.removeprefix("file:"))
+    answer = await _ask(ctx, f"/contents/{path}", params={"ref": str(commit)} if commit else None)
     return _file(ctx, listed, None, None) if answer is None else _proven(ctx, listed, answer)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Literal
 
 from libs.common.provider.sync import ChangedFile, Observed, Part, Resource
@@ -10,6 +11,7 @@ from libs.providers.github.payloads import Comment, FileChange, Issue, Label, Pu
 
 MARKDOWN = "text/markdown"
 MOST_PULL_FILES = 3_000  # docs "List pull requests files": more are never answered
+SETTLED = timedelta(seconds=2)
 PATCH_LIMIT = 4_000  # characters; a larger patch is read at the provider
 Status = Literal["added", "modified", "removed", "renamed", "copied", "changed"]
 STATUSES: tuple[Status, ...] = ("added", "modified", "removed", "renamed", "copied", "changed")
@@ -101,6 +103,15 @@ def pull_source(pull: Pull, *, parts: tuple[Part, ...], prefix: str, files: Sequ
         changed_files=None if files is None else tuple(changed_file(file) for file in files),
         updated_at=pull.updated_at,
     )
+
+
+def revision_read(updated_at: datetime, at: datetime) -> str:
+    """GitHub tells whole seconds: what is read in the second of its last change may change once more and look the same.
+
+    So it is of no revision that a list can name, and the next list has it read again.
+    """
+    plain = updated_at.isoformat()
+    return plain if at - updated_at >= SETTLED else f"{plain} read {at.isoformat()}"
 
 
 def comment_part(comment: Comment, kind: Literal["comment", "review_comment"]) -> Part:

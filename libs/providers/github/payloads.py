@@ -23,6 +23,7 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     default_branch: str
     private: bool = False
     archived: bool = False
+    has_issues: bool = True
     description: str | None = None
     topics: list[str] = []
     language: str | None = None

@@ -6,6 +6,8 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from libs.common.errors import InvalidInput, ProviderContractBroken, ResourceGone
 from libs.common.provider.client import HttpAnswer
 from libs.common.provider.sync import (
@@ -21,7 +23,7 @@ from libs.common.provider.sync import (
     SyncFacet,
 )
 from libs.providers.github import code, conversations, files
-from libs.providers.github.client import decode, get, get_unless_known, next_link
+from libs.providers.github.client import decode, get, get_unless_known, next_link, told_at
 from libs.providers.github.objects import (
     comment_part,
     issue_source,
@@ -30,8 +32,9 @@ from libs.providers.github.objects import (
     repository_source,
     resource_of,
     review_parts,
+    revision_read,
 )
-from libs.providers.github.parents import lost_sight_of_parent, root
+from libs.providers.github.parents import lost_sight_of_parent, root, see_parent
 from libs.providers.github.payloads import Comment, FileChange, Issue, Pull, Repository, Review
 
 REFERENCE = re.compile(r"^(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
@@ -104,11 +107,21 @@ async def _fetch(ctx: SyncContext, listed: Listed) -> Fetched:
     if listed.key.startswith("file:"):
         return (await files.fetch(ctx, [listed]))[0]
     try:
-        return await _read(ctx, listed)
+        return await _read_or_gone(ctx, listed)
     except ProviderContractBroken as error:
         return Quarantined(key=listed.key, code=error.code, detail=error.detail)
+
+
+async def _read_or_gone(ctx: SyncContext, listed: Listed) -> Fetched:
+    """Absent only if GitHub says so twice and shows its repository in between; else nothing is deleted."""
+    try:
+        return await _read(ctx, listed)
+    except ResourceGone:
+        await see_parent(ctx, issues=listed.key != "repository")
+    try:
+        return await _read(ctx, listed)
     except ResourceGone as error:
-        return await _prove_gone(ctx, listed.key, error)
+        return Gone(key=listed.key, proof=f"{error.detail}, twice, and its repository is visible")
 
 
 async def _read(ctx: SyncContext, listed: Listed) -> Fetched:
@@ -140,7 +153,8 @@ async def _fetch_issue(ctx: SyncContext, number: str) -> Fetched:
 async def _fetch_pull(ctx: SyncContext, number: str, *, whole: bool) -> Fetched:
     """From a listing only what lists do not carry: reviews and files. After a hint everything, comments included."""
     url = f"{root(ctx)}/pulls/{number}"
-    pull = decode(await get(ctx.http, url), Pull)
+    answer = await get(ctx.http, url)
+    pull = decode(answer, Pull)
     parts = list(review_parts(await _all(ctx, f"{url}/reviews", Review)))
     changed = None if await _files_stand(ctx, pull) else await _all(ctx, f"{url}/files", FileChange)
     if whole:
@@ -148,7 +162,8 @@ async def _fetch_pull(ctx: SyncContext, number: str, *, whole: bool) -> Fetched:
         notes = await _all(ctx, f"{url}/comments", Comment)
         parts += [comment_part(comment, "comment") for comment in talk]
         parts += [comment_part(comment, "review_comment") for comment in notes]
-    return pull_source(pull, parts=tuple(parts), prefix="" if whole else "review:", files=changed)
+    found = pull_source(pull, parts=tuple(parts), prefix="" if whole else "review:", files=changed)
+    return msgspec.structs.replace(found, revision=revision_read(pull.updated_at, told_at(answer)))
 
 
 async def _files_stand(ctx: SyncContext, pull: Pull) -> bool:
@@ -156,13 +171,6 @@ async def _files_stand(ctx: SyncContext, pull: Pull) -> bool:
     key = f"pull_request:{pull.number}"
     held = (await ctx.held(key, [key])).get(key)
     return held is not None and (held.metadata.get("head"), held.metadata.get("base")) == (pull.head.sha, pull.base.sha)
-
-
-async def _prove_gone(ctx: SyncContext, key: str, error: ResourceGone) -> Gone:
-    """Absent only if its repository is visible at the same moment; else sight is lost and nothing is deleted."""
-    async with lost_sight_of_parent():
-        await get(ctx.http, root(ctx))
-    return Gone(key=key, proof=error.detail)
 
 
 async def _all(ctx: SyncContext, url: str, kind: type[T]) -> list[T]:

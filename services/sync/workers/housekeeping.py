@@ -9,7 +9,7 @@ from libs.common.events.sync import SyncStateChanged
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, sources
+from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, resources, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
 
@@ -64,7 +64,7 @@ class Cleanup:
             await buried.forget_expired(tx)
             return "done"
         types = await self._unwanted(tx, claim)
-        if types is not None and not types:
+        if (types is not None and not types) or await _is_wanted_again(tx, claim):
             return "done"
         if await self._forget_pushes(tx, claim):
             return "more"
@@ -101,6 +101,11 @@ class Cleanup:
             return []
         wanted = wanted_types(self._deps.manifest_of(integration.provider), integration.features)
         return [kind for kind in claim.types if kind not in wanted]
+
+
+async def _is_wanted_again(tx: Transaction, claim: CleanupClaim) -> bool:
+    """Chosen again before it was cleared away: what is left of it stays."""
+    return claim.kind == "resource" and await resources.lock_selected(tx, claim.resource_id)
 
 
 async def _tombstone(tx: Transaction, claim: CleanupClaim, rows: list[sources.Live]) -> None:

@@ -106,7 +106,9 @@ def lost_event(told: Sequence[Told], rows: Mapping[str, tuple[int, bool, str]]) 
         version, gone, digest = rows[source]
         event = newest[source]
         if (event.version, event.change == "deleted", event.content_hash) != (version, gone, digest):
-            wrong.append(f"{source} is at {version}{' (gone)' if gone else ''}, told was {event.change} {event.version}")
+            wrong.append(
+                f"{source} is at {version}{' (gone)' if gone else ''}, told was {event.change} {event.version}"
+            )
     return sorted(wrong)
 
 

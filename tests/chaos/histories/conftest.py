@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from libs.local.postgres import Postgres
-from tests.chaos.histories.lane import migrated
+from tests.chaos.histories.lane import Lane, migrated, open_lane
 
 
 @pytest.fixture(scope="session")
 def schema(postgres: Postgres) -> Postgres:
     return migrated(postgres)
+
+
+@pytest.fixture
+async def lane(schema: Postgres, tmp_path: Path) -> AsyncIterator[Lane]:
+    async with open_lane(schema, tmp_path, "one_lane") as made:
+        yield made

@@ -13,10 +13,10 @@ from libs.common.errors import SluiceError
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import Cursor, Page, SyncContext, SyncFacet
+from libs.common.provider.webhooks import RawWebhook
 from libs.common.testing.crashpoints import ProcessDied, watching
 from libs.common.testing.plays import NotPossible, Play
 from libs.providers import registry
-from services.sync import consumers
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.use_cases.asking import sync_integration
@@ -58,14 +58,14 @@ class Facet:
 class Walk(Engine):
     def __init__(self, lane: Lane, play: Play, history: History) -> None:
         self.provider, self.play, self.history, self._pools = history.provider, play, history, lane.pools
-        self.life, self.sweeping, self.pending = Life(), False, []
+        self.life, self.sweeping, self.pending = Life(), False, list[RawWebhook]()
         self.wire = BreakableWire(play.wire, lambda: self.life)
         self.features, self.selected, self.paused = play.features[0], set[str](), False
         self.deaths: dict[str, int] = {}
         broker = Broker()
         broker.token = play.token
         super().__init__(lane.settings, World(), broker, lane.admin)
-        self.watch = Watch(lane.admin, self.belongs)
+        self.watch = Watch(lane.admin, self.integration, self.belongs)
 
     # the parts that Engine asks for
 
@@ -162,16 +162,18 @@ class Walk(Engine):
 
     async def step_deliver(self, dice: Random) -> dict[str, Any]:
         """Some deliveries are lost, some come twice, and never mind the order."""
-        facet = registry.facet(self.provider, "webhooks") if self.pending else None
         pending, self.pending = self.pending, []
         lost = dice.choice([0, 0, 0.3])
         kept = [one for one in pending for _ in range(dice.choice([1, 1, 1, 2])) if dice.random() >= lost]
         if dice.random() < 0.5:
             dice.shuffle(kept)
-        for raw in kept:
-            for hint in facet.parse(raw).hints:
-                await self.hint(hint.resource_external_id, hint.stream, *hint.keys, of=hint.type)
+        await self.deliver(kept)
         return {"delivered": len(kept), "of": len(pending)}
+
+    async def deliver(self, deliveries: list[RawWebhook]) -> None:
+        for raw in deliveries:
+            for hint in registry.facet(self.provider, "webhooks").parse(raw).hints:
+                await self.hint(hint.resource_external_id, hint.stream, *hint.keys, of=hint.type)
 
     async def step_sync(self, dice: Random) -> dict[str, Any]:
         await sync_integration(self.integration, deps=self.deps, workspace=self.workspace)
@@ -233,7 +235,9 @@ class Walk(Engine):
         await self.step_work(dice)
 
     async def follow_selection(self) -> None:
-        rows = await self.admin.fetch("SELECT external_id FROM resource WHERE selected")
+        rows = await self.admin.fetch(
+            "SELECT external_id FROM resource WHERE selected AND integration_id = $1", self.integration
+        )
         self.selected = {row["external_id"] for row in rows}
         self.watch.moment()
 

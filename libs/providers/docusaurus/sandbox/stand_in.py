@@ -49,7 +49,7 @@ class DocusaurusStandIn:
             return Answer(404, b"", {"content-type": HTML})
         base = urlsplit(request.origin).path + (f"/~{name}" if name else "") + "/"
         answer = _served(world, path, base)
-        answer.body = _here(world, answer.body, request.origin, base)
+        answer.body = served_at(world, answer.body, request.origin, base)
         return _conditional(world, answer, request)
 
     def refuse(self, fault: Fault, request: Request) -> Answer:
@@ -179,7 +179,7 @@ def _moved(base: str, to: str, status: int) -> Answer:
     return Answer(status, b"", {"location": f"{base}{to}", "content-type": HTML})
 
 
-def _here(world: World, content: bytes, origin: str, base: str) -> bytes:
+def served_at(world: World, content: bytes, origin: str, base: str) -> bytes:
     """The build's own names give way to the address it is served at; packed content is left alone."""
     if content[:2] == b"\x1f\x8b":
         return _repacked(world, content, origin, base)
@@ -191,7 +191,7 @@ def _here(world: World, content: bytes, origin: str, base: str) -> bytes:
 def _repacked(world: World, content: bytes, origin: str, base: str) -> bytes:
     if len(content) > 50_000:  # a bomb, not a sitemap
         return content
-    return gzip.compress(_here(world, gzip.decompress(content), origin, base), mtime=0)
+    return gzip.compress(served_at(world, gzip.decompress(content), origin, base), mtime=0)
 
 
 def _conditional(world: World, answer: Answer, request: Request) -> Answer:

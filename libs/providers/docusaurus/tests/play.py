@@ -16,7 +16,7 @@ from libs.providers.docusaurus.page import READER
 from libs.providers.docusaurus.sandbox import DocusaurusStandIn
 from libs.providers.docusaurus.sandbox.build import page_bytes
 from libs.providers.docusaurus.sandbox.changing import Add, Answer, Change, Edit, Hide, Rebuild, Remove, Rename, make
-from libs.providers.docusaurus.sandbox.stand_in import truth
+from libs.providers.docusaurus.sandbox.stand_in import served_at, truth
 from libs.providers.docusaurus.sandbox.world import Page, Switches, World, first_world
 from libs.providers.docusaurus.tests.copied import expected
 from libs.sandbox.contract import ControlRefused, Place, Request
@@ -207,21 +207,23 @@ class DocusaurusPlay:
 
     def _thing(self, path: str) -> Thing:
         page = self._world.pages[path.strip("/")]
-        read = _read(page.file, page.title, page.text, tuple(page.extra))
-        return Thing(type="page", name=read[0], path=_key(self._name, path).removeprefix("page:"), body=read[1])
+        name, body = _read(f"~{self._name}", path, page.file, page.title, page.text, tuple(page.extra))
+        return Thing(type="page", name=name, path=_key(self._name, path).removeprefix("page:"), body=body)
 
 
 def _key(name: str, path: str) -> str:
     return f"page:/docusaurus/~{name}{path.rstrip('/')}"
 
 
-@lru_cache(maxsize=10_000)
-def _read(file: str, title: str, text: str, extra: tuple[str, ...]) -> tuple[str, str]:
+@lru_cache(maxsize=1_000)
+def _read(site: str, path: str, file: str, title: str, text: str, extra: tuple[str, ...]) -> tuple[str, str]:
     """What our reader makes of the page as the build writes it: its own tests say that it reads well."""
     page = Page(file=file, form="", title=title, text=text, extra=list(extra))
     world = World(pages={})
-    root = read_html(page_bytes(world, file, page), "text/html; charset=utf-8")
-    found = READER.read(root, f"{MOUNT}/{file}")
+    here = served_at(world, page_bytes(world, path.strip("/"), page), MOUNT, f"/docusaurus/{site}/")
+    root = read_html(here, "text/html; charset=utf-8")
+    assert root is not None
+    found = READER.read(root, f"{MOUNT}/{site}{path}")
     return found.title, found.content
 
 

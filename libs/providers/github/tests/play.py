@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -66,7 +68,8 @@ class Wire:
         lower = {name.lower(): value for name, value in headers.items()}
         request = Request(method=method, path=path, query=query, headers=lower, body=content, origin=ORIGIN)
         answer = self._stand_in.answer(request)
-        return Answered(answer.status, {"content-type": "application/json", **answer.headers}, answer.body, url)
+        date = format_datetime(datetime.now(UTC) + timedelta(seconds=self._stand_in.world.switches.clock_ahead), True)
+        return Answered(answer.status, {"date": date, **answer.headers}, answer.body, url)
 
 
 class GithubStage:
@@ -329,9 +332,7 @@ def _conversation(shelf: Shelf, issue: Issue) -> Thing:
         state, more = "merged" if pull.merged_at else state, {"head": pull.head_sha, "base": pull.base_sha}
     metadata = {"number": number, "state": state, "labels": list(issue.labels), **more}
     body = f"# {issue.title}\n\n{issue.body}" if issue.body else f"# {issue.title}"
-    return Thing(
-        type="pull_request" if pull else "issue", name=issue.title, body=body, parts=parts, metadata=metadata
-    )
+    return Thing(type="pull_request" if pull else "issue", name=issue.title, body=body, parts=parts, metadata=metadata)
 
 
 def _file(shelf: Shelf, path: str, sha: str) -> Thing:

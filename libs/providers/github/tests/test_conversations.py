@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from libs.common.errors import LostSight
-from libs.common.provider.sync import Listed, Observed
+from libs.common.provider.sync import Gone, Listed, Observed
 from libs.providers.github.objects import MOST_PULL_FILES, pull_source
 from libs.providers.github.payloads import Pull
 from libs.providers.github.sync import FACET
@@ -102,6 +102,43 @@ async def test_files_of_a_pull_request_are_read_again_only_when_its_commits_move
     third = await pull_again(played, number)
     assert third.changed_files is not None
     assert "more.md" in {file.path for file in third.changed_files}
+
+
+async def test_issues_that_are_switched_off_delete_nothing(played: Played) -> None:
+    """Each of them answers 410 then, and the repository is visible."""
+    await played.copy.pull("issues")
+    key = sorted(played.copy.keys("issue:"))[0]
+    await played.change(op="edit_repository", hasIssues=False)
+    with pytest.raises(LostSight):
+        await FACET.fetch(played.copy.context(), [Listed(key=key, type="issue", revision="")])
+
+
+async def test_object_that_is_gone_once_and_there_again_is_there(played: Played) -> None:
+    """A bad moment of the provider is no deletion: it has to say so twice."""
+    await played.copy.pull("issues")
+    key = sorted(played.copy.keys("issue:"))[0]
+    await played.control("faults", {"match": "/issues/", "kind": "status", "status": 410})
+    [found] = await FACET.fetch(played.copy.context(), [Listed(key=key, type="issue", revision="")])
+    assert isinstance(found, Observed)
+    await played.change(op="delete_issue", number=int(key.partition(":")[2]))
+    [gone] = await FACET.fetch(played.copy.context(), [Listed(key=key, type="issue", revision="")])
+    assert isinstance(gone, Gone)
+
+
+async def test_pull_request_that_changes_twice_in_one_second_is_read_again(played: Played) -> None:
+    """Lists tell whole seconds: what came after the reading has the same time."""
+    opened = next(pull for pull in (await played.truth())["pulls"] if pull["state"] == "open")
+    number = opened["number"]
+    await played.copy.pull("issues")
+    for state in ("closed", "open", "closed", "open"):
+        await played.change(op="close" if state == "closed" else "reopen", number=number)
+        await played.copy.pull("issues", full=True)
+        assert played.copy.objects[f"pull_request:{number}"].metadata["state"] == state
+
+
+async def test_pull_request_read_when_its_second_is_over_is_known_by_its_time(played: Played) -> None:
+    await played.copy.pull("issues")
+    assert all("read" not in one.revision for one in played.copy.objects.values())
 
 
 async def test_pull_request_met_in_the_issue_list_is_its_number_never_the_id_of_its_issue(played: Played) -> None:

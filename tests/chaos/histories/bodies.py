@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import cycle
 
 from tests.integration.sync.double import Answer, World
 
@@ -15,12 +16,14 @@ Witness = Callable[[str], Awaitable[None]]
 
 
 class BytesServer:
-    """The first answer to each path with `match` in it breaks as `kind` says; `witness` sees each before its answer."""
+    """The first answer to each path with `match` in it breaks, in these `kinds` by turns; `witness` sees each request
+    before its answer."""
 
-    def __init__(self, world: World, kind: str, match: str, witness: Witness) -> None:
-        self.world, self.kind, self.match, self.witness = world, kind, match, witness
+    def __init__(self, world: World, kinds: Sequence[str], match: str, witness: Witness) -> None:
+        self.world, self.match, self.witness = world, match, witness
         self.served: Counter[str] = Counter()
-        self.broken = 0
+        self.broken: Counter[str] = Counter()
+        self._turns = cycle(kinds)
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -58,22 +61,23 @@ class BytesServer:
             self.served[path] += 1
             await self.witness(path)
             if self.served[path] == 1:
-                self.broken += 1
-                await self._break(writer, answer)
+                kind = next(self._turns)
+                self.broken[kind] += 1
+                await self._break(writer, answer, kind)
                 return
         writer.write(_head(answer, len(answer.body)) + answer.body)
         await writer.drain()
 
-    async def _break(self, writer: asyncio.StreamWriter, answer: Answer) -> None:
+    async def _break(self, writer: asyncio.StreamWriter, answer: Answer, kind: str) -> None:
         half = answer.body[: len(answer.body) // 2]
-        if self.kind == "short":  # whole for HTTP, half of it for JSON
+        if kind == "short":  # whole for HTTP, half of it for JSON
             writer.write(_head(answer, len(half)) + half)
-        elif self.kind == "drip":
+        elif kind == "drip":
             await self._drip(writer, answer)
         else:
             writer.write(_head(answer, len(answer.body)) + half)
         await writer.drain()
-        if self.kind == "reset":
+        if kind == "reset":
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.testing.crashpoints import crashpoints
+from libs.common.testing.crashpoints import ProcessDied, crashpoint, crashpoints, watching
 
 PROGRAM = """
 from libs.common.testing.crashpoints import crashpoint
@@ -72,3 +73,22 @@ def test_name_that_is_doubled_or_not_literal_is_refused(tmp_path: Path, source: 
 
 def test_our_own_source_names_each_place_once() -> None:
     assert isinstance(crashpoints([Path("libs"), Path("services")]), dict)
+
+
+async def test_watched_task_and_those_it_starts_tell_each_point_and_may_die_there() -> None:
+    told: list[str] = []
+
+    def arrived(name: str) -> None:
+        told.append(name)
+        if len(told) == 2:
+            raise ProcessDied(name)
+
+    async def work() -> None:
+        crashpoint("here")
+
+    with watching(arrived):
+        await asyncio.create_task(work())
+        with pytest.raises(ProcessDied):
+            await asyncio.create_task(work())
+    crashpoint("here")
+    assert told == ["here", "here"]

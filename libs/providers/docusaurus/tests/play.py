@@ -110,7 +110,7 @@ class DocusaurusPlay:
         return Act(told={"change": repr(asked)})
 
     def _path(self, dice: Random) -> str:
-        """Not the first page and not a list of others."""
+        """Not the first page, and no list of others."""
         found = [path for path in self._world.pages if path.startswith(("docs/", "blog/")) and "category" not in path]
         if not found:
             raise NotPossible("no page")
@@ -126,7 +126,8 @@ class DocusaurusPlay:
 
     def _again(self, dice: Random) -> Add:
         """Where a page was removed or moved away before, a new one may come."""
-        free = [path for path in self._left if path not in self._world.pages]
+        left = [path for path in self._left if path.startswith("docs/") and not path.startswith("docs/next")]
+        free = [path for path in left if path not in self._world.pages]
         if not free:
             raise NotPossible("nothing left yet")
         return Add(path=dice.choice(free), title=f"Again {self._said}", text=self._word())
@@ -139,7 +140,8 @@ class DocusaurusPlay:
         self._word()
         self._left.append(old)
         how = dice.choice(["permanent", "permanent", "none"])
-        return Rename(path=old, to=f"docs/renamed-{self._said}", redirect=how)
+        folder = "docs/next" if old.startswith("docs/next") else "docs"  # a page says of which version it is
+        return Rename(path=old, to=f"{folder}/renamed-{self._said}", redirect=how)
 
     def _remove(self, dice: Random) -> Remove:
         old = self._path(dice)

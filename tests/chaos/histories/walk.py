@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-import msgspec
-
 from libs.common.errors import SluiceError
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Manifest
-from libs.common.provider.sync import Cursor, Page, SyncContext, SyncFacet
+from libs.common.provider.sync import SyncFacet
 from libs.common.provider.webhooks import RawWebhook
 from libs.common.testing.crashpoints import ProcessDied, watching
 from libs.common.testing.plays import NotPossible, Play
@@ -20,6 +18,7 @@ from libs.providers import registry
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.use_cases.asking import sync_integration
+from services.sync.use_cases.deletions import decide
 from services.sync.use_cases.picking import choose
 from services.sync.workers.dirty import DirtyLane
 from services.sync.workers.executor import Executor
@@ -36,29 +35,20 @@ MOST_ROUNDS = 40
 # Leases end, limits are over, retries are due: what a clock does, without waiting for it.
 TIME_PASSES = "; ".join(
     f"UPDATE {table} SET run_at = least(run_at, now()), lease_until = '-infinity'"
+    + (" WHERE kind <> 'expired'" if table == "cleanup" else "")
     for table in ("work", "dirty_object", "discovery", "cleanup")
 )
-WAITING = "SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM dirty_object) + (SELECT count(*) FROM cleanup)"
-
-
-class Facet:
-    """The provider's own, which lists everything anew while the walk sweeps."""
-
-    def __init__(self, facet: SyncFacet, walk: Walk) -> None:
-        self._facet, self._walk = facet, walk
-        self.discover, self.find, self.fetch, self.key_stream = (
-            facet.discover, facet.find, facet.fetch, facet.key_stream
-        )  # fmt: skip
-
-    def pull(self, ctx: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
-        full = ctx.full or self._walk.sweeping
-        return self._facet.pull(msgspec.structs.replace(ctx, full=full), stream, cursor)
+HELD = "SELECT id FROM held_deletion WHERE state = 'held'"
+WAITING = """
+SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM dirty_object) + (SELECT count(*) FROM discovery)
+  + (SELECT count(*) FROM cleanup WHERE kind <> 'expired')
+"""
 
 
 class Walk(Engine):
     def __init__(self, lane: Lane, play: Play, history: History) -> None:
         self.provider, self.play, self.history, self._pools = history.provider, play, history, lane.pools
-        self.life, self.sweeping, self.pending = Life(), False, list[RawWebhook]()
+        self.life, self.pending = Life(), list[RawWebhook]()
         self.wire = BreakableWire(play.wire, lambda: self.life)
         self.features, self.selected, self.paused = play.features[0], set[str](), False
         self.deaths: dict[str, int] = {}
@@ -73,7 +63,7 @@ class Walk(Engine):
         return replace(super().replica(settings), db=MortalDatabase(self._pools, self.life))
 
     def facet(self) -> tuple[SyncFacet, Manifest]:
-        return Facet(registry.facet(self.provider, "sync"), self), registry.manifest(self.provider)
+        return registry.facet(self.provider, "sync"), registry.manifest(self.provider)
 
     def open_http(self, provider: str, token: str, validators: dict[str, str]) -> GrantedHttp:
         urls = {"api_url": self.play.api_url, "base_url": self.play.base_url}
@@ -175,16 +165,14 @@ class Walk(Engine):
             for hint in registry.facet(self.provider, "webhooks").parse(raw).hints:
                 await self.hint(hint.resource_external_id, hint.stream, *hint.keys, of=hint.type)
 
-    async def step_sync(self, dice: Random) -> dict[str, Any]:
-        await sync_integration(self.integration, deps=self.deps, workspace=self.workspace)
+    async def step_sync(self, dice: Random, *, full: bool = False) -> dict[str, Any]:
+        if self.paused:
+            raise NotPossible("paused")
+        await sync_integration(self.integration, deps=self.deps, workspace=self.workspace, full=full)
         return await self.step_work(dice)
 
     async def step_sweep(self, dice: Random) -> dict[str, Any]:
-        self.sweeping = True
-        try:
-            return await self.step_sync(dice)
-        finally:
-            self.sweeping = False
+        return await self.step_sync(dice, full=True)
 
     async def step_work(self, dice: Random) -> dict[str, Any]:
         """Both lanes, as far as something is due."""
@@ -250,12 +238,17 @@ class Walk(Engine):
         if not blind:
             self.play.heal()
         await self.admin.execute(TIME_PASSES)
-        await self.step_connect(Random(0))
+        if self.paused:
+            await self.step_pause(Random(0))
+        if not self.selected:
+            await self.step_connect(Random(0))
         await self.come_to_rest()
         for step in (self.step_sync, self.step_sweep):
             await step(Random(0))
-            await self.watch.look()
             await self.come_to_rest()
+        for row in await self.admin.fetch(HELD):
+            await decide(row["id"], "applied", deps=self.deps, workspace=self.workspace, by="the test")
+        await self.watch.look()
 
     async def come_to_rest(self) -> None:
         for _ in range(MOST_ROUNDS):

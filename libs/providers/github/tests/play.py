@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from libs.common.provider.webhooks import RawWebhook
 from libs.common.testing.plays import Act, NotPossible, Thing, Truth
+from libs.providers.github import whole_lists
 from libs.providers.github.sandbox import GithubStandIn
 from libs.providers.github.sandbox.records import Hook, Issue, Token
 from libs.providers.github.sandbox.world import Shelf
@@ -90,6 +91,7 @@ class GithubStage:
         self.stand_in.controls()["POST settings"](Control(switches, {}))
 
     def close(self) -> None:
+        whole_lists.PER_PAGE = 100
         self.stand_in.close()
 
 
@@ -108,7 +110,8 @@ class GithubPlay:
         self.references = tuple(self._names)
         self.token = f"ghp_play{number}"
         self._sees(self.ids)
-        self.wire = Wire(stage.stand_in, dice.choice([2, 3, 100]))
+        size = whole_lists.PER_PAGE = dice.choice([2, 3, 100])
+        self.wire = Wire(stage.stand_in, size)
 
     def _begin(self, name: str, dice: Random) -> int:
         files = {f"src/f{n}.py": f"print({n})\n" for n in range(dice.randint(1, 5))}

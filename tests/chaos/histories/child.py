@@ -26,7 +26,7 @@ class Order(msgspec.Struct, kw_only=True):
     provider: str
     seed: int
     numbers: list[int]
-    home: str
+    root: str
     port: int
     database: str
 
@@ -41,7 +41,7 @@ class Verdict(msgspec.Struct, kw_only=True):
 
 
 async def main(order: Order) -> None:
-    postgres = Postgres(State.at(Path(order.home)), order.port)
+    postgres = Postgres(State.at(Path(order.root)), order.port)
     with tempfile.TemporaryDirectory() as place:
         async with open_lane(postgres, Path(place), order.database) as lane:
             stage = open_stage(order.provider, Path(place) / "stage")

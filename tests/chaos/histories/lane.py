@@ -43,7 +43,9 @@ def migrated(postgres: Postgres) -> Postgres:
 async def open_lane(postgres: Postgres, state: Path, name: str) -> AsyncIterator[Lane]:
     """`name` is the database's: a copy of the migrated one, gone afterwards."""
     root = await asyncpg.connect(postgres.dsn("postgres", "postgres"))
+    await root.execute("SELECT pg_advisory_lock(1)")  # a template serves one copy at a time
     await root.execute(f"CREATE DATABASE {name} TEMPLATE sluice")
+    await root.execute("SELECT pg_advisory_unlock(1)")
     settings = _settings(postgres, state, name)
     urls = {"app_url": settings.database_url, "worker_url": settings.worker_database_url}
     pools = Database("sync", **urls, app_pool=6, worker_pool=4)

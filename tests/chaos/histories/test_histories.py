@@ -38,23 +38,25 @@ def troubles() -> set[str]:
 async def play(provider: str, postgres: Postgres, count: int) -> list[Verdict]:
     orders = [
         Order(
-            provider=provider, seed=run_seed(), numbers=list(range(lane, count, LANES)), home=str(postgres.state.home),
+            provider=provider, seed=run_seed(), numbers=list(range(lane, count, LANES)), root=str(postgres.state.root),
             port=postgres.port, database=f"{provider}_{lane}",
         )
         for lane in range(LANES)
     ]  # fmt: skip
-    found = await asyncio.gather(*map(_lane, orders))
-    return [verdict for verdicts in found for verdict in verdicts]
+    lanes = await asyncio.gather(*map(_lane, orders))
+    complaints = [complaint for code, _, complaint in lanes if code]
+    assert complaints == []
+    lines = [line for _, said, _ in lanes for line in said.splitlines() if line.startswith(b'{"number"')]
+    return [msgspec.json.decode(line, type=Verdict) for line in lines]
 
 
-async def _lane(order: Order) -> list[Verdict]:
+async def _lane(order: Order) -> tuple[int | None, bytes, str]:
+    """(code, what it said, its complaint)"""
     words = [sys.executable, "-m", "tests.chaos.histories.child", msgspec.json.encode(order).decode()]
-    child = await asyncio.create_subprocess_exec(
-        *words, cwd=CHECKOUT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(*words, cwd=CHECKOUT, stdout=pipe, stderr=pipe)
     said, complaint = await child.communicate()
-    assert child.returncode == 0, complaint.decode()[-2000:]
-    return [msgspec.json.decode(line, type=Verdict) for line in said.splitlines() if line.startswith(b'{"number"')]
+    return child.returncode, said, complaint.decode()[-2000:]
 
 
 async def test_copy_is_what_the_provider_has_after_each_random_history(schema: Postgres, figure: Tell) -> None:

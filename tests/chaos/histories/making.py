@@ -17,10 +17,10 @@ from tests.chaos.histories.lane import Lane
 from tests.chaos.histories.walk import Walk
 
 STEPS = {
-    "act": 12, "deliver": 2, "hints": 4, "sync": 5, "sweep": 1.5, "work": 2, "time": 3, "pause": 0.5, "features": 0.7,
-    "choose": 0.7, "connect": 0.4,
+    "act": 12, "deliver": 2, "hints": 4, "sync": 4, "poll": 2, "sweep": 1.5, "work": 2, "time": 3, "pause": 0.5,
+    "features": 0.7, "choose": 0.7, "connect": 0.4,
 }  # fmt: skip
-TROUBLED = ("hints", "sync", "sweep", "work", "connect")
+TROUBLED = ("hints", "sync", "poll", "sweep", "work", "connect")
 MEANWHILE = ("meanwhile", "meanwhile hints")
 POINTS = ("sync.page_pulled", "sync.page_committed", ASKED, COMMITTING, COMMITTED)
 FEWEST, MOST = 8, 25

@@ -174,6 +174,12 @@ class Walk(Engine):
     async def step_sweep(self, dice: Random) -> dict[str, Any]:
         return await self.step_sync(dice, full=True)
 
+    async def step_poll(self, dice: Random) -> dict[str, Any]:
+        """What is planned is due: looks, or, seldom, sweeps."""
+        await self.due(dice.choice(["next_poll_at", "next_poll_at", "next_poll_at", "next_sweep_at"]))
+        await self.schedule()
+        return await self.step_work(dice)
+
     async def step_work(self, dice: Random) -> dict[str, Any]:
         """Both lanes, as far as something is due."""
         asked, lanes = self.wire.asked, [Executor(self.deps).step, DirtyLane(self.deps).step]
@@ -202,8 +208,10 @@ class Walk(Engine):
         return {"features": self.features}
 
     async def _configure(self) -> None:
-        status = "paused" if self.paused else "active"
-        await self.update(status=status, features=self.features, config=dict(self.play.config))
+        await self.update(status="paused" if self.paused else "active", **self._given())
+
+    def _given(self) -> dict[str, Any]:
+        return {"features": self.features, "config": dict(self.play.config), "polling_enabled": True}
 
     async def step_choose(self, dice: Random) -> dict[str, Any]:
         """Some of the resources that are known are chosen, the others are not any more."""
@@ -216,8 +224,7 @@ class Walk(Engine):
     async def step_connect(self, dice: Random) -> None:
         self.version += 1
         self.paused = False
-        given = {"features": self.features, "config": dict(self.play.config)}
-        await self.connect(*self.play.references, **given)
+        await self.connect(*self.play.references, **self._given())
         await self.discover()
         await self.follow_selection()
         await self.step_work(dice)

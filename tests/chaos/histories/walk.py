@@ -21,6 +21,7 @@ from services.sync.use_cases.asking import sync_integration
 from services.sync.use_cases.deletions import decide
 from services.sync.use_cases.picking import choose
 from services.sync.workers.dirty import DirtyLane
+from services.sync.workers.discovery import Discovery
 from services.sync.workers.executor import Executor
 from tests.chaos.harness.checkers import Place
 from tests.chaos.harness.history import History, Step
@@ -181,13 +182,14 @@ class Walk(Engine):
         return await self.step_work(dice)
 
     async def step_work(self, dice: Random) -> dict[str, Any]:
-        """Both lanes, as far as something is due."""
-        asked, lanes = self.wire.asked, [Executor(self.deps).step, DirtyLane(self.deps).step]
+        """Every lane, as far as something is due."""
+        asked, lanes = self.wire.asked, [lane(self.deps).step for lane in (Discovery, Executor, DirtyLane)]
         dice.shuffle(lanes)
         for _ in range(MOST_ROUNDS):
             if not any([await lane() for lane in lanes]):
                 break
         await self.clean()
+        await self.follow_selection()
         return {"requests": self.wire.asked - asked}
 
     async def step_hints(self, dice: Random) -> dict[str, Any]:
@@ -225,16 +227,15 @@ class Walk(Engine):
         self.version += 1
         self.paused = False
         await self.connect(*self.play.references, **self._given())
-        await self.discover()
-        await self.follow_selection()
         await self.step_work(dice)
 
     async def follow_selection(self) -> None:
         rows = await self.admin.fetch(
             "SELECT external_id FROM resource WHERE selected AND integration_id = $1", self.integration
         )
-        self.selected = {row["external_id"] for row in rows}
-        self.watch.moment()
+        before, self.selected = self.selected, {row["external_id"] for row in rows}
+        if self.selected != before:
+            self.watch.moment()
 
     # the end
 
@@ -247,9 +248,11 @@ class Walk(Engine):
         await self.admin.execute(TIME_PASSES)
         if self.paused:
             await self.step_pause(Random(0))
+        await self.come_to_rest()
         if not self.selected:
             await self.step_connect(Random(0))
-        await self.come_to_rest()
+            await self.come_to_rest()
+        assert self.selected or self.play.hidden(), "nothing could be connected"
         for step in (self.step_sync, self.step_sweep):
             await step(Random(0))
             await self.come_to_rest()
@@ -264,4 +267,4 @@ class Walk(Engine):
             if not await self.admin.fetchval(WAITING):
                 return
             await self.admin.execute(TIME_PASSES)
-        raise AssertionError(f"never comes to rest: {await self.admin.fetch('SELECT * FROM work')}")
+        raise AssertionError("it never comes to rest")

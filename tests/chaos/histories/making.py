@@ -23,7 +23,7 @@ STEPS = {
 TROUBLED = ("hints", "sync", "poll", "sweep", "work", "connect")
 MEANWHILE = ("meanwhile", "meanwhile hints")
 POINTS = ("sync.page_pulled", "sync.page_committed", ASKED, COMMITTING, COMMITTED)
-FEWEST, MOST = 8, 25
+FEWEST, MOST = 8, 18
 BLIND = 0.15  # share of histories that end with something out of sight
 
 

@@ -79,7 +79,7 @@ async def run_history(lane: Lane, stage: Stage, history: History) -> Result:
 Run = Callable[[History], Coroutine[Any, Any, Result]]
 
 
-async def shrink(result: Result, run: Run, most: int = 120) -> Result:
+async def shrink(result: Result, run: Run, most: int = 60) -> Result:
     """Leaves out steps and troubles as long as the same checkers complain; at most so many runs."""
     best, wanted = result, {name for name, lines in result.wrong.items() if lines}
     size, left = max(len(best.history.steps) // 2, 1), most

@@ -22,7 +22,7 @@ from tests.chaos.histories.plays import open_stage, providers
 from tests.chaos.stack import CHECKOUT
 from tests.support.figures import Tell, long_run, sized
 
-pytestmark = pytest.mark.timeout(900 if long_run() else 240)
+pytestmark = pytest.mark.timeout(1800 if long_run() else 400)
 
 AT_LEAST = sized(100, 500)  # in CI all providers together, in a long run each
 CHECKS = ("missing", "extra", "stale", "duplicate", "version_regression", "lost_event", "false_delete", "raised")

@@ -21,10 +21,10 @@ KINDS = ["401", "403", "404", "410", "429", "500", "503", "cut", "empty"]
 
 
 def ways(at: int) -> list[Trouble]:
-    """How the `at`-th request fails: in a long run in every way, once and three times; in CI in three, by turns."""
+    """How the `at`-th request fails: in a long run in every way, once and three times; in CI in two, by turns."""
     if long_run():
         return [Trouble(kind=kind, at=at, times=times) for kind in FAULTS for times in (1, 3)]
-    return [Trouble(kind=KINDS[(at + turn) % len(KINDS)], at=at) for turn in (0, 2, 5)]
+    return [Trouble(kind=KINDS[(at + turn) % len(KINDS)], at=at) for turn in (0, 4)]
 
 
 # Acts that make and change, at whichever provider has them: none of them takes anything away.
@@ -36,10 +36,14 @@ class Course:
 
     def __init__(self, lane: Lane, provider: str, state: Path) -> None:
         self.lane, self.provider, self.stage = lane, provider, open_stage(provider, state)
+        self.seed = min(range(20), key=self._size)
+
+    def _size(self, seed: int) -> int:
+        return sum(map(len, self.stage.play(Random(seed)).truth().values()))
 
     async def run(self, trouble: Trouble | None) -> Walk:
         await self.lane.clear()
-        play = self.stage.play(Random(3))
+        play = self.stage.play(Random(self.seed))
         walk = Walk(self.lane, play, History(provider=self.provider, seed=0, number=0))
         if trouble is not None:
             walk.wire.arm(trouble)
@@ -60,12 +64,12 @@ class Course:
 
     async def heal(self, walk: Walk) -> None:
         walk.wire.heal()
-        for _ in range(2):
-            await self.lane.admin.execute(TIME_PASSES)
-            if not walk.selected:
-                await walk.step_connect(Random(0))
-            await walk.come_to_rest()
-            await walk.step_sync(Random(0))
+        await self.lane.admin.execute(TIME_PASSES)
+        await walk.come_to_rest()
+        if not walk.selected:
+            await walk.step_connect(Random(0))
+        await walk.step_sync(Random(0))
+        await walk.come_to_rest()
 
 
 @pytest.mark.parametrize("provider", providers())

@@ -12,6 +12,7 @@ from services.sync.domain.plan import Batch
 from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, resources, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
+from services.sync.use_cases.relabelling import readdress_some
 
 REPORTS = 100
 STEP = 500
@@ -63,6 +64,8 @@ class Cleanup:
         if claim.kind == "expired":
             await buried.forget_expired(tx)
             return "done"
+        if claim.kind == "readdress":
+            return "more" if await readdress_some(tx, claim) else "done"
         types = await self._unwanted(tx, claim)
         if (types is not None and not types) or await _is_wanted_again(tx, claim):
             return "done"

@@ -11,7 +11,14 @@ down_revision = "20261126_0006"
 branch_labels = None
 depends_on = None
 
-STATEMENTS: tuple[str, ...] = (*filtered_table("source"), *filtered_table("changed_file"))
+STATEMENTS: tuple[str, ...] = (
+    *filtered_table("source"),
+    *filtered_table("changed_file"),
+    # The address below which sources still stand, and how far the batches that move them have come.
+    "ALTER TABLE cleanup ADD COLUMN old_url text, ADD COLUMN cause text,"
+    " ADD COLUMN done_key text COLLATE \"C\" NOT NULL DEFAULT '',"
+    " ADD COLUMN asked_at timestamptz NOT NULL DEFAULT now()",
+)
 
 
 def upgrade() -> None:

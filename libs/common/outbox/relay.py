@@ -29,7 +29,7 @@ from libs.common.testing.crashpoints import crashpoint
 
 log = get_logger(__name__)
 
-BATCH = 1000
+BATCH = 2000
 LEASE_SECONDS = 3.0
 POLL = 0.2
 LOOK_EVERY = 1.0
@@ -166,18 +166,29 @@ class Relay:
         return following
 
     async def _record(self, lease: Lease, acks: Sequence[Ack]) -> Sequence[OutboxRow]:
-        """The logs are looked at after the acks: those that are still what they were before have acknowledged."""
-        logs = await self._view.logs([topic.name for topic in self._topics])
-        touched = {ack.row.topic for ack in acks}
-        lost = {topic for topic in touched if logs.get(topic) != self._logs[topic]}
-        lost |= topics_of_other_logs(self._known, logs) or topics_acked_too_low(self._known, acks)
-        if lost:
-            raise BrokerForgot(lost)
-        ends = ends_after(acks, logs)
-        cluster = logs[acks[0].row.topic].cluster_id  # one answer about all topics: they are of one cluster
-        following = await rows.mark_and_pick(self._db, lease, acks, ends, cluster, batch=self._batch)
+        """The logs are looked at after the acks while the rows are marked: the commit waits for the answer."""
+        ends = ends_after(acks, self._logs)
+        looking = asyncio.create_task(self._look(acks), name="relay look")
+        try:
+            following = await rows.mark_and_pick(
+                self._db, lease, acks, ends, self._logs[acks[0].row.topic].cluster_id, confirmed=looking,
+                batch=self._batch,
+            )  # fmt: skip
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         self._known |= ends
         return following
+
+    async def _look(self, acks: Sequence[Ack]) -> None:
+        """Logs that are still what they were before have acknowledged; the others are compared by the next look."""
+        touched = {ack.row.topic for ack in acks}
+        logs = await self._view.logs(touched)
+        lost = {topic for topic in touched if logs.get(topic) != self._logs[topic]}
+        known = {place: past for place, past in self._known.items() if place[0] in touched}
+        lost |= topics_of_other_logs(known, logs) or topics_acked_too_low(known, acks)
+        if lost:
+            raise BrokerForgot(lost)
 
     async def _compare(self) -> None:
         """Also while nothing is published: a broker that returned empty must be filled before anyone asks."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -108,10 +108,18 @@ async def known_logs(db: Database) -> dict[Place, Known]:
 
 
 async def mark_and_pick(
-    db: Database, lease: Lease, acks: Sequence[Ack], ends: Mapping[Place, Known], cluster: str, *, batch: int
+    db: Database,
+    lease: Lease,
+    acks: Sequence[Ack],
+    ends: Mapping[Place, Known],
+    cluster: str,
+    *,
+    confirmed: Awaitable[None],
+    batch: int,
 ) -> list[OutboxRow]:
     """What was acknowledged gets its seq, gap-free because the counter moves in the same transaction; a row that is
-    published again keeps its own. `ends` is what each touched partition is known by from now on. Answers the next rows.
+    published again keeps its own. `ends` is what each touched partition is known by from now on. Nothing of it is
+    committed if `confirmed` raises. Answers the next rows.
     """
     async with db.queue() as tx:
         fresh = sum(ack.row.seq is None for ack in acks)
@@ -132,7 +140,9 @@ async def mark_and_pick(
             [known.log_id for known in ends.values()],
             [known.last_offset for known in ends.values()],
         )
-        return await _next(tx, batch)
+        following = await _next(tx, batch)
+        await confirmed
+        return following
 
 
 async def forget(db: Database, lease: Lease, topics: Collection[str]) -> int:

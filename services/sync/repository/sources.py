@@ -78,7 +78,8 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 async def standing(tx: Transaction, resource_id: str, keys: Collection[str]) -> Standing:
-    rows = await (await tx.driver()).fetch(STANDING, resource_id, list(keys)) if keys else []
+    """Without any key it still tells of the parts: a page of comments has none."""
+    rows = await (await tx.driver()).fetch(STANDING, resource_id, list(keys))
     hashes = {row[0]: row[1] for row in rows if row[1] is not None}
     if len(hashes) == len(rows):
         return Standing(hashes)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from libs.common.database.engine import Database
@@ -52,10 +53,9 @@ async def test_a_long_backlog_is_drained_by_index(
         async with rig.running(Relay(db, "auth", bus)):
 
             async def all_sent() -> bool:
-                polled = time.perf_counter()
-                waiting = await rows.any_waiting(db)
-                waits.append(time.perf_counter() - polled)
-                return not waiting
+                plan = await admin.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rows.WAITING}")
+                waits.append(msgspec.json.decode(plan)[0]["Execution Time"])
+                return not await rows.any_waiting(db)
 
             await eventually(all_sent, timeout=SIZE / 1000, interval=0.05)
         speed = SIZE / (time.perf_counter() - began)
@@ -63,7 +63,7 @@ async def test_a_long_backlog_is_drained_by_index(
         assert await admin.fetchval("SELECT count(DISTINCT seq) = max(seq) AND max(seq) = $1 FROM outbox", SIZE)
         await admin.execute("VACUUM outbox")
         dead = float(await admin.fetchval(DEAD))
-    poll = sorted(waits)[int(len(waits) * 0.99)] * 1000
+    poll = sorted(waits)[int(len(waits) * 0.99)]
     figure("L05", round(speed), "events/s", 2000)
     figure("L05_poll_p99", round(poll, 2), "ms", 5)
     figure("L05_dead_rows", round(dead, 4), "share", 0.2)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from libs.common.provider.sync import Observed
+from libs.common.provider.sync import Observed, Part, PartSeen
 from services.sync.domain.plan import Batch
 from services.sync.repository.sources import KNOWN, STANDING
 from services.sync.use_cases.apply import apply_batch
@@ -48,12 +49,12 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(below)
 
 
-async def statements_of(engine: Engine, items: tuple[Observed, ...]) -> list[str]:
+async def statements_of(engine: Engine, items: tuple[Observed, ...], *parts: PartSeen) -> list[str]:
     """What one page of these items sent, and that it wrote nothing is told by its transaction having no id."""
     sent: list[str] = []
     batch = Batch(
         workspace_id=engine.workspace, integration_id=engine.integration, resource_id="r", provider="double",
-        stream="items", cause="poll", observed=items,
+        stream="items", cause="poll", observed=items, parts=parts,
     )  # fmt: skip
     async with engine.deps.db.transaction(engine.workspace) as tx:
         driver = await tx.driver()
@@ -80,3 +81,18 @@ async def test_a_page_that_differs_in_nothing_is_one_look_and_a_new_one_three_st
 
     assert await statements_of(engine, page) == [STANDING]
     assert len(await engine.events()) == 50
+
+
+async def test_comments_that_were_read_before_are_not_written_again(engine: Engine) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    seen = [
+        PartSeen(parent_key=f"item:{n}", part=Part(key=f"c{n}", author="bob", created_at=at, body="w"))
+        for n in range(5)
+    ]
+    await statements_of(engine, tuple(item(number) for number in range(5)))
+    assert (await statements_of(engine, (), *seen))[-1] == "wrote"
+    told = len(await engine.events())
+
+    again = await statements_of(engine, (), *seen)
+    assert [statement.split()[0] for statement in again] == ["SELECT", "SELECT"]
+    assert len(await engine.events()) == told == 10

@@ -21,11 +21,12 @@ SELECT id, event_id, topic, key, payload, occurred_at, traceparent, seq FROM (
   FROM (SELECT * FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1) AS waiting) AS measured
 WHERE bytes - octet_length(payload) < $2 ORDER BY id
 """
+# The bounds keep a planner from reading the whole table for a batch.
 MARK = """
 UPDATE outbox SET seq = acked.seq, published_at = clock_timestamp(), cluster_id = $1,
   kafka_partition = acked.kafka_partition, kafka_offset = acked.kafka_offset
 FROM unnest($2::bigint[], $3::bigint[], $4::integer[], $5::bigint[]) AS acked (id, seq, kafka_partition, kafka_offset)
-WHERE outbox.id = acked.id
+WHERE outbox.id = acked.id AND outbox.id BETWEEN $6 AND $7
 """
 KNOWN = "SELECT topic, kafka_partition, log_id, last_offset FROM relay_log"
 REMEMBER = """
@@ -125,13 +126,16 @@ async def mark_and_pick(
         fresh = sum(ack.row.seq is None for ack in acks)
         seqs = itertools.count(await lease.advance(tx, fresh) - fresh + 1)
         driver = await tx.driver()
+        ids = [ack.row.id for ack in acks]
         await driver.execute(
             MARK,
             cluster,
-            [ack.row.id for ack in acks],
+            ids,
             [next(seqs) if ack.row.seq is None else ack.row.seq for ack in acks],
             [ack.partition for ack in acks],
             [ack.offset for ack in acks],
+            min(ids),
+            max(ids),
         )
         await driver.execute(
             REMEMBER,

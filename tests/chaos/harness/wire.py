@@ -72,9 +72,9 @@ class BreakableWire:
     def arm(self, trouble: Trouble) -> None:
         self._armed = (self.asked, trouble)
 
-    def meanwhile(self, at: int, what: Callable[[], Awaitable[None]]) -> None:
-        """`what` happens while the `at`-th request from now is under way."""
-        self._armed, self._meanwhile = (self.asked, Trouble(kind="meanwhile", at=at)), what
+    def meanwhile(self, trouble: Trouble, what: Callable[[], Awaitable[None]]) -> None:
+        """`what` happens while the request is under way that the trouble names."""
+        self._armed, self._meanwhile = (self.asked, trouble), what
 
     def heal(self) -> None:
         self._armed = self._meanwhile = None
@@ -87,7 +87,7 @@ class BreakableWire:
             self.fired[kind] += 1
             return await FAULTS[kind](self.wire, method, url, given)
         answer = await self.wire.request(method, url, **given)
-        if kind == "meanwhile" and self._meanwhile is not None:
+        if kind and self._meanwhile is not None:
             what, self._meanwhile = self._meanwhile, None
             self.fired[kind] += 1
             await what()

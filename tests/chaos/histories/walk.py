@@ -23,6 +23,7 @@ from services.sync.use_cases.picking import choose
 from services.sync.workers.dirty import DirtyLane
 from services.sync.workers.discovery import Discovery
 from services.sync.workers.executor import Executor
+from services.sync.workers.housekeeping import Cleanup
 from tests.chaos.harness.checkers import Place
 from tests.chaos.harness.history import History, Step
 from tests.chaos.harness.life import Life, MortalDatabase
@@ -38,6 +39,12 @@ TIME_PASSES = "; ".join(
     f"UPDATE {table} SET run_at = least(run_at, now()), lease_until = '-infinity'"
     + (" WHERE kind <> 'expired'" if table == "cleanup" else "")
     for table in ("work", "dirty_object", "discovery", "cleanup")
+)
+LANES = {"discovery": Discovery, "work": Executor, "dirty_object": DirtyLane, "cleanup": Cleanup}
+DUE = " UNION ALL ".join(
+    f"(SELECT '{table}' AS lane FROM {table} WHERE run_at <= now() AND lease_until <= now()"
+    f"{'' if table == 'cleanup' else ' AND NOT paused'} LIMIT 1)"
+    for table in LANES
 )
 HELD = "SELECT id FROM held_deletion WHERE state = 'held'"
 WAITING = """
@@ -115,7 +122,7 @@ class Walk(Engine):
         if trouble.kind in FAULTS:
             self.wire.arm(trouble)
         elif trouble.kind.startswith("meanwhile"):
-            self.wire.meanwhile(trouble.at, lambda: self._meanwhile(trouble.kind, Random(step.seed)))
+            self.wire.meanwhile(trouble, lambda: self._meanwhile(trouble.kind, Random(step.seed)))
         else:
             self.life.die_at(trouble.kind.removeprefix("kill "), trouble.at)
 
@@ -182,13 +189,13 @@ class Walk(Engine):
         return await self.step_work(dice)
 
     async def step_work(self, dice: Random) -> dict[str, Any]:
-        """Every lane, as far as something is due."""
-        asked, lanes = self.wire.asked, [lane(self.deps).step for lane in (Discovery, Executor, DirtyLane)]
-        dice.shuffle(lanes)
+        """Whatever is due, one piece after the other, in any order of the lanes."""
+        asked = self.wire.asked
         for _ in range(MOST_ROUNDS):
-            if not any([await lane() for lane in lanes]):
+            due = [row["lane"] for row in await self.admin.fetch(DUE)]
+            if not due:
                 break
-        await self.clean()
+            await LANES[dice.choice(due)](self.deps).step()
         await self.follow_selection()
         return {"requests": self.wire.asked - asked}
 

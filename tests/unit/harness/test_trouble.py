@@ -53,9 +53,9 @@ async def test_something_else_happens_while_a_request_is_under_way() -> None:
     async def meanwhile() -> None:
         seen.append(broken.asked)
 
-    broken.meanwhile(2, meanwhile)
+    broken.meanwhile(Trouble(kind="meanwhile", at=2), meanwhile)
     await answers(broken, 3)
-    assert seen == [2]
+    assert (seen, broken.fired) == ([2], {"meanwhile": 1})
 
 
 async def test_the_dead_ask_nothing_more() -> None:

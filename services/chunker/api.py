@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
+from libs.common.http.explained import Steps
 from libs.common.http.wire import Page, Wire, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
 from services.chunker import use_cases
@@ -142,6 +143,19 @@ class SearchController(Controller):
         ]
         whole = nodes[0] if nodes else SummaryNode(anchor="", heading="", text="", method="extractive", chunk_ids=[])
         return SourceSummary(source_id=source_id, summary=whole.text, method=whole.method, sections=nodes[1:])
+
+    @get("/workspaces/{workspace:str}/sources/{source_id:str}/explain", operation_id="explainIndex")
+    async def explain(
+        self,
+        workspace: FromPath[str],
+        source_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        db: NamedDependency[Database],
+    ) -> Steps:
+        """Where a source stands on its way into searches, or why none finds it: the indexer's part of the way."""
+        principal.require(READ)
+        principal.require_workspace(workspace)
+        return Steps(steps=await use_cases.explain_source(db, workspace, source_id))
 
 
 async def _workspace_of(db: Database, principal: Principal, source_id: str) -> str:

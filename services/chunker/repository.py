@@ -141,7 +141,10 @@ CHUNKS = """
 SELECT id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, text FROM chunk
 WHERE source_id = :source_id AND ordinal > :after ORDER BY ordinal LIMIT :limit
 """
-SOURCE = "SELECT id, version, chunks, skipped FROM indexed_source WHERE id = :source_id"
+SOURCE = "SELECT id, version, chunks, words, skipped, indexed_at FROM indexed_source WHERE id = :source_id"
+WANTED = """
+SELECT version, remove, wanted_at, due_at, attempts, epoch, now() AS now FROM index_wanted WHERE source_id = :source_id
+"""
 SUMMARIES = """
 SELECT ordinal, anchor, heading, text, method, chunk_ids FROM summary
 WHERE source_id = :source_id ORDER BY ordinal
@@ -238,6 +241,10 @@ class Index:
 
     async def source(self, source_id: str) -> Row | None:
         return await self._tx.fetch_one(SOURCE, source_id=source_id)
+
+    async def wanted(self, source_id: str) -> Row | None:
+        """With the database's time: whether it is due is seen by that alone."""
+        return await self._tx.fetch_one(WANTED, source_id=source_id)
 
     async def chunks(self, source_id: str, after: int, limit: int) -> Sequence[Row]:
         return await self._tx.fetch_all(CHUNKS, source_id=source_id, after=after, limit=limit)

@@ -11,10 +11,13 @@ from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
 from libs.common.events import IntegrationDisconnected, SourceChanged, SourceIndexed, SourceIndexFailed
+from libs.common.http.explained import Step
 from libs.common.http.wire import decode_cursor, encode_cursor
 from libs.common.internal import SourceItem
+from libs.common.outbox.told import told_of
 from libs.common.telemetry.tracing import current_traceparent
 from services.chunker.domain import Cut, Filters, Position, Wanted
+from services.chunker.explaining import index_steps
 from services.chunker.lexical import query_terms
 from services.chunker.repository import Index, IndexQueue, Workspaces
 
@@ -126,6 +129,16 @@ async def read_chunks(db: Database, workspace: str, source_id: str, *, after: in
 async def read_summary(db: Database, workspace: str, source_id: str) -> Sequence[Row]:
     async with db.transaction(workspace) as tx:
         return await Index(tx).summaries(source_id)
+
+
+async def explain_source(db: Database, workspace: str, source_id: str) -> list[Step]:
+    """Raises NotFound for a workspace that never connected anything; an unknown source was simply never heard of."""
+    async with db.transaction(workspace) as tx:
+        if not await Workspaces(tx).knows(workspace):
+            raise NotFound("unknown workspace, or nothing is connected in it yet")
+        told = await told_of(tx, source_id, limit=1)
+        index = Index(tx)
+        return index_steps(await index.wanted(source_id), await index.source(source_id), told[0] if told else None)
 
 
 def _indexed(wanted: Wanted, version: int, *, chunks: int = 0, deleted: bool = False) -> SourceIndexed:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound, PayloadTooLarge
+from libs.common.http.explained import Steps
 from libs.common.http.wire import Page, Wire, decode_cursor, encode_cursor
 from libs.common.provider.webhooks import RawWebhook
 from libs.common.security.callers import Principal
@@ -20,6 +21,7 @@ from services.webhooks.deps import Deps
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.inbox import Inbox
 from services.webhooks.use_cases import operate, receive
+from services.webhooks.use_cases.explain import About, explain_object
 
 LARGEST_BODY = 32_000_000  # no provider's own cap is larger; each manifest says its own
 GivenDeps = NamedDependency[Deps]
@@ -190,6 +192,23 @@ async def list_subscriptions(
     return Page(items=[SubscriptionView(**row) for row in rows[:limit]], next_cursor=following)
 
 
+@get("/v1/integrations/{integration_id:str}/explain", tags=["webhooks"])
+async def explain_hints(
+    integration_id: FromPath[str],
+    resource: FromQuery[str],
+    stream: FromQuery[str],
+    key: FromQuery[str],
+    deps: GivenDeps,
+    principal: GivenPrincipal,
+) -> Steps:
+    """Whether a hook watches a resource, and which deliveries named this object of it: the part of webhooks in why
+    something is here or not. `resource` is the provider's id of it; `stream` and `key` are as `GET /v1/explain` says.
+    """
+    about = About(resource=resource, stream=stream, key=key)
+    steps = await explain_object(deps=deps, principal=principal, integration_id=integration_id, about=about)
+    return Steps(steps=steps)
+
+
 HANDLERS = (
     take_delivery,
     take_app_delivery,
@@ -199,6 +218,7 @@ HANDLERS = (
     list_deliveries,
     replay_delivery,
     list_subscriptions,
+    explain_hints,
 )
 
 

@@ -198,3 +198,51 @@ def test_refused_consent_is_told_and_connects_nothing(line: Line) -> None:
     assert (code, out) == (1, "")
     assert "not given" in err
     assert asked(place, "integrations")["items"] == []
+
+
+async def test_explain_walks_from_the_provider_to_the_search_and_says_where_it_ends(line: Line) -> None:
+    """Ready, of a feature that is off, quarantined, deleted: each by what the four services know of it."""
+    place = open_place(line, features=["issues"], files={"docs/a.md": "# A\n"})
+    await place.hooked()
+    word = line.word()
+    number = place.change("open_issue", title=word)["number"]
+    await eventually(lambda: place.source(f"issue:{number}")["status"] == "ready", timeout=WAIT_S)
+    here = explained(place, f"issue:{number}")
+    assert (here["reason"], here["present"], here["searchable"]) == ("ready", True, True)
+    assert [step["code"] for step in here["steps"]] == [
+        "active", "connected", "selected", "feature_on", "hook_active", "heard", "read", "ready", "published",
+        "indexed", "searchable",
+    ]  # fmt: skip
+    assert [step["service"] for step in here["steps"]][::4] == ["auth", "webhooks", "sync"]
+    assert explained(place, here["sourceId"])["steps"] == here["steps"]
+    assert explained(place, "file:docs/a.md")["reason"] == "feature_off"
+
+    line.control.ask("POST", "faults", {"match": f"/issues/{number + 1}$", "kind": "status", "status": 200, "times": 0})
+    try:
+        place.change("open_issue", title="It does not fit")
+        await eventually(lambda: explained(place, f"issue:{number + 1}")["reason"] == "quarantined", timeout=WAIT_S)
+    finally:
+        line.control.ask("DELETE", "faults")
+    place.change("delete_issue", number=number)
+    await eventually(lambda: explained(place, here["sourceId"])["steps"][-2]["code"] == "removed", timeout=WAIT_S)
+    gone = explained(place, here["sourceId"])
+    assert (gone["reason"], gone["present"], gone["searchable"]) == ("deleted", False, False)
+    drawn = line.sluice("explain", here["sourceId"], "-w", place.workspace).stdout
+    assert "not here (deleted), not found by search" in drawn
+
+
+def explained(place: Place, what: str) -> dict[str, Any]:
+    (found,) = asked(place, "explain", what)["items"]
+    return dict(found)
+
+
+async def test_changes_are_read_filtered_and_resumed_from_the_command_line(place: Place) -> None:
+    now = asked(place, "changes", "--cursor", "latest")
+    word = place.line.word()
+    place.change("open_issue", title=word)
+    await eventually(lambda: word in place.texts(word), timeout=WAIT_S)
+    (told,) = asked(place, "changes", "--cursor", now["nextCursor"], "-t", "issue", "-i", "github")["items"]
+    assert (told["event"]["change"], told["event"]["cause"]) == ("created", "webhook")
+    whole = asked(place, "changes", "--compact", "-n", "1000")
+    assert told["event"]["source_id"] in {one["event"]["source_id"] for one in whole["items"]}
+    assert place.line.sluice("changes", "--cursor", "nonsense", "-w", place.workspace).returncode == 1

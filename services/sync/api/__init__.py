@@ -11,6 +11,7 @@ from services.sync.api.deletions import (
     restore_held_deletion,
     restore_sweep,
 )
+from services.sync.api.explain import explain_object
 from services.sync.api.feed import list_changes
 from services.sync.api.internal import read_batch
 from services.sync.api.quarantine import list_quarantined, retry_quarantined
@@ -53,5 +54,6 @@ HANDLERS = (
     list_changed_files_of_source,
     list_changed_files,
     list_changes,
+    explain_object,
     read_batch,
 )

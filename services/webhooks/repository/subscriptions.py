@@ -128,3 +128,18 @@ async def of_integration(tx: Transaction, integration_id: str, *, after: str | N
         after=after,
         limit=limit,
     )
+
+
+async def hook_of(tx: Transaction, integration_id: str, resource: str) -> Row | None:
+    """The hook of a resource by the provider's id of it: NULLs when none is wanted. None: no such integration."""
+    return await tx.fetch_one(
+        """
+        SELECT i.monitor_changes, s.state, s.hook_id, s.asserted_at, s.detail, s.updated_at
+          FROM integration i
+          LEFT JOIN resource r ON r.integration_id = i.id AND r.external_id = :resource
+          LEFT JOIN subscription s ON s.resource_id = r.id AND s.wanted
+         WHERE i.id = :integration ORDER BY s.updated_at DESC NULLS LAST LIMIT 1
+        """,
+        integration=integration_id,
+        resource=resource,
+    )

@@ -37,7 +37,7 @@ class EndpointShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def show_endpoint(*, deps: Deps, principal: Principal, integration_id: str) -> EndpointShown:
-    workspace = await _workspace_of(deps, principal, "integration", integration_id)
+    workspace = await workspace_of(deps, principal, "integration", integration_id)
     async with deps.db.transaction(workspace) as tx:
         row = await _locked(tx, integration_id)
         secret = None
@@ -49,7 +49,7 @@ async def show_endpoint(*, deps: Deps, principal: Principal, integration_id: str
 
 async def rotate_secret(*, deps: Deps, principal: Principal, integration_id: str) -> EndpointShown:
     """A new secret of our making, shown in this answer only; the old one is accepted for a while."""
-    workspace = await _workspace_of(deps, principal, "integration", integration_id)
+    workspace = await workspace_of(deps, principal, "integration", integration_id)
     async with deps.db.transaction(workspace) as tx:
         row = await _locked(tx, integration_id)
         secret = new_secret()
@@ -61,7 +61,7 @@ async def rotate_secret(*, deps: Deps, principal: Principal, integration_id: str
 async def give_secret(*, deps: Deps, principal: Principal, integration_id: str, secret: Secret) -> EndpointShown:
     """For a provider that makes the secret itself. Giving the present one again changes nothing."""
     _check_secret(secret)
-    workspace = await _workspace_of(deps, principal, "integration", integration_id)
+    workspace = await workspace_of(deps, principal, "integration", integration_id)
     async with deps.db.transaction(workspace) as tx:
         row = await _locked(tx, integration_id)
         if secret != await open_secret(tx, deps.vault, row, "secret_version", "secret_sealed"):
@@ -73,14 +73,14 @@ async def give_secret(*, deps: Deps, principal: Principal, integration_id: str, 
 async def list_deliveries(
     *, deps: Deps, principal: Principal, integration_id: str, before: str | None, limit: int
 ) -> Sequence[Row]:
-    workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
+    workspace = await workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
         return await deliveries.of_integration(tx, integration_id, before=before, limit=limit)
 
 
 async def replay_delivery(*, deps: Deps, principal: Principal, delivery_id: str) -> int:
     """Reads the stored bytes with today's rules and says "look again" once more; answers how often by now."""
-    workspace = await _workspace_of(deps, principal, "delivery", delivery_id)
+    workspace = await workspace_of(deps, principal, "delivery", delivery_id)
     async with deps.db.transaction(workspace) as tx:
         row = await deliveries.mark_replayed(tx, delivery_id)
         if row is None:
@@ -92,12 +92,12 @@ async def replay_delivery(*, deps: Deps, principal: Principal, delivery_id: str)
 async def list_subscriptions(
     *, deps: Deps, principal: Principal, integration_id: str, after: str | None, limit: int
 ) -> Sequence[Row]:
-    workspace = await _workspace_of(deps, principal, "integration", integration_id, READ)
+    workspace = await workspace_of(deps, principal, "integration", integration_id, READ)
     async with deps.db.transaction(workspace) as tx:
         return await subscriptions.of_integration(tx, integration_id, after=after, limit=limit)
 
 
-async def _workspace_of(deps: Deps, principal: Principal, table: str, row_id: str, scope: str = WRITE) -> str:
+async def workspace_of(deps: Deps, principal: Principal, table: str, row_id: str, scope: str = WRITE) -> str:
     """An endpoint's URL and secret are for those who may configure: reading them needs WRITE as well."""
     principal.require(scope)
     workspace = await deps.db.locate(table, row_id)

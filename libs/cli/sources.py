@@ -18,6 +18,9 @@ Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answ
 Of = Annotated[str, typer.Option("--source", "-s", help="Those of one pull request or push, by its source's id.")]
 Path = Annotated[str, typer.Option("--path", help="Who changed this path.")]
 
+FileStatus = Annotated[str, typer.Option("--status", help="added, modified, removed, renamed, copied or changed")]
+Since = Annotated[str, typer.Option("--since", help="Only later than this time, with its offset.")]
+
 
 def sources(
     workspace: Workspace = DEFAULT,
@@ -50,6 +53,8 @@ def source(
 def changed_files(
     of: Of = "",
     path: Path = "",
+    status: FileStatus = "",
+    since: Since = "",
     workspace: Workspace = DEFAULT,
     cursor: Cursor = "",
     limit: Limit = 50,
@@ -59,7 +64,8 @@ def changed_files(
     if bool(of) == bool(path):
         raise Told("Name a source or a path.", "sluice changed-files --source ID, or --path src/main.py")
     place = f"/v1/sources/{of}/changed-files" if of else f"/v1/workspaces/{workspace}/changed-files"
-    asked = {name: value for name, value in (("path", path), ("cursor", cursor)) if value}
+    given = (("path", path), ("status", status), ("since", since), ("cursor", cursor))
+    asked = {name: value for name, value in given if value}
     with gateway() as door:
         page = door.get(place, {**asked, "limit": limit})
     emit(page, as_json, lambda: _draw_changes(page))

@@ -37,6 +37,9 @@ class ResourcePage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: Cursor | None
 
 
+FileStatus = Literal["added", "modified", "removed", "renamed", "copied", "changed"]
+
+
 class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
     """One path of a pull request or a push. Counts are None where the provider did not count; `patch` only when small.
 
@@ -44,7 +47,7 @@ class ChangedFile(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    status: Literal["added", "modified", "removed", "renamed", "copied", "changed"]
+    status: FileStatus
     previous_path: str | None = None
     additions: int | None = None
     deletions: int | None = None

@@ -116,7 +116,7 @@ def decode(answer: HttpAnswer, kind: type[T]) -> T:
         return msgspec.json.decode(answer.body, type=kind)
     except msgspec.ValidationError as error:
         raise ProviderContractBroken(f"GitHub's answer does not fit {kind.__name__}: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProviderUnavailable("GitHub's answer is not whole JSON") from error
 
 

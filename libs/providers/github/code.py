@@ -34,6 +34,7 @@ from libs.providers.github.trees import Before, entries_of, is_file, state_befor
 
 BATCH = 100
 COMPARE_LIMIT = 300  # docs: the file list of a comparison ends there, on page one
+UNREADABLE = "\ufffd"
 EMPTY = b"Git Repository is empty"
 
 
@@ -222,8 +223,10 @@ async def _compare(ctx: SyncContext, resource: Resource, at: Position) -> Compar
 
 
 def _is_exact(comparison: Comparison) -> bool:
-    """It is three-dot: only when the base is an ancestor is it the difference of the two, and 300 files may be more."""
-    return comparison.status in {"ahead", "identical"} and len(comparison.files) < COMPARE_LIMIT
+    """It is three-dot: only when the base is an ancestor is it the difference of the two, and 300 files may be more.
+    A name that is no UTF-8 is not the file's own: only a tree tells two such files apart."""
+    named = all(UNREADABLE not in f"{file.filename}{file.previous_filename}" for file in comparison.files)
+    return named and comparison.status in {"ahead", "identical"} and len(comparison.files) < COMPARE_LIMIT
 
 
 def _changed(ctx: SyncContext, resource: Resource) -> Resource | None:

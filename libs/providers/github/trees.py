@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -22,7 +24,21 @@ async def entries_of(ctx: SyncContext, resource: Resource, commit: str) -> list[
         return []
     tree = await _read(ctx, resource, commit, recursive=True)
     entries = tree.tree if not tree.truncated else await _walk(ctx, resource, commit)
-    return sorted((entry for entry in entries if entry.type != "tree"), key=lambda entry: entry.path)
+    return distinct(entry for entry in entries if entry.type != "tree")
+
+
+def distinct(entries: Iterable[TreeEntry]) -> list[TreeEntry]:
+    """In path order. Git's paths are bytes; what is no UTF-8 in them is shown as U+FFFD, so that two may look alike:
+    all but the first are named by their blob as well, and none is lost."""
+    found: list[TreeEntry] = []
+    alike: Counter[str] = Counter()
+    for entry in sorted(entries, key=lambda entry: (entry.path, entry.sha)):
+        alike[entry.path] += 1
+        if alike[entry.path] > 1:
+            shown = f"{entry.path} ({alike[entry.path]}, {entry.sha[:8]})"
+            entry = msgspec.structs.replace(entry, path=shown)
+        found.append(entry)
+    return found
 
 
 def is_file(entry: TreeEntry) -> bool:
@@ -45,7 +61,7 @@ async def state_before(ctx: SyncContext, resource: Resource, commit: str) -> Bef
     except LostSight:
         tree = None
     if tree is not None and not tree.truncated:
-        return Before(spots(tree.tree), told=True)
+        return Before(spots(distinct(entry for entry in tree.tree if entry.type != "tree")), told=True)
     held = await ctx.held("file:")
     return Before({key.removeprefix("file:"): Spot(one.revision, "") for key, one in held.items()}, told=False)
 

@@ -13,7 +13,7 @@ from libs.common.errors import InvalidInput
 from libs.common.events.source import Cause, Change, SourceType
 from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
-from services.sync.api.wire import ChangesWire, ChangeWire
+from services.sync.api.wire import ChangesWire, ChangeWire, with_offset
 from services.sync.deps import Deps
 from services.sync.domain.feed import Fact, Filter, Position
 from services.sync.use_cases import feed
@@ -55,7 +55,7 @@ async def list_changes(
     principal.require_workspace(workspace)
     wanted = Filter(
         integration=integration, resource=resource, provider=provider, type=type, change=change, cause=cause,
-        since=_with_zone(since),
+        since=with_offset(since),
     )  # fmt: skip
     if compact and (change or cause):
         raise InvalidInput("a compaction tells the latest change of each source, whatever it was", pointer="/compact")
@@ -77,12 +77,6 @@ def _position(cursor: str, workspace: str) -> Position:
     if found.workspace != workspace:
         raise InvalidCursor(pointer="/cursor")
     return found
-
-
-def _with_zone(since: datetime | None) -> datetime | None:
-    if since is not None and since.tzinfo is None:
-        raise InvalidInput("a time needs an offset, like 2026-01-31T12:00:00Z", pointer="/since")
-    return since
 
 
 def _wire(fact: Fact) -> ChangeWire:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from litestar import get
@@ -12,15 +13,18 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from libs.common.database.transaction import Row
 from libs.common.events.source import SourceStatus, SourceType
 from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.provider.sync import FileStatus
 from libs.common.security.principals import Principal
 from services.sync.api.wire import (
     ChangedFileWire,
     SourceWire,
     changed_file_wire,
     source_wire,
+    with_offset,
 )
 from services.sync.deps import Deps
 from services.sync.repository.catalogue import Filter
+from services.sync.repository.changed_files import Narrowed
 from services.sync.use_cases import asking, reading
 
 READ = "sources:read"
@@ -67,17 +71,24 @@ async def list_changed_files_of_source(
     source: FromPath[str],
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
+    status: FromQuery[FileStatus | None] = None,
+    since: FromQuery[datetime | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[ChangedFileWire]:
     """The paths of a pull request in the provider's order; the history of a file; every push of a repository.
 
-    The newest push comes first.
+    The newest push comes first. `since`: pushes seen since then, pull requests that changed since then.
     """
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "source", source)
     rows = await reading.changed_files_of_source(
-        source, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
+        source,
+        Narrowed(status=status, since=with_offset(since)),
+        deps=deps,
+        workspace=workspace,
+        after=_after(cursor),
+        limit=limit + 1,
     )
     return _changed_files(rows, limit)
 
@@ -88,14 +99,19 @@ async def list_changed_files(
     path: Path,
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
+    integration: FromQuery[str | None] = None,
+    resource: FromQuery[str | None] = None,
+    status: FromQuery[FileStatus | None] = None,
+    since: FromQuery[datetime | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: Limit = 100,
 ) -> Page[ChangedFileWire]:
     """Which pull requests and pushes changed one path, be it the new or the old one; the newest first."""
     principal.require(READ)
     principal.require_workspace(workspace)
+    narrowed = Narrowed(integration=integration, resource=resource, status=status, since=with_offset(since))
     rows = await reading.changed_files_of_path(
-        path, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
+        path, narrowed, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
     )
     return _changed_files(rows, limit)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from libs.common.database.transaction import Row
+from libs.common.errors import InvalidInput
 from libs.common.events.source import Cause, SourceStatus, SourceType
 from libs.common.http.wire import Wire
 from libs.common.provider.sync import Resource
@@ -171,9 +172,13 @@ class PushWire(Wire):
 
 
 class ChangedFileWire(Wire):
-    """Of a pull request `sourceId` is that; of a push, the file, when it is synced."""
+    """Of a pull request `sourceId` is that; of a push, the file, when it is synced.
+
+    `patch` only when it is small: at most 4,000 characters, a larger one is read at the provider.
+    """
 
     source_id: str | None
+    resource_id: str
     path: str
     previous_path: str | None
     status: str
@@ -206,6 +211,13 @@ class ChangesWire(Wire):
     next_cursor: str
     has_more: bool
     snapshot: bool
+
+
+def with_offset(moment: datetime | None) -> datetime | None:
+    """Raises InvalidInput for a time that could mean any of two dozen moments."""
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidInput("a time needs an offset, like 2026-01-31T12:00:00Z", pointer="/since")
+    return moment
 
 
 def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -132,9 +133,9 @@ async def _insert(tx: Transaction, resource_id: str, rows: Sequence[Owned]) -> N
 # Reading
 
 COLUMNS = """
-SELECT coalesce(c.push_id, c.source_id) AS owner, c.position, c.source_id, c.path, c.previous_path, c.status,
-  c.additions, c.deletions, c.blob_id, c.previous_blob_id, c.patch, c.push_id, p.branch, p.before, p.after, p.forced,
-  p.at
+SELECT coalesce(c.push_id, c.source_id) AS owner, c.position, c.source_id, c.resource_id, c.path, c.previous_path,
+  c.status, c.additions, c.deletions, c.blob_id, c.previous_blob_id, c.patch, c.push_id, p.branch, p.before, p.after,
+  p.forced, p.at
 FROM changed_file c LEFT JOIN push p ON p.id = c.push_id
 """
 OF_SOURCE = "c.source_id = :wanted"
@@ -143,30 +144,57 @@ OF_REPOSITORY = (
     " (SELECT resource_id FROM source WHERE id = :wanted AND type = 'repository'))"
 )
 OF_PATH = "c.workspace_id = :workspace AND (c.path = :wanted OR c.previous_path = :wanted)"
+# A push has a time; the files of a pull request are as old as what we last read of it.
+NARROWED = {
+    "status": "c.status = :status",
+    "resource": "c.resource_id = :resource",
+    "integration": "c.resource_id IN (SELECT id FROM resource WHERE integration_id = :integration)",
+    "since": "coalesce(p.at, (SELECT s.updated_at FROM source s WHERE s.id = c.source_id)) >= :since",
+}
 
 
-async def of_source(tx: Transaction, source_id: str, *, after: tuple[str, int], limit: int) -> Sequence[Row]:
+class Narrowed(msgspec.Struct, frozen=True, kw_only=True):
+    """Every field that is set narrows."""
+
+    status: str | None = None
+    resource: str | None = None
+    integration: str | None = None
+    since: datetime | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+async def of_source(
+    tx: Transaction, source_id: str, narrowed: Narrowed, *, after: tuple[str, int], limit: int
+) -> Sequence[Row]:
     """A pull request's own, a file's history, every push of a repository; the newest push first."""
-    return await _page(tx, f"({OF_SOURCE} OR {OF_REPOSITORY})", source_id, after, limit)
+    return await _page(tx, f"({OF_SOURCE} OR {OF_REPOSITORY})", source_id, narrowed.given, after, limit)
 
 
-async def of_path(tx: Transaction, path: str, *, after: tuple[str, int], limit: int) -> Sequence[Row]:
+async def of_path(
+    tx: Transaction, path: str, narrowed: Narrowed, *, after: tuple[str, int], limit: int
+) -> Sequence[Row]:
     """Of one path across the workspace, whether it is the new or the old one."""
-    return await _page(tx, OF_PATH, path, after, limit)
+    given = {"workspace": tx.workspace, **narrowed.given}
+    return await _page(tx, OF_PATH, path, given, after, limit)
 
 
-async def _page(tx: Transaction, where: str, wanted: str, after: tuple[str, int], limit: int) -> Sequence[Row]:
+async def _page(
+    tx: Transaction, where: str, wanted: str, given: dict[str, Any], after: tuple[str, int], limit: int
+) -> Sequence[Row]:
     """`after` is (owner, position) of the last row seen; an empty owner begins."""
-    bound: dict[str, Any] = {"workspace": tx.workspace} if ":workspace" in where else {}
+    conditions = [where, *(NARROWED[name] for name in given if name in NARROWED)]
     return await tx.fetch_all(
-        f"{COLUMNS} WHERE {where} AND (:owner = '' OR coalesce(c.push_id, c.source_id) < :owner"
+        f"{COLUMNS} WHERE {' AND '.join(conditions)} AND (:owner = '' OR coalesce(c.push_id, c.source_id) < :owner"
         " OR (coalesce(c.push_id, c.source_id) = :owner AND c.position > CAST(:position AS integer)))"
         " ORDER BY owner DESC, position LIMIT :limit",
         wanted=wanted,
         owner=after[0],
         position=after[1],
         limit=limit,
-        **bound,
+        **given,
     )
 
 

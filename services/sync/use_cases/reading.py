@@ -10,6 +10,7 @@ from libs.common.internal import MAX_BATCH_BYTES, MAX_BATCH_IDS, SourceBatch, So
 from services.sync.deps import Deps
 from services.sync.repository import catalogue, changed_files
 from services.sync.repository.catalogue import Filter
+from services.sync.repository.changed_files import Narrowed
 from services.sync.use_cases.asking import require_workspace
 
 
@@ -72,15 +73,15 @@ async def read_source(source_id: str, *, deps: Deps, workspace: str) -> Row:
 
 
 async def changed_files_of_source(
-    source_id: str, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
+    source_id: str, narrowed: Narrowed, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
 ) -> Sequence[Row]:
     async with deps.db.transaction(workspace) as tx:
-        return await changed_files.of_source(tx, source_id, after=after, limit=limit)
+        return await changed_files.of_source(tx, source_id, narrowed, after=after, limit=limit)
 
 
 async def changed_files_of_path(
-    path: str, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
+    path: str, narrowed: Narrowed, *, deps: Deps, workspace: str, after: tuple[str, int], limit: int
 ) -> Sequence[Row]:
     async with deps.db.transaction(workspace) as tx:
         await require_workspace(tx)
-        return await changed_files.of_path(tx, path, after=after, limit=limit)
+        return await changed_files.of_path(tx, path, narrowed, after=after, limit=limit)

@@ -188,3 +188,44 @@ async def test_changed_files_of_another_workspace_are_absent(
 
     assert await read(api, "/v1/workspaces/ws-neighbour/changed-files", path=TWO) == []
     assert len(await read(api, f"/v1/workspaces/{mine}/changed-files", path=TWO)) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "statuses"),
+    [
+        ({}, ["renamed", "renamed"]), ({"status": "renamed"}, ["renamed", "renamed"]), ({"status": "added"}, []),
+        ({"since": "2020-01-01T00:00:00Z"}, ["renamed", "renamed"]), ({"since": "2100-01-01T00:00:00Z"}, []),
+        ({"integration": "other"}, []), ({"resource": "other"}, []),
+    ],
+)  # fmt: skip
+async def test_who_changed_a_path_is_narrowed(
+    engine: Engine, world: World, api: httpx.AsyncClient, asked: dict[str, str], statuses: list[str]
+) -> None:
+    """By a push and by a pull request that is not merged yet: each has a time, its resource and its integration."""
+    world.repo("r1", files=3)
+    await engine.sync(features=("issues", "prs", "code"))
+    await moved(engine)
+    pull = Observed(
+        key="item:9", type="pull_request", name="P", url="", content="one", content_type="text/markdown", revision="1",
+        changed_files=FILES,
+    )  # fmt: skip
+    await apply(engine, observed=(pull,))
+    url = f"/v1/workspaces/{engine.workspace}/changed-files"
+    assert [row["status"] for row in await read(api, url, path=ONE, **asked)] == statuses
+    mine = {"integration": engine.integration, "resource": await engine.one("SELECT id FROM resource")}
+    assert len(await read(api, url, path=ONE, **mine)) == 2
+    source = (await engine.sources())["item:9"]["id"]
+    narrowed = {name: value for name, value in asked.items() if name in ("status", "since")}
+    of_pull = [row["path"] for row in await read(api, f"/v1/sources/{source}/changed-files", **narrowed)]
+    kept = [file.path for file in FILES if narrowed.get("status") in (None, file.status)]
+    assert of_pull == ([] if narrowed.get("since", "").startswith("2100") else kept)
+
+
+async def test_changed_files_that_cannot_be_asked_so_are_refused(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    await engine.connect()
+    url = f"/v1/workspaces/{engine.workspace}/changed-files"
+    for wrong, pointer in (({"status": "gone"}, "/status"), ({"since": "2026-01-01T00:00:00"}, "/since")):
+        answer = await api.get(url, params={"path": "x", **wrong})
+        assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)

@@ -28,6 +28,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     quarantine: Row | None = None
     dirty: Row | None = None
     work: Row | None = None
+    held: Row | None = None
+    buried: Row | None = None
+    sweep: Row | None = None
     told: Sequence[Told] = ()
 
 
@@ -42,7 +45,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def explain(known: Known, asked: Asked, manifest: Manifest) -> list[Step]:
     """In the order of the way; the steps behind one that stops are told as well where rows speak of them."""
     parts: tuple[Callable[[Known, Asked, Manifest], Iterator[Step]], ...] = (
-        _integration, _resource, _feature, _window, _quarantine, _reading, _hints, _work, _deleted, _version, _told,
+        _integration, _resource, _feature, _window, _quarantine, _reading, _hints, _work, _held, _deleted, _version,
+        _told,
     )  # fmt: skip
     return [step for part in parts for step in part(known, asked, manifest)]
 
@@ -142,6 +146,8 @@ def _reading(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:
     row, resource, stream = known.source, known.resource, known.stream
     complete = resource["last_complete_at"] if resource else None
     facts: dict[str, Any] = {"freshAsOf": complete}
+    if known.sweep is not None:
+        facts["sweep"] = {name: known.sweep[name] for name in ("id", "state", "items", "errors", "finished_at")}
     if stream is not None:
         facts |= {"stream": stream["stream"], "lastPageAt": stream["last_page_at"]}
     if row is not None:
@@ -194,10 +200,23 @@ def _quarantine(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step
         yield _step("quarantine", "stopped", "quarantined", detail, row["last_seen_at"], **facts)
 
 
+def _held(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:
+    """A sweep did not meet it, and would delete too much at once: a person decides."""
+    row = known.held
+    if row is not None:
+        detail = f"a whole listing did not meet it; with {row['count']} of {row['of']} it waits for approval"
+        facts = {"heldDeletionId": row["id"], "sweepId": row["sweep_id"], "reason": row["reason"]}
+        yield _step("held", "waiting", "deletion_held", detail, row["created_at"], **facts)
+
+
 def _deleted(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:
-    row = known.source
-    if row is not None and row["tombstone"]:
-        yield _step("deleted", "stopped", "deleted", str(row["proof"]), row["updated_at"], version=row["version"])
+    row, buried = known.source, known.buried
+    if row is None or not row["tombstone"]:
+        return
+    facts: dict[str, Any] = {"version": row["version"]}
+    if buried is not None:
+        facts |= {"sweepId": buried["sweep_id"], "restorableUntil": buried["expires_at"]}
+    yield _step("deleted", "stopped", "deleted", str(row["proof"]), row["updated_at"], **facts)
 
 
 def _version(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:

@@ -45,6 +45,17 @@ SELECT kind, cause, streams, attempts, run_at, paused, parked_until, lease_until
 WHERE resource_id = :resource
 """
 
+HELD = """
+SELECT h.id, h.sweep_id, h.reason, h.count, h.of, h.created_at
+FROM held_source s JOIN held_deletion h ON h.id = s.held_id
+WHERE s.resource_id = :resource AND s.key = :key AND h.state = 'held' ORDER BY h.id DESC LIMIT 1
+"""
+BURIED = "SELECT sweep_id, held_id, buried_at, expires_at FROM buried_source WHERE source_id = :source"
+SWEEP = """
+SELECT id, state, cause, items, errors, started_at, finished_at FROM sweep
+WHERE resource_id = :resource AND stream = :stream ORDER BY id DESC LIMIT 1
+"""
+
 
 async def integration(tx: Transaction, integration_id: str) -> Row | None:
     return await tx.fetch_one(INTEGRATION, id=integration_id)
@@ -87,5 +98,8 @@ async def everything(
         quarantine=await tx.fetch_one(QUARANTINE, key=key, **at),
         dirty=await tx.fetch_one(DIRTY, key=key, **at),
         work=await tx.fetch_one(WORK, **at),
+        held=await tx.fetch_one(HELD, key=key, **at),
+        buried=await tx.fetch_one(BURIED, source=found["id"]) if found else None,
+        sweep=await tx.fetch_one(SWEEP, stream=stream, **at) if stream else None,
         told=await told_of(tx, found["id"], limit=MOST_TOLD) if found else (),
     )

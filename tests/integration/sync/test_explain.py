@@ -112,7 +112,7 @@ async def test_deleted_source_shows_its_proof_and_the_event_that_told_of_it(
     await engine.publish()
     (found,) = await ask(api, source=row["id"])
     assert (found["reason"], found["present"]) == ("deleted", False)
-    assert step(found, "deleted")["detail"] == "not in a complete listing of 1 items"
+    assert step(found, "deleted")["detail"] == "not in a listing of 1 items"
     assert step(found, "event")["facts"]["change"] == "deleted"
     assert step(found, "event")["facts"]["version"] == found["version"] > row["version"]
 
@@ -261,6 +261,33 @@ async def test_paused_lost_and_disconnected_integrations_stop_what_is_not_here(
     assert (found["reason"], found["present"]) == ("disconnected", False)
     assert step(found, "deleted")["detail"] == "disconnected"
     assert (await one(engine, api, "item:1"))["reason"] == "disconnected"
+
+
+async def test_deletion_that_waits_for_approval_is_told_beside_the_source_that_is_still_here(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", files=1)
+    await engine.sync()
+    row = (await engine.sources())["file:src/f0001.py"]
+    await engine.admin.execute(
+        "INSERT INTO held_deletion (id, workspace_id, integration_id, resource_id, stream, sweep_id, provider, reason,"
+        " certificate, count, of) VALUES ('h1', $1, $2, $3, 'tree', 's1', 'double', 'fraction', '{}', 9, 10)",
+        engine.workspace,
+        engine.integration,
+        row["resource_id"],
+    )
+    await engine.admin.execute(
+        "INSERT INTO held_source (held_id, source_id, workspace_id, resource_id, key) VALUES ('h1', $1, $2, $3, $4)",
+        row["id"],
+        engine.workspace,
+        row["resource_id"],
+        row["external_key"],
+    )
+    found = await one(engine, api, row["external_key"])
+    held = step(found, "held")
+    assert (found["present"], held["code"], held["outcome"]) == (True, "deletion_held", "waiting")
+    assert "9 of 10" in held["detail"]
+    assert held["facts"]["heldDeletionId"] == "h1"
 
 
 async def test_foreign_and_absent_look_the_same_and_half_a_question_is_refused(

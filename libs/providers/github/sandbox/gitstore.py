@@ -96,7 +96,7 @@ class GitStore:
 
     def _walk(self, tree: pygit2.Tree, prefix: str, *, recursive: bool) -> Iterator[Entry]:
         for item in tree:
-            path = f"{prefix}{item.name}"
+            path = f"{prefix}{_shown(str(item.name))}"
             kind = item.type_str
             size = item.size if isinstance(item, pygit2.Blob) else None
             yield Entry(path=path, mode=f"{item.filemode:06o}", type=kind, sha=str(item.id), size=size)
@@ -192,14 +192,19 @@ def _change(patch: pygit2.Patch) -> FileChange:
     gone = delta.status == DeltaStatus.DELETED
     moved = delta.status in (DeltaStatus.RENAMED, DeltaStatus.COPIED)
     return FileChange(
-        path=delta.old_file.path if gone else delta.new_file.path,
+        path=_shown(delta.old_file.path if gone else delta.new_file.path),
         status=STATUS.get(delta.status, "unchanged"),
         sha=str(delta.old_file.id if gone else delta.new_file.id),
         additions=added,
         deletions=removed,
         patch=None if delta.is_binary else _hunks(patch),
-        previous=delta.old_file.path if moved else None,
+        previous=_shown(delta.old_file.path) if moved else None,
     )
+
+
+def _shown(path: str) -> str:
+    """Git's paths are bytes; JSON shows what is no UTF-8 in them with U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _hunks(patch: pygit2.Patch) -> str | None:

@@ -28,6 +28,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     quarantine: Row | None = None
     dirty: Row | None = None
     work: Row | None = None
+    look: Row | None = None
     held: Row | None = None
     buried: Row | None = None
     sweep: Row | None = None
@@ -45,8 +46,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def explain(known: Known, asked: Asked, manifest: Manifest) -> list[Step]:
     """In the order of the way; the steps behind one that stops are told as well where rows speak of them."""
     parts: tuple[Callable[[Known, Asked, Manifest], Iterator[Step]], ...] = (
-        _integration, _resource, _feature, _window, _quarantine, _reading, _hints, _work, _held, _deleted, _version,
-        _told,
+        _integration, _resource, _feature, _window, _quarantine, _reading, _hints, _work, _look, _held, _deleted,
+        _version, _told,
     )  # fmt: skip
     return [step for part in parts for step in part(known, asked, manifest)]
 
@@ -145,7 +146,7 @@ def _reading(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:
     """Last read, or the last whole look that did not meet it."""
     row, resource, stream = known.source, known.resource, known.stream
     complete = resource["last_complete_at"] if resource else None
-    facts: dict[str, Any] = {"freshAsOf": complete}
+    facts: dict[str, Any] = {"lastCompleteAt": complete, "freshAsOf": known.look["fresh_as_of"] if known.look else None}
     if known.sweep is not None:
         facts["sweep"] = {name: known.sweep[name] for name in ("id", "state", "items", "errors", "finished_at")}
     if stream is not None:
@@ -198,6 +199,16 @@ def _quarantine(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step
         detail = f"the provider's answer did not fit: {row['detail']}"
         facts = {"breach": row["code"], "attempts": row["attempts"], "firstSeenAt": row["first_seen_at"]}
         yield _step("quarantine", "stopped", "quarantined", detail, row["last_seen_at"], **facts)
+
+
+def _look(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:
+    """When its resource is looked at next, and why then."""
+    row = known.look
+    if row is not None and (row["next_poll_at"] or row["next_sweep_at"]):
+        due = min(at for at in (row["next_poll_at"], row["next_sweep_at"]) if at)
+        facts = {"nextPollAt": row["next_poll_at"], "nextSweepAt": row["next_sweep_at"]}
+        detail = f"the next look at its resource is planned: {row['reason'] or 'a sweep is due then'}"
+        yield _step("look", "noted", "next_look", detail, due, **facts)
 
 
 def _held(known: Known, asked: Asked, manifest: Manifest) -> Iterator[Step]:

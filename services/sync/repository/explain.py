@@ -56,6 +56,11 @@ SELECT id, state, cause, items, errors, started_at, finished_at FROM sweep
 WHERE resource_id = :resource AND stream = :stream ORDER BY id DESC LIMIT 1
 """
 
+LOOK = """
+SELECT p.next_poll_at, p.next_sweep_at, p.reason, w.fresh_as_of
+FROM resource_watch w LEFT JOIN poll_schedule p ON p.resource_id = w.resource_id WHERE w.resource_id = :resource
+"""
+
 
 async def integration(tx: Transaction, integration_id: str) -> Row | None:
     return await tx.fetch_one(INTEGRATION, id=integration_id)
@@ -98,6 +103,7 @@ async def everything(
         quarantine=await tx.fetch_one(QUARANTINE, key=key, **at),
         dirty=await tx.fetch_one(DIRTY, key=key, **at),
         work=await tx.fetch_one(WORK, **at),
+        look=await tx.fetch_one(LOOK, **at),
         held=await tx.fetch_one(HELD, key=key, **at),
         buried=await tx.fetch_one(BURIED, source=found["id"]) if found else None,
         sweep=await tx.fetch_one(SWEEP, stream=stream, **at) if stream else None,

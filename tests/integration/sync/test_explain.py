@@ -137,7 +137,9 @@ async def test_key_that_no_listing_met_says_when_the_last_whole_one_ended(
     complete = await engine.one("SELECT last_complete_at FROM resource")
     listed = step(found, "reading")
     assert datetime.fromisoformat(listed["at"]) == complete
-    assert datetime.fromisoformat(listed["facts"]["freshAsOf"]) == complete
+    assert datetime.fromisoformat(listed["facts"]["lastCompleteAt"]) == complete
+    fresh = await engine.one("SELECT fresh_as_of FROM resource_watch")
+    assert datetime.fromisoformat(listed["facts"]["freshAsOf"]) == fresh
     assert listed["facts"]["stream"] == "tree"
 
 
@@ -231,6 +233,17 @@ async def test_resource_never_selected_and_one_deselected_are_told_apart(
     assert abs((datetime.now(UTC) - at).total_seconds()) < 60
     both = await ask(api, **asked)
     assert {item["resourceExternalId"]: item["reason"] for item in both} == {"r1": "pending", "r2": "deselected"}
+
+
+async def test_next_look_is_told_with_its_reason(engine: Engine, world: World, api: httpx.AsyncClient) -> None:
+    world.repo("r1", items=1)
+    await engine.sync(polling_enabled=True)
+    planned = await engine.admin.fetchrow("SELECT next_poll_at, next_sweep_at, reason FROM poll_schedule")
+    assert planned is not None
+    look = step(await one(engine, api, "item:5"), "look")
+    assert datetime.fromisoformat(look["facts"]["nextPollAt"]) == planned["next_poll_at"]
+    assert datetime.fromisoformat(look["at"]) == min(at for at in tuple(planned)[:2] if at)
+    assert planned["reason"] in look["detail"]
 
 
 async def test_window_is_named_where_it_may_have_left_something_out(

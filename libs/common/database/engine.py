@@ -23,6 +23,9 @@ LIMITS = {
     "transaction_timeout": "60s",  # a forgotten transaction would hold back vacuum and the feed (RELIABILITY L06)
     "idle_in_transaction_session_timeout": "15s",
 }
+# A plan kept from when a table was empty reads it whole for as long as nobody analyses it: of a first sync's 10,000
+# sources that was most of the time. Planning a statement of ours anew takes a tenth of a millisecond.
+PLANNING = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
 _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
@@ -84,7 +87,8 @@ class Database:
 
 
 def _engine(service: str, url: str, size: int) -> AsyncEngine:
-    settings = {**LIMITS, "search_path": f"{service},public", "application_name": f"sluice-{service}", "jit": "off"}
+    names = {"search_path": f"{service},public", "application_name": f"sluice-{service}"}
+    settings = {**LIMITS, **PLANNING, **names}
     arguments: dict[str, Any] = {"server_settings": settings, "timeout": 5}
     return create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),

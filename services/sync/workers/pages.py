@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
 from datetime import datetime
 from typing import cast
 
 import msgspec
 
 from libs.common.database.transaction import Transaction
-from libs.common.errors import LeaseLost, ProviderContractBroken, ProviderUnavailable
+from libs.common.errors import LeaseLost, ProviderContractBroken
 from libs.common.events.source import SourceType
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import (
@@ -40,14 +39,15 @@ from services.sync.repository.sweeps import Listing
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import Applied, apply_batch
 from services.sync.use_cases.relabelling import follow_label
+from services.sync.workers.ahead import OneAhead
 from services.sync.workers.grants import Grant
 
 SLICE = 100  # objects fetched and committed together: a failure in a page of thousands loses no more than this
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """One claimed resource and all that its pages need. `read_after` is the database's time before the read, `began`
-    before the pull of the stream.
+    """One claimed resource and all that its pages need. `read_after` is the database's time before the page was asked
+    for, `moment` the newest such time that we know, `began` the one before the pull of the stream.
 
     `listings` are the whole listings under way, `swept` the streams that were listed whole: once is enough.
     """
@@ -61,9 +61,17 @@ class Job(msgspec.Struct, kw_only=True):
     types: frozenset[SourceType]
     read_after: datetime
     began: datetime
+    moment: datetime
     complete: bool = True
     listings: dict[str, Listing] = {}
     swept: set[str] = msgspec.field(default_factory=set)
+
+
+class Used(msgspec.Struct, frozen=True):
+    """What a page cost and the validators it learned: taken before the next one is asked for, which has its own."""
+
+    spent: Counts
+    learned: dict[str, str]
 
 
 class Fetched(msgspec.Struct, kw_only=True):
@@ -82,22 +90,23 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
         claim=claim, resource=resource, manifest=manifest, facet=deps.facet_of(resource.provider), grant=grant,
         streams=streams, types=wanted_types(manifest, grant.integration.features), read_after=claim.since,
         began=claim.since,
+        moment=claim.since,
     )  # fmt: skip
 
 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
     stored = job.streams.get(stream)
-    job.began = job.read_after
+    job.began = job.moment
     full = job.claim.kind == "sweep" and stream not in job.swept
     context = await job.grant.context(hinted=_hinted(job.claim, stream), full=full)
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
-    async with aclosing(pages):
+    async with OneAhead(pages, deps.settings.sync_page_seconds) as ahead:
         while True:
-            page = await _next_page(pages, deps.settings.sync_page_seconds)
+            page, job.read_after = await ahead.take(job.moment)
             crashpoint("sync.page_pulled")
             with span("sync.page", resource=job.resource.id, name=stream, items=len(page.items)):
-                await take_page(deps, job, stream, page)
+                await take_page(deps, job, stream, page, None if page.last or stop.is_set() else ahead)
             crashpoint("sync.page_committed")
             if page.last:
                 return True
@@ -110,18 +119,8 @@ def _hinted(claim: Claim, stream: str) -> bool:
     return claim.cause == "webhook" and set(claim.streams or ()) == {stream}
 
 
-async def _next_page(pages: AsyncGenerator[Page, None], seconds: float) -> Page:
-    try:
-        async with asyncio.timeout(seconds):
-            page = await anext(pages, None)
-    except TimeoutError:
-        raise ProviderUnavailable("no whole page came in time") from None
-    if page is None:
-        raise ProviderContractBroken("the stream ended before its last page")
-    return page
-
-
-async def take_page(deps: Deps, job: Job, stream: str, page: Page) -> None:
+async def take_page(deps: Deps, job: Job, stream: str, page: Page, ahead: OneAhead | None = None) -> None:
+    """Objects that the page only listed are fetched first; from then on nothing of it needs the provider."""
     doubtful = await _enter_listing(deps, job, stream, page)
     listed = [item for item in page.items if isinstance(item, Listed)]
     unchanged, wanted = await _compare(deps, job, listed)
@@ -131,7 +130,10 @@ async def take_page(deps: Deps, job: Job, stream: str, page: Page) -> None:
         await _commit_slice(deps, job, stream, fetched)
     rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
     fetched = await fetch(job, rest)
-    await _commit_page(deps, job, stream, page, fetched, unchanged, job.grant.learned())
+    used = Used(job.grant.spent(), job.grant.learned())
+    if ahead is not None:
+        ahead.ask(job.moment)
+    await _commit_page(deps, job, stream, page, fetched, unchanged, used)
 
 
 async def _enter_listing(deps: Deps, job: Job, stream: str, page: Page) -> list[Listed]:
@@ -211,11 +213,11 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
         await _hold(tx, job)
         applied = await _apply(deps, tx, job, batch, None)
         await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), seen=0, estimate=None)
-        job.read_after = await leases.moment(tx)
+        job.read_after = job.moment = await leases.moment(tx)
 
 
 async def _commit_page(
-    deps: Deps, job: Job, stream: str, page: Page, fetched: Fetched, unchanged: int, learned: dict[str, str]
+    deps: Deps, job: Job, stream: str, page: Page, fetched: Fetched, unchanged: int, used: Used
 ) -> None:
     batch = _batch(job, stream, page.items, fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
@@ -229,16 +231,15 @@ async def _commit_page(
         )  # fmt: skip
         await _confirm(tx, job, stream, page, whole=whole)
         await leases.note_progress(tx, job.claim)
-        await resources.save_validators(tx, job.resource.id, learned)
+        await resources.save_validators(tx, job.resource.id, used.learned)
         if page.resource is not None:
             await follow_label(tx, job.resource, page.resource, cause=job.claim.cause)
-        spent = job.grant.spent()
-        spent.pages = 1
+        spent = msgspec.structs.replace(used.spent, pages=1)
         fetched_now, seen = len(batch.observed) + unchanged, len(page.items)
         await _account(tx, job, stream, applied, spent, fetched=fetched_now, seen=seen, estimate=page.estimate)
-        job.read_after = await leases.moment(tx)
+        job.moment = await leases.moment(tx)
     job.complete &= whole and not batch.quarantined
-    _advance(job, stream, page, learned)
+    _advance(job, stream, page, used.learned)
 
 
 async def _apply(deps: Deps, tx: Transaction, job: Job, batch: Batch, page: Page | None) -> Applied:
@@ -294,7 +295,7 @@ def _ticket(job: Job, stream: str) -> str:
 
 async def _hold(tx: Transaction, job: Job) -> None:
     """A stale owner writes nothing: its epoch is another's, or the resource is no longer wanted."""
-    if not await leases.holds_work(tx, job.claim) or not await resources.lock_selected(tx, job.resource.id):
+    if not await leases.hold_page(tx, job.claim):
         raise LeaseLost("another owner took this resource over")
 
 

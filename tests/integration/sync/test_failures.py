@@ -37,6 +37,13 @@ async def work_until_done(engine: Engine) -> None:
     await eventually(done, timeout=20)
 
 
+async def committed(engine: Engine, count: int) -> None:
+    async def there() -> bool:
+        return len(await engine.sources()) >= count
+
+    await eventually(there, timeout=20)
+
+
 async def test_body_cut_at_every_page_loses_nothing_and_reads_each_page_twice_at_most(
     engine: Engine, world: World
 ) -> None:
@@ -90,6 +97,7 @@ async def test_owner_that_dies_in_the_middle_is_followed_from_its_last_page(engi
     world.faults.append(hang)
     dying = asyncio.create_task(Executor(engine.deps).step())
     await stuck.wait()
+    await committed(engine, 30)  # page 3 is asked for while page 2 is committed
     before = len(await engine.sources())
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
@@ -116,6 +124,7 @@ async def test_stale_owner_writes_nothing(engine: Engine, world: World, monkeypa
     world.faults.append(hold)
     zombie = asyncio.create_task(Executor(engine.deps).step())
     await slow.wait()
+    await committed(engine, 10)
     await engine.admin.execute("UPDATE work SET lease_until = now() - interval '1 second'")
     await engine.work()
     versions = {key: row["version"] for key, row in (await engine.sources()).items()}

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.common.testing.eventually import eventually
 from services.sync.workers.executor import Executor
 from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Engine
@@ -73,6 +74,11 @@ async def test_sweep_that_is_killed_is_gone_on_with_by_another_owner_and_then_ce
     await engine.full()
     dying = asyncio.create_task(Executor(engine.deps).step())
     await stuck.wait()
+
+    async def committed() -> bool:  # page 3 is asked for while page 2 is committed
+        return bool(await engine.one("SELECT count(*) FROM listing_seen") == 30)
+
+    await eventually(committed, timeout=20)
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     assert await engine.one("SELECT count(*) FROM listing_seen") == 30

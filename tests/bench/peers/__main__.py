@@ -1,0 +1,188 @@
+"""10,000 issues of 7 KB from one stand-in into one Postgres: our sync service beside dlt and a Singer tap.
+
+Each tool is a process of its own that starts cold; the tools take turns, and a figure is the median of the rounds.
+SLUICE_BENCH=long adds 100,000 issues of ours, for its memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from statistics import median
+from typing import Protocol
+
+import asyncpg
+
+from libs.common.database.engine import Database
+from libs.common.database.migrate import migrate
+from libs.common.security.principals import make_service_keys
+from libs.local.ports import free_port
+from libs.local.postgres import ADMIN, Postgres
+from libs.local.state import State
+from libs.local.valkey import Valkey
+from tests.bench.peers.dlt_peer import Dlt
+from tests.bench.peers.measured import Measured
+from tests.bench.peers.ours import Ours, environment
+from tests.bench.peers.singer_peer import Singer
+from tests.bench.peers.venvs import ROOT, python_of, version_of
+from tests.support.running import Running
+from tests.support.stack import running_broker, running_postgres, temporary_state
+
+ISSUES = int(os.environ.get("SLUICE_BENCH_ISSUES", "10000"))
+MANY = 100_000
+ROUNDS = 3
+MOST_MEMORY_MB = 120
+COPY = ("source", "source_part", "changed_file", "push", "quarantined_item")
+
+
+class Tool(Protocol):
+    name: str
+
+    async def first(self) -> Measured: ...
+    async def second(self) -> Measured: ...
+
+
+def main() -> None:
+    for package, name in (
+        ("dlt", "dlt"),
+        ("meltanolabs-tap-github", "singer"),
+        ("meltanolabs-target-postgres", "singer"),
+    ):
+        print(f"{package} {version_of(python_of(name), package)}")
+    with temporary_state() as state, running_postgres(state) as postgres, running_parts(state) as parts:
+        migrating = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
+        migrating.start()
+        migrating.join()
+        asyncio.run(_bench(state, postgres, parts))
+
+
+@contextmanager
+def running_parts(state: State) -> Iterator[dict[str, str]]:
+    """What the service needs beside Postgres, by the names of its settings."""
+    valkey = Valkey(state, free_port())
+    process = Running(valkey.spec(), state.logs)
+    keys = state.home / "signing-keys"
+    make_service_keys(keys, ["auth", "sync"])
+    with running_broker(state) as broker:
+        process.start()
+        try:
+            yield {
+                "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap, "KAFKA_FLAVOUR": broker.flavour, "REDIS_URL": valkey.url,
+                "SERVICE_SIGNING_KEYS_DIR": str(keys), "HTTP_PORT": str(free_port()),
+            }  # fmt: skip
+        finally:
+            process.stop()
+
+
+@contextmanager
+def stand_in(issues: int) -> Iterator[str]:
+    argv = [sys.executable, "-m", "tests.bench.peers.stand_in", str(issues)]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.terminate()
+
+
+@asynccontextmanager
+async def ours_of(state: State, postgres: Postgres, parts: dict[str, str], api: str) -> AsyncIterator[Ours]:
+    urls = {"DATABASE_URL": postgres.dsn("sync_app"), "WORKER_DATABASE_URL": postgres.dsn("sync_worker")}
+    admin = await asyncpg.connect(postgres.dsn(ADMIN))
+    db = Database("sync", app_url=urls["DATABASE_URL"], worker_url=urls["WORKER_DATABASE_URL"])
+    environ = environment({**parts, **urls}, api)
+    try:
+        yield Ours("ours", environ, api, admin, db, ROOT, state.logs / "ours.log")
+    finally:
+        await db.close()
+        await admin.close()
+
+
+async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> None:
+    with stand_in(ISSUES) as api:
+        async with ours_of(state, postgres, parts, api) as ours:
+            await ours.admin.execute("CREATE DATABASE peers")
+            dsn = postgres.dsn(ADMIN, "peers")
+            peers = await asyncpg.connect(dsn)
+            tools: list[Tool] = [
+                Dlt("dlt_flat", "flat", api, dsn, peers, state.home / "dlt-flat"),
+                Dlt("dlt_nested", "nested", api, dsn, peers, state.home / "dlt-nested"),
+                Singer("tap_github", api, dsn, peers, state.home / "singer"),
+            ]
+            await _compare(ours, tools)
+            await peers.close()
+    if os.environ.get("SLUICE_BENCH") == "long":
+        with stand_in(MANY) as api:
+            async with ours_of(state, postgres, parts, api) as ours:
+                await _memory(ours)
+
+
+async def _compare(ours: Ours, tools: Sequence[Tool]) -> None:
+    first: dict[str, list[Measured]] = {tool.name: [] for tool in (ours, *tools)}
+    second: dict[str, list[Measured]] = {tool.name: [] for tool in (ours, *tools)}
+    warm: list[float] = []
+    for _ in range(ROUNDS):
+        for tool in (ours, *tools):
+            measured = await tool.first()
+            if measured.rows != ISSUES:
+                raise AssertionError(f"{tool.name} has {measured.rows} issues: {dict(measured.written)}")
+            first[tool.name].append(measured)
+            if tool is ours:
+                warm.append(await ours.seconds_of_run())
+                if await ours.events("source.changed") != ISSUES:
+                    raise AssertionError("an issue was not told")
+            second[tool.name].append(await tool.second())
+    _tell_first(first, median(warm))
+    for name, runs in second.items():
+        _tell_second(name, runs)
+    await _tell_events(ours)
+
+
+def _tell_first(first: dict[str, list[Measured]], warm: float) -> None:
+    speed = {name: ISSUES / median(run.seconds for run in runs) for name, runs in first.items()}
+    for name in speed:
+        _figure(
+            "sync_items", speed["ours"] if name != "ours" else speed[name], "items/s", name, speed["ours"] / speed[name]
+        )
+    _figure("sync_items_without_start", ISSUES / warm, "items/s", "ours", ISSUES / warm / speed["ours"])
+    for name, runs in first.items():
+        memory = max(run.rss_mb for run in runs)
+        _figure(f"sync_memory_{name}", memory, "MB", MOST_MEMORY_MB, memory / MOST_MEMORY_MB)
+        rows = sum(runs[-1].written.values())
+        print(f"{name}: {speed[name]:.0f} items/s, {runs[-1].requests} requests, {rows} row versions")
+
+
+def _tell_second(name: str, runs: Sequence[Measured]) -> None:
+    last = runs[-1]
+    copied = sum(last.written[table] for table in (COPY if name == "ours" else ("issues",)))
+    seconds = median(run.seconds for run in runs)
+    print(
+        f"figure sync_again_{name} value={seconds:.2f} unit=s against=first_run requests={last.requests}"
+        f" not_modified={last.not_modified} copied={copied} rows={sum(last.written.values())}"
+    )
+    print(f"{name} wrote {dict(last.written)}")
+
+
+async def _tell_events(ours: Ours) -> None:
+    print(f"figure sync_again_events value={await ours.events('source.changed') - ISSUES} unit=events against=0")
+
+
+async def _memory(ours: Ours) -> None:
+    measured = await ours.first()
+    if measured.rows != MANY:
+        raise AssertionError(f"{measured.rows} issues")
+    _figure("sync_memory_100k", measured.rss_mb, "MB", MOST_MEMORY_MB, measured.rss_mb / MOST_MEMORY_MB)
+    _figure("sync_items_100k", MANY / measured.seconds, "items/s", "none", 1)
+
+
+def _figure(name: str, value: float, unit: str, against: object, ratio: float) -> None:
+    print(f"figure {name} value={value:.0f} unit={unit} against={against} ratio={ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main()

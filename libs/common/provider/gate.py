@@ -21,7 +21,7 @@ MOST_RETRIES = 2
 FIRST_WAIT = 0.2
 SHARE = 0.1
 FIRST_CREDIT = 3.0
-MOST_CREDIT = 10.0
+MOST_CREDIT = 5.0
 MOST_HOSTS = 10_000
 
 _retries = counter("provider_retries_total", "Calls made once more after a passing failure", ["provider"])

@@ -120,6 +120,7 @@ INSERT INTO work (resource_id, workspace_id, integration_id, kind, cause, ticket
   traceparent)
 VALUES (:resource, :workspace, :integration, :kind, :cause, :ticket, :run, :streams, :priority, now(), :traceparent)
 ON CONFLICT (resource_id) DO UPDATE SET traceparent = excluded.traceparent,
+  priority = least(work.priority, excluded.priority),
   again_streams = CASE WHEN work.lease_until > now() THEN
     CASE WHEN excluded.streams IS NULL OR '*' = ANY(work.again_streams) THEN '{{*}}'
          ELSE coalesce(work.again_streams, '{{}}') || excluded.streams END
@@ -161,19 +162,26 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 async def enqueue(tx: Transaction, resource_ids: Sequence[str], wanted: Wanted, *, first: bool = False) -> None:
     """A workspace's n-th waiting resource comes after the n-1-th of every other one: nobody waits for a big neighbour.
 
-    `first` puts it before all of them (hints).
+    What a person asked for is placed before all polls of the same workspace, and before a poll of the same rank
+    elsewhere. `first` puts it before all of them (hints).
     """
-    waiting = 0 if first else await tx.fetch_value("SELECT count(*) FROM work WHERE workspace_id = :w", w=tx.workspace)
+    manual = wanted.cause == "manual"
+    waiting = 0 if first else await _waiting(tx, manual_alone=manual)
     rows = [
         {
             "resource": resource, "workspace": tx.workspace, "integration": wanted.integration_id, "kind": wanted.kind,
             "cause": wanted.cause, "ticket": wanted.ticket, "run": wanted.run_id,
             "streams": None if wanted.streams is None else list(wanted.streams),
-            "priority": 0 if first else waiting + at, "traceparent": current_traceparent(),
+            "priority": 0 if first else 2 * (waiting + at) + (1 if manual else 2), "traceparent": current_traceparent(),
         }
         for at, resource in enumerate(resource_ids)
     ]  # fmt: skip
     await tx.execute_many(ENQUEUE, rows)
+
+
+async def _waiting(tx: Transaction, *, manual_alone: bool) -> int:
+    sql = "SELECT count(*) FROM work WHERE workspace_id = :w AND (cause = 'manual' OR NOT :manual)"
+    return int(await tx.fetch_value(sql, w=tx.workspace, manual=manual_alone))
 
 
 LOOK_AGAIN = f"""

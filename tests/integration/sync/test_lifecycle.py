@@ -345,7 +345,7 @@ async def test_small_workspace_does_not_wait_behind_a_big_one(engine: Engine, wo
     big = engine.integration
     await engine.admin.execute(
         "INSERT INTO work (resource_id, workspace_id, integration_id, kind, cause, ticket, priority)"
-        " SELECT 'big-' || n, $1, $2, 'poll', 'poll', 't', n FROM generate_series(0, 50) n",
+        " SELECT 'big-' || n, $1, $2, 'poll', 'poll', 't', 2 * n + 2 FROM generate_series(0, 50) n",
         engine.workspace,
         big,
     )

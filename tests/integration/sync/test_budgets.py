@@ -17,12 +17,15 @@ from sqlalchemy import event
 
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
+from libs.common.limits.rules import Flow
 from libs.common.limits.shared import Outcome, Shared
 from libs.common.provider.budgets import Budgets
 from libs.common.provider.gate import Gates
 from libs.common.provider.manifest import Limits
+from libs.common.telemetry.metrics import value
 from libs.common.testing.eventually import eventually
 from libs.local.valkey import Valkey
+from services.sync.app import create_gates
 from services.sync.budgets import credential_of, left_of
 from services.sync.repository import integrations, leases
 from services.sync.repository.integrations import Integration
@@ -36,17 +39,15 @@ from tests.support.figures import Tell
 
 API = "https://api.double.test"
 LIMITS = Limits(requests_per_hour=3600, window_seconds=600, concurrency=50)
-Admin = asyncpg.Connection[asyncpg.Record]
 MakeEngine = Callable[[], Awaitable["Limited"]]
 
 
 class Limited(Engine):
     """A replica whose calls pass a gate. All of them are of one account, whatever the workspace."""
 
-    def __init__(self, redis: str, *parts: Any) -> None:
+    def __init__(self, redis: str, secret: bytes, *parts: Any) -> None:
         super().__init__(*parts)
         ledger = Ledger(Shared(redis, seconds=5.0), self.deps.clock, self.deps.owner, replicas=4)
-        secret = str(id(self.world)).encode()
         manifest = msgspec.structs.replace(MANIFEST, limits=LIMITS)
         gates = Gates(Budgets(ledger, lambda: secret))
         self.deps = replace(self.deps, gates=gates, manifest_of=lambda _: manifest)
@@ -65,11 +66,14 @@ class Limited(Engine):
 
 
 @pytest.fixture
-async def make(settings: SyncSettings, world: World, admin: Admin, valkey: Valkey) -> AsyncIterator[MakeEngine]:
+async def make(
+    settings: SyncSettings, world: World, admin: asyncpg.Connection[asyncpg.Record], valkey: Valkey
+) -> AsyncIterator[MakeEngine]:
     made: list[Limited] = []
+    secret = new_id().encode()  # of this test: its accounts are no other's
 
     async def one() -> Limited:
-        made.append(Limited(valkey.url, settings, world, Broker(), admin))
+        made.append(Limited(valkey.url, secret, settings, world, Broker(), admin))
         return made[-1]
 
     yield one
@@ -101,7 +105,7 @@ async def test_spent_account_parks_its_other_workspaces_without_asking_for_them(
     for row in parked:
         assert abs(row["parked_until"] - until) < timedelta(seconds=2)
         assert row["run_at"] >= row["parked_until"]
-    assert await first.admin.fetchval("SELECT count(DISTINCT state) FROM run WHERE state = 'parked'") == 1
+    assert await first.admin.fetchval("SELECT count(*) FROM run WHERE state = 'parked'") == 2
     assert await first.one("SELECT max(error_count) FROM observed_state") == 0
 
 
@@ -135,6 +139,8 @@ async def open_breaker(engine: Limited) -> None:
     place = await credential_place(engine)
     for number in range(20):
         await engine.gates.budgets.ledger.settle(place, f"another:{number}", Outcome(failed=True))
+    for number in range(2):  # two probes in vain: now it is open for four seconds
+        await engine.gates.budgets.ledger.settle(place, f"another:{number}", Outcome(failed=True, probe=True))
 
 
 async def test_open_breaker_parks_uncounted_says_so_and_work_goes_on_when_the_host_is_back(
@@ -185,7 +191,7 @@ async def test_refusal_of_one_call_is_heard_by_every_replica(make: MakeEngine, w
 
 
 async def test_manual_work_is_claimed_before_polls_and_a_small_workspace_beside_a_big_one(
-    make: MakeEngine, admin: Admin
+    make: MakeEngine, admin: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     """L03 on the order of claims: A asked for a hundred resources before B asked for one."""
     engine = await make()
@@ -232,7 +238,8 @@ async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
         await hung.acquire()
     held = checkouts(engine)
     pools = [engine.deps.db._app.pool, engine.deps.db._worker.pool]
-    assert [pool.checkedout() for pool in pools] == [0, 0]  # type: ignore[attr-defined]
+    # The leases are kept alive meanwhile, a moment each.
+    await eventually(lambda: sum(pool.checkedout() for pool in pools) == 0, timeout=5)  # type: ignore[attr-defined]
 
     statuses = await ask_often(engine, 500)
     timeouts = sum(status != 200 for status in statuses)
@@ -251,7 +258,9 @@ def checkouts(engine: Engine) -> list[float]:
     for made in (engine.deps.db._app, engine.deps.db._worker):
         event.listen(made.sync_engine, "checkout", lambda _, record, __: record.info.update(since=time.monotonic()))
         event.listen(
-            made.sync_engine, "checkin", lambda _, record: held.append(time.monotonic() - record.info.pop("since"))
+            made.sync_engine,
+            "checkin",
+            lambda _, record: held.append(time.monotonic() - record.info.pop("since", time.monotonic())),
         )
     return held
 
@@ -268,3 +277,28 @@ async def ask_often(engine: Limited, count: int) -> list[int]:
                 return (await client.get(f"/v1/sync-runs/{run}")).status_code
 
         return await asyncio.gather(*(ask() for _ in range(count)))
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_service_is_ready_without_redis_and_says_that_it_is_away(
+    make: MakeEngine, settings: SyncSettings, valkey: Valkey, there: bool
+) -> None:
+    engine = await make()
+    reached = msgspec.structs.replace(settings, redis_url=valkey.url if there else "redis://127.0.0.1:1/0")
+    gates = create_gates(reached, engine.deps.clock, engine.deps.owner)
+    engine.deps = replace(engine.deps, gates=gates)
+    await gates.beat()
+    transport = httpx.ASGITransport(app=engine.app())  # type: ignore[arg-type]  # ASGI by two names
+    async with httpx.AsyncClient(transport=transport, base_url="http://sync") as client:
+        answer = await client.get("/readyz")
+    place = gates.budgets.place(credential_of(engine.deps, await known(engine)), API)
+    assert (await gates.budgets.ledger.take(place, "me:1", Flow("w", "hint"), holder="h")).granted
+    await gates.close()
+    assert answer.status_code == 200
+    assert answer.json()["checks"]["redis"] is there
+    assert value("limits_shared") == there
+
+
+async def known(engine: Limited) -> Integration:
+    await engine.connect("r1", features=("issues",))
+    return await engine.itself()

@@ -244,11 +244,13 @@ async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
     statuses = await ask_often(engine, 500)
     timeouts = sum(status != 200 for status in statuses)
     figure("L11_pool_timeouts", timeouts, "of_500_requests", 0)
-    figure("L11_longest_checkout", round(max(held) * 1000, 1), "ms", 100)
+    held.sort()
+    figure("L11_longest_checkout", round(held[-1] * 1000, 1), "ms", 100)
+    figure("L11_95_of_100_checkouts", round(held[len(held) * 95 // 100] * 1000, 1), "ms", 100)
     go.set()
     assert await asyncio.gather(*working) == [True] * 4
     assert timeouts == 0
-    assert sorted(held)[len(held) * 95 // 100] <= 0.1
+    assert held[len(held) * 95 // 100] <= 0.1  # the longest is told, not asserted: a busy machine stops every clock
     assert (await engine.run())["state"] == "succeeded"
 
 

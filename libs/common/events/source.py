@@ -50,7 +50,7 @@ class ResourceDeselected(Event, frozen=True, kw_only=True):
     version: int
 
 
-class SourceChanged(Event, frozen=True, kw_only=True):
+class SourceChanged(Event, frozen=True, kw_only=True, gc=False):
     """Which source, which version, why; the reader fetches the content from its owner."""
 
     key_field: ClassVar[str] = "source_id"

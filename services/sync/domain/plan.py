@@ -36,7 +36,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
-class Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True, gc=False):
     """The stored side of the comparison."""
 
     id: str

@@ -17,7 +17,7 @@ from services.sync.domain.plan import Batch
 STEP = 2000
 
 
-class Owned(msgspec.Struct, frozen=True):
+class Owned(msgspec.Struct, frozen=True, gc=False):
     """One row: of a push, of a source, or of a push and about a source."""
 
     push_id: str | None

@@ -16,8 +16,11 @@ from services.sync.domain.plan import Known, Move
 EPOCH_MS = "(extract(epoch from clock_timestamp()) * 1000)::bigint"
 
 
-class Write(msgspec.Struct, frozen=True, kw_only=True):
-    """One source row to write. `bump` gives it a new version and makes it pending again."""
+class Write(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One source row to write. `bump` gives it a new version and makes it pending again.
+
+    Thousands live at once and none is part of a cycle: the collector need not walk them.
+    """
 
     id: str
     key: str

@@ -30,6 +30,7 @@ async def followed(walk: Walk, dice: Random) -> None:
         except NotPossible:
             continue
         if dice.random() < 0.5:
+            walk.play.heal()  # a hint about what is out of sight is dropped: sweeps find what it said
             await told(walk)
     walk.play.heal()
     for _ in range(2):  # a site has to say twice that a page is not there any more

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -90,11 +91,11 @@ class Reader:
 
     def skipped(self, true: Sequence[int]) -> int:
         """Over all its lives: what lies between its first cursor and the last seq that it read, and did not come."""
-        return sum(
-            len({seq for seq in true if life.begun < seq <= life.seqs[-1]} - set(life.seqs))
-            for life in self.lives
-            if life.seqs
-        )
+        return sum(len(_between(true, life.begun, life.seqs[-1]) - set(life.seqs)) for life in self.lives if life.seqs)
+
+
+def _between(true: Sequence[int], begun: int, end: int) -> set[int]:
+    return set(true[bisect_right(true, begun) : bisect_right(true, end)])
 
 
 async def write(db: Database, engine: Engine, writer: int, count: int) -> None:

@@ -67,7 +67,7 @@ async def on_webhook(event: WebhookReceived, deps: Deps) -> None:
 
 @consumers.consume(WebhookSubscriptionChanged)
 async def on_subscription_changed(event: WebhookSubscriptionChanged, deps: Deps) -> None:
-    await integrations.note_hooks(event, db=deps.db)
+    await integrations.note_hooks(event, db=deps.db, manifest_of=deps.manifest_of)
     deps.wakes.work.set()
 
 

@@ -20,7 +20,7 @@ from libs.common.database.engine import Database
 from libs.common.database.migrate import migrate
 from libs.local.postgres import Postgres
 from services.sync.repository import schedules
-from services.sync.workers.scheduler import MOST, OF_A_LANE, Claims
+from services.sync.workers.scheduler import LANES_A_CLAIM, MOST, Claims
 from tests.support.plans import scans
 from tests.support.stack import running_postgres, temporary_state
 
@@ -47,8 +47,9 @@ INSERT INTO bare SELECT 'integration-' || n, 'workspace-' || n % 50000, true, no
     "VACUUM ANALYZE bare",
     "VACUUM ANALYZE poll_schedule",
 )
+BARE_BATCH = 500
 BARE_CLAIM = f"""
-WITH c AS (SELECT id FROM bare WHERE enabled AND next_poll_at <= now() ORDER BY next_poll_at LIMIT {MOST}
+WITH c AS (SELECT id FROM bare WHERE enabled AND next_poll_at <= now() ORDER BY next_poll_at LIMIT {BARE_BATCH}
   FOR UPDATE SKIP LOCKED)
 UPDATE bare b SET next_poll_at = now() + interval '6 hours' FROM c WHERE b.id = c.id RETURNING b.id
 """
@@ -97,7 +98,7 @@ async def _explain(db: Database) -> bool:
     async with db.queue() as tx:
         lanes, _ = await schedules.look(tx, schedules.BEGINNING, 0)
         await tx.execute(schedules.BY_HEAD)
-        plan = await scans(tx, schedules.CLAIM, **schedules.claim_parameters(lanes, MOST, OF_A_LANE, LEASE))
+        plan = await scans(tx, schedules.CLAIM, *schedules.claim_arguments(lanes, MOST // LANES_A_CLAIM, LEASE))
     print(f"plan of a claim: {', '.join(plan)}")
     return plan == BY_INDEX
 

@@ -9,9 +9,9 @@ from typing import Any
 from libs.common.database.transaction import Transaction
 
 
-async def scans(tx: Transaction, sql: str, **parameters: object) -> list[str]:
+async def scans(tx: Transaction, sql: str, *arguments: object) -> list[str]:
     """`Index Scan on poll_schedule by poll_schedule_due`, for each node that reads a table or an index."""
-    found = await tx.fetch_value(f"EXPLAIN (FORMAT JSON) {sql}", **parameters)
+    found = await (await tx.driver()).fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
     plan = json.loads(found) if isinstance(found, str) else found
     return sorted(_scans(plan[0]["Plan"]))
 

@@ -288,7 +288,12 @@ async def forget_integration(tx: Transaction, integration_id: str) -> None:
 
 
 async def forget_resource(tx: Transaction, resource_id: str) -> None:
-    for table in ("work", "dirty_object", "poll_schedule", "resource_watch"):
+    await tx.execute(
+        "DELETE FROM poll_schedule p USING resource r WHERE r.id = :id AND p.integration_id = r.integration_id"
+        " AND p.resource_id = r.id",
+        id=resource_id,
+    )
+    for table in ("work", "dirty_object", "resource_watch"):
         await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
 
 

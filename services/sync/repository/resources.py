@@ -129,7 +129,8 @@ SELECT r.id, r.external_id, r.kind, r.name, r.url, r.selected, r.state, r.error,
   CAST(floor(extract(epoch FROM now() - w.fresh_as_of)) AS integer) AS staleness_seconds,
   CAST(extract(epoch FROM w.promised) AS integer) AS objective_seconds,
   now() - coalesce(w.fresh_as_of, w.since) <= w.promised AS objective_met
-FROM resource r LEFT JOIN poll_schedule p ON p.resource_id = r.id LEFT JOIN resource_watch w ON w.resource_id = r.id
+FROM resource r LEFT JOIN poll_schedule p ON p.integration_id = r.integration_id AND p.resource_id = r.id
+  LEFT JOIN resource_watch w ON w.resource_id = r.id
 WHERE r.integration_id = :id AND r.selected ORDER BY r.name, r.id
 """
 

@@ -12,25 +12,17 @@ from services.sync.domain.polling import DEAF_AFTER
 
 LANES = 64  # as in the table
 NEVER = datetime(1, 1, 1, tzinfo=UTC)
+# When the first row of each lane comes due: nothing before that time does.
+BEGINNING = (NEVER,) * LANES
 
 
-class Head(msgspec.Struct, frozen=True):
-    """Where a lane's first row stands. Nothing that is due lies before it."""
-
-    at: datetime = NEVER
-    resource_id: str = ""
-
-
-BEGINNING = (Head(),) * LANES
-
-
-class Lane(msgspec.Struct, frozen=True, kw_only=True):
+class Lane(msgspec.Struct, frozen=True):
     number: int
-    head: Head
+    head: datetime
     due: bool
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
+class Due(msgspec.Struct, frozen=True):
     resource_id: str
     integration_id: str
     workspace_id: str
@@ -43,36 +35,29 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 LOOK = """
 WITH slice AS MATERIALIZED (
   SELECT lane, min(due_at) AS at FROM poll_schedule
-  WHERE ctid >= CAST(:low AS tid) AND ctid < CAST(:high AS tid) AND due_at <= now() GROUP BY lane)
-SELECT l.lane AS number, h.due_at AS at, h.resource_id, h.due_at <= now() AS due,
-  now() - CAST(:grace AS interval) AS settled,
+  WHERE ctid >= $1::tid AND ctid < $2::tid AND due_at <= now() GROUP BY lane)
+SELECT l.lane AS number, least(h.due_at, now() - $3::interval) AS head, h.due_at <= now() AS due,
   pg_relation_size('poll_schedule') / CAST(current_setting('block_size') AS bigint) AS blocks
-FROM unnest(CAST(:lanes AS smallint[]), CAST(:ats AS timestamptz[]), CAST(:ids AS text[])) AS l(lane, at, id)
+FROM unnest($4::smallint[], $5::timestamptz[]) AS l(lane, head)
   LEFT JOIN slice s ON s.lane = l.lane
   CROSS JOIN LATERAL (
-    SELECT p.due_at, p.resource_id FROM poll_schedule p WHERE p.lane = l.lane AND p.due_at IS NOT NULL
-      AND (p.due_at, p.resource_id) >= (least(l.at, s.at), CASE WHEN s.at < l.at THEN '' ELSE l.id END)
-    ORDER BY p.due_at, p.resource_id LIMIT 1) h
+    SELECT p.due_at FROM poll_schedule p WHERE p.lane = l.lane AND p.due_at >= least(l.head, s.at)
+    ORDER BY p.due_at LIMIT 1) h
 """
 GRACE = timedelta(seconds=5)
-SLICE = 64  # blocks, read in a fraction of a millisecond
+SLICE = 32  # blocks, read in a tenth of a millisecond
 
 
-async def look(tx: Transaction, heads: Sequence[Head], block: int) -> tuple[list[Lane], int]:
+async def look(tx: Transaction, heads: Sequence[datetime], block: int) -> tuple[list[Lane], int]:
     """Where each lane begins now, read from where it was known to begin: what was claimed before is not passed again,
     however many dead index entries it left. Also the block at which the next look reads its slice."""
-    rows = await tx.fetch_all(LOOK, **look_parameters(heads, block))
+    rows = await (await tx.driver()).fetch(LOOK, *look_arguments(heads, block))
     size = rows[0]["blocks"] if rows else 0
-    return [_lane(row) for row in rows], block + SLICE if block + SLICE < size else 0
+    return [Lane(row["number"], row["head"], row["due"]) for row in rows], block + SLICE if block + SLICE < size else 0
 
 
-def look_parameters(heads: Sequence[Head], block: int) -> dict[str, object]:
-    return {"grace": GRACE, "low": (block, 0), "high": (block + SLICE, 0), **_places(range(LANES), heads)}
-
-
-def _lane(row: Row) -> Lane:
-    head = Head(row["at"], row["resource_id"]) if row["at"] <= row["settled"] else Head(row["settled"])
-    return Lane(number=row["number"], head=head, due=row["due"])
+def look_arguments(heads: Sequence[datetime], block: int) -> tuple[object, ...]:
+    return (block, 0), (block + SLICE, 0), GRACE, list(range(LANES)), list(heads)
 
 
 # The first rows of an index are wanted, never a bitmap of everything that is due.
@@ -80,34 +65,25 @@ BY_HEAD = "SET LOCAL enable_bitmapscan = off"
 CLAIM = """
 WITH due AS MATERIALIZED (
   SELECT p.ctid
-  FROM unnest(CAST(:lanes AS smallint[]), CAST(:ats AS timestamptz[]), CAST(:ids AS text[])) AS l(lane, at, id)
+  FROM unnest($3::smallint[], $4::timestamptz[]) AS l(lane, head)
   CROSS JOIN LATERAL (
     SELECT p.ctid FROM poll_schedule p
-    WHERE p.lane = l.lane AND (p.due_at, p.resource_id) >= (l.at, l.id) AND p.due_at <= now()
-    ORDER BY p.due_at, p.resource_id LIMIT :each FOR UPDATE SKIP LOCKED) p
-  LIMIT :most)
-UPDATE poll_schedule SET due_at = now() + CAST(:lease AS interval)
+    WHERE p.lane = l.lane AND p.due_at >= l.head AND p.due_at <= now()
+    ORDER BY p.due_at LIMIT $1 FOR UPDATE SKIP LOCKED) p)
+UPDATE poll_schedule SET due_at = now() + $2::interval
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM due)) RETURNING resource_id, integration_id, workspace_id
 """
 
 
-async def claim(tx: Transaction, lanes: Sequence[Lane], *, most: int, each: int, lease: timedelta) -> list[Due]:
-    """At most `each` of a lane, in the order of the lanes. Whoever dies with them loses nothing: they come due again
-    after the lease."""
+async def claim(tx: Transaction, lanes: Sequence[Lane], *, each: int, lease: timedelta) -> list[Due]:
+    """At most `each` of a lane. Whoever dies with them loses nothing: they come due again after the lease."""
     await tx.execute(BY_HEAD)
-    rows = await tx.fetch_all(CLAIM, **claim_parameters(lanes, most, each, lease))
-    return [msgspec.convert(dict(row), Due) for row in rows]
+    rows = await (await tx.driver()).fetch(CLAIM, *claim_arguments(lanes, each, lease))
+    return [Due(*row) for row in rows]
 
 
-def claim_parameters(lanes: Sequence[Lane], most: int, each: int, lease: timedelta) -> dict[str, object]:
-    places = _places([lane.number for lane in lanes], [lane.head for lane in lanes])
-    return {"most": most, "each": each, "lease": lease, **places}
-
-
-def _places(lanes: Sequence[int], heads: Sequence[Head]) -> dict[str, object]:
-    return {
-        "lanes": list(lanes), "ats": [head.at for head in heads], "ids": [head.resource_id for head in heads],
-    }  # fmt: skip
+def claim_arguments(lanes: Sequence[Lane], each: int, lease: timedelta) -> tuple[object, ...]:
+    return each, lease, [lane.number for lane in lanes], [lane.head for lane in lanes]
 
 
 # Of one workspace
@@ -119,7 +95,8 @@ SELECT r.id AS resource_id, r.provider, now() AS now, k.status = 'active' AND NO
   coalesce(w.requests, 0) > 0 AS looked_before, w.heard_at, w.untold_at, coalesce(w.requests, 0) AS cost,
   p.next_poll_at, p.next_sweep_at, k.version
 FROM resource r JOIN known_integration k ON k.id = r.integration_id
-  LEFT JOIN resource_watch w ON w.resource_id = r.id LEFT JOIN poll_schedule p ON p.resource_id = r.id
+  LEFT JOIN resource_watch w ON w.resource_id = r.id
+  LEFT JOIN poll_schedule p ON p.integration_id = r.integration_id AND p.resource_id = r.id
 WHERE r.integration_id = :id AND r.selected AND (CAST(:only AS text[]) IS NULL OR r.id = ANY(CAST(:only AS text[])))
 ORDER BY r.id
 """
@@ -177,7 +154,7 @@ INSERT INTO poll_schedule AS p (resource_id, integration_id, workspace_id, versi
 VALUES (:resource_id, :integration, :workspace, :version,
   least(CAST(:next_poll_at AS timestamptz), CAST(:next_sweep_at AS timestamptz)), :next_poll_at, :next_sweep_at,
   :every, :reason)
-ON CONFLICT (resource_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at,
+ON CONFLICT (integration_id, resource_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at,
   next_poll_at = excluded.next_poll_at, next_sweep_at = excluded.next_sweep_at, every = excluded.every,
   reason = excluded.reason
 WHERE p.version <= excluded.version
@@ -214,10 +191,9 @@ async def due_of(tx: Transaction, integration_id: str) -> tuple[list[str], list[
     return polls, [row["resource_id"] for row in rows if row["sweep"]]
 
 
-async def note_heard(tx: Transaction, resource_ids: Sequence[str]) -> None:
-    """A delivery told of them: these hooks are not deaf."""
-    sql = "UPDATE resource_watch SET heard_at = now() WHERE resource_id = ANY(:ids)"
-    await tx.execute(sql, ids=list(resource_ids))
+async def note_heard(tx: Transaction, resource_id: str) -> None:
+    """A delivery told of it: its hooks are not deaf."""
+    await tx.execute("UPDATE resource_watch SET heard_at = now() WHERE resource_id = :id", id=resource_id)
 
 
 async def count_watched(tx: Transaction) -> Sequence[Row]:

@@ -22,10 +22,11 @@ async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest
         names = sorted({hint.resource_external_id for hint in wanted})
         selected = await resources.by_external(tx, event.integration_id, names)
         resource_ids = sorted(set(selected.values()))
-        await schedules.note_heard(tx, resource_ids)
         for resource_id in resource_ids:
             hints = [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id]
             await _take(tx, event.integration_id, resource_id, hints)
+        for resource_id in resource_ids:  # after their work, as where a look ends
+            await schedules.note_heard(tx, resource_id)
 
 
 async def _take(tx: Transaction, integration_id: str, resource_id: str, hints: list[Hint]) -> None:

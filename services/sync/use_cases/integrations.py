@@ -139,18 +139,23 @@ async def stop(event: IntegrationAuthFailed, *, db: Database, manifest_of: Calla
         await integrations.touch(tx, event.integration_id)
 
 
-async def note_hooks(event: WebhookSubscriptionChanged, *, db: Database) -> None:
-    """Hooks that stand from now on are followed by one look: what changed since its page was read, nobody told."""
+async def note_hooks(
+    event: WebhookSubscriptionChanged, *, db: Database, manifest_of: Callable[[str], Manifest]
+) -> None:
+    """Hooks that stand from now on are followed by one look: what changed since its page was read, nobody told. Polls
+    that hooks had stretched come sooner at once when those fail."""
     async with db.transaction(event.workspace_id) as tx:
         before = await integrations.write_hooks(
             tx, event.integration_id, state=event.state, version=event.version, last=event.last_delivery_at
         )
-        if before is None or before == "active" or event.state != "active":
-            return
         found = await integrations.find(tx, event.integration_id)
-        if found is not None and found.works:
+        if before is None or before == event.state or found is None or found.disconnected:
+            return
+        if event.state == "active" and found.works:
             wanted = Wanted(integration_id=found.id, kind="poll", cause="webhook", ticket=new_id())
             await leases.enqueue(tx, await resources.selected_ids(tx, found.id), wanted, first=True)
+        await plan(tx, found, manifest_of(found.provider), Occasion(base="last_look"))
+        await integrations.touch(tx, found.id)
 
 
 async def erase(event: WorkspaceDeleted, *, db: Database) -> None:

@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from random import sample
+from random import shuffle
 
 from libs.common.database.engine import Database
+from libs.common.database.transaction import Transaction
 from services.sync.deps import Deps
 from services.sync.repository import schedules
-from services.sync.repository.schedules import BEGINNING, Due
+from services.sync.repository.schedules import BEGINNING, Due, Lane
 from services.sync.use_cases.scheduling import ask_due
 
-MOST = 500
-OF_A_LANE = 64  # of each lane while others are due too: one workspace with very much does not hold the rest up
+MOST = 1000
+LANES_A_CLAIM = 16
 LEASE = timedelta(minutes=2)  # a round of claims is asked for well within it
 
 
 class Claims:
-    """Remembers where each lane begins, so that rows which were claimed cost nothing more."""
+    """Remembers where each lane begins, so that rows which were claimed cost nothing more. Each lane with something due
+    has its turn before any has a second one: a workspace with very much does not hold the rest up."""
 
     def __init__(self, db: Database, lease: timedelta = LEASE) -> None:
         self._db, self._lease = db, lease
         self._heads = list(BEGINNING)
         self._block = 0
+        self._waiting: list[Lane] = []
 
     async def next(self) -> list[Due]:
         """At most `MOST`, moved on for the lease: whoever dies with them loses nothing."""
         async with self._db.queue() as tx:
-            found, self._block = await schedules.look(tx, self._heads, self._block)
-            for lane in found:
-                self._heads[lane.number] = lane.head
-            waiting = [lane for lane in found if lane.due]
-            if not waiting:
-                return []
-            each = max(OF_A_LANE, MOST // len(waiting))
-            return await schedules.claim(tx, sample(waiting, len(waiting)), most=MOST, each=each, lease=self._lease)
+            if not self._waiting:
+                await self._look(tx)
+            while self._waiting:
+                turn, self._waiting = self._waiting[:LANES_A_CLAIM], self._waiting[LANES_A_CLAIM:]
+                found = await schedules.claim(tx, turn, each=MOST // len(turn), lease=self._lease)
+                if found:
+                    return found
+        return []
+
+    async def _look(self, tx: Transaction) -> None:
+        """In an order of its own, so that several schedulers seldom meet."""
+        lanes, self._block = await schedules.look(tx, self._heads, self._block)
+        for lane in lanes:
+            self._heads[lane.number] = lane.head
+        self._waiting = [lane for lane in lanes if lane.due]
+        shuffle(self._waiting)
 
 
 class Scheduler:

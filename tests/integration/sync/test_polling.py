@@ -52,6 +52,19 @@ async def test_hooks_that_tell_stretch_polls(engine: Engine, world: World) -> No
     assert 50 < await engine.one(MINUTES) <= 60
 
 
+async def test_polls_that_hooks_had_stretched_come_sooner_at_once_when_the_hooks_fail(
+    engine: Engine, world: World
+) -> None:
+    await hooked(engine, world)
+    await engine.hint("r1", "items", "item:1")
+    await engine.dirty()
+    await look(engine)
+    assert await engine.one(MINUTES) > 50
+    await consumers.on_subscription_changed(engine.hooks(2, "failing"), engine.deps)
+    assert await engine.one(REASON) == "quiet: every 15 min"
+    assert await engine.one(MINUTES) <= 15
+
+
 async def test_hooks_that_miss_a_change_are_called_deaf_until_they_tell_again(engine: Engine, world: World) -> None:
     await hooked(engine, world)
     world.repos["r1"].put(2)

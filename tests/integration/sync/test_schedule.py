@@ -10,8 +10,8 @@ import pytest
 
 from libs.common.testing.eventually import eventually
 from services.sync.repository import schedules
-from services.sync.repository.schedules import BEGINNING, Due, Head, Lane
-from services.sync.workers.scheduler import LEASE, MOST, OF_A_LANE, Claims
+from services.sync.repository.schedules import BEGINNING, NEVER, Due, Lane
+from services.sync.workers.scheduler import LANES_A_CLAIM, LEASE, MOST, Claims
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 from tests.support.plans import scans
@@ -49,11 +49,11 @@ async def test_four_schedulers_at_once_claim_each_of_5000_rows_exactly_once(engi
 async def test_claims_and_looks_read_the_index_and_a_slice_of_the_table_alone(engine: Engine) -> None:
     await fill(engine, 20_000, 3000, minutes_ago=30)
     await engine.admin.execute("ANALYZE poll_schedule")
-    lanes = [Lane(number=number, head=Head(), due=True) for number in range(schedules.LANES)]
+    lanes = [Lane(number, NEVER, True) for number in range(schedules.LANES)]
     async with engine.deps.db.queue() as tx:
-        look = await scans(tx, schedules.LOOK, **schedules.look_parameters(BEGINNING, 0))
+        look = await scans(tx, schedules.LOOK, *schedules.look_arguments(BEGINNING, 0))
         await tx.execute(schedules.BY_HEAD)
-        claim = await scans(tx, schedules.CLAIM, **schedules.claim_parameters(lanes, MOST, OF_A_LANE, LEASE))
+        claim = await scans(tx, schedules.CLAIM, *schedules.claim_arguments(lanes, MOST // LANES_A_CLAIM, LEASE))
     assert claim == ["Index Scan on poll_schedule by poll_schedule_due", "Tid Scan on poll_schedule"]
     assert look == ["Index Only Scan on poll_schedule by poll_schedule_due", "Tid Range Scan on poll_schedule"]
 
@@ -81,7 +81,7 @@ async def test_row_that_another_claim_holds_is_not_passed_when_that_claim_fails(
     async def fail() -> None:
         async with engine.deps.db.queue() as tx:
             lanes, _ = await schedules.look(tx, BEGINNING, 0)
-            held.extend(await schedules.claim(tx, lanes, most=100, each=100, lease=LEASE))
+            held.extend(await schedules.claim(tx, lanes, each=100, lease=LEASE))
             others.extend(await drain(second))
             raise LookupError
 
@@ -121,13 +121,13 @@ async def test_workspace_with_very_much_overdue_does_not_hold_the_others_up(engi
     counted = Counter(one.workspace_id.rstrip("0123456789") for one in claimed)
     assert beside > 500
     assert counted["small"] >= beside
-    assert counted["crowd"] >= 64
+    assert counted["crowd"] >= MOST // LANES_A_CLAIM
     assert len(claimed) + len(await drain(claims)) == 6_600
 
 
 async def test_round_is_limited_however_much_is_due(engine: Engine) -> None:
     await fill(engine, 3000, 300)
-    assert len(await Claims(engine.deps.db).next()) == MOST
+    assert 0 < len(await Claims(engine.deps.db).next()) <= MOST
 
 
 async def test_plan_of_a_deselected_resource_goes_when_it_comes_due(engine: Engine, world: World) -> None:

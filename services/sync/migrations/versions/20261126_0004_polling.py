@@ -14,11 +14,11 @@ depends_on = None
 STATEMENTS = (
     "DROP TABLE poll_schedule",
     # A workspace is in one lane, and a claim takes little of each lane. `due_at` is the least of both times; a claim
-    # moves it alone, so that a claim whose owner died comes due again.
+    # moves it alone, so that a claim whose owner died comes due again. Each claim writes to each index: two are enough.
     """
 CREATE TABLE poll_schedule (
-  resource_id    text PRIMARY KEY,
   integration_id text     NOT NULL,
+  resource_id    text     NOT NULL,
   workspace_id   text     NOT NULL,
   lane           smallint NOT NULL GENERATED ALWAYS AS (CAST(abs(hashtext(workspace_id) % 64) AS smallint)) STORED,
   version        bigint   NOT NULL DEFAULT 0,
@@ -26,12 +26,12 @@ CREATE TABLE poll_schedule (
   next_poll_at   timestamptz,
   next_sweep_at  timestamptz,
   every          interval,
-  reason         text     NOT NULL DEFAULT ''
+  reason         text     NOT NULL DEFAULT '',
+  PRIMARY KEY (integration_id, resource_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200,
   autovacuum_vacuum_cost_delay = 0)
 """,
-    "CREATE INDEX poll_schedule_due ON poll_schedule (lane, due_at, resource_id) WHERE due_at IS NOT NULL",
-    "CREATE INDEX poll_schedule_integration ON poll_schedule (integration_id)",
+    "CREATE INDEX poll_schedule_due ON poll_schedule (lane, due_at) WHERE due_at IS NOT NULL",
     # What looks and deliveries told of a resource. Beside the schedule, so that claims copy no more than they need.
     """
 CREATE TABLE resource_watch (

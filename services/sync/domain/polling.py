@@ -25,8 +25,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one resource when its next look is planned; all times are the database's.
 
     `asked`: the longest that the user accepts without a look while no hook tells. `looks`: the last ones as bits,
-    newest lowest, set where changes came. `cost`: requests of the last look. `spent`: requests of the whole
-    integration within the last hour. `untold_at`: when a look found changes that no delivery had told.
+    newest lowest, set where changes came. `cost`: requests of the last look. `limit`: requests an hour that the
+    provider allows a grant; `used` of `quota`: as the provider told, or ours of the last hour. `untold_at`: when a look
+    found changes that no delivery had told.
     """
 
     now: datetime
@@ -42,8 +43,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     heard_at: datetime | None = None
     untold_at: datetime | None = None
     cost: int = 0
-    spent: int = 0
     limit: int = 0
+    used: int = 0
+    quota: int = 0
     resources: int = 1
     next_poll_at: datetime | None = None
     next_sweep_at: datetime | None = None
@@ -81,13 +83,12 @@ def _wish(outlook: Outlook) -> Pace:
 
 def _within_quota(outlook: Outlook, wish: Pace) -> Pace:
     """The quota slows what would be quicker than asked; what is asked for is kept, and parks if it must."""
-    if wish.every is None or not outlook.limit or wish.every >= outlook.asked:
+    if wish.every is None or not (outlook.limit and outlook.quota) or wish.every >= outlook.asked:
         return wish
-    budget = outlook.limit * POLLS_SHARE
-    if outlook.spent >= budget:
-        used = f"quota: {outlook.spent:,} of {outlook.limit:,} requests an hour are used"
-        return Pace(outlook.asked, f"{used}: every {spoken(outlook.asked)}")
-    least = timedelta(hours=1) * (outlook.cost * outlook.resources / budget)
+    if outlook.used >= outlook.quota * POLLS_SHARE:
+        told = f"quota: {outlook.used:,} of {outlook.quota:,} requests are used"
+        return Pace(outlook.asked, f"{told}: every {spoken(outlook.asked)}")
+    least = timedelta(hours=1) * (outlook.cost * outlook.resources / (outlook.limit * POLLS_SHARE))
     if least <= wish.every:
         return wish
     every = min(least, outlook.asked)

@@ -106,7 +106,7 @@ async def outlooks(tx: Transaction, integration_id: str, only: Sequence[str] | N
     return await tx.fetch_all(OUTLOOKS, id=integration_id, only=None if only is None else list(only))
 
 
-async def demand(tx: Transaction, integration_id: str) -> Row:
+async def demand(tx: Transaction, integration_id: str) -> tuple[int, int]:
     """How many resources share the grant, and the requests that their runs of the last hour took."""
     found = await tx.fetch_one(
         "SELECT (SELECT count(*) FROM resource WHERE integration_id = :id AND selected) AS resources,"
@@ -114,9 +114,7 @@ async def demand(tx: Transaction, integration_id: str) -> Row:
         " WHERE r.integration_id = :id AND r.requested_at > now() - interval '1 hour') AS spent",
         id=integration_id,
     )
-    if found is None:
-        raise AssertionError("aggregates always answer a row")
-    return found
+    return (found["resources"], found["spent"]) if found else (0, 0)
 
 
 async def result_of(tx: Transaction, run_id: str, resource_id: str) -> tuple[int, int] | None:

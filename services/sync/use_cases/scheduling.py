@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
+from libs.common.provider.client import Budget
 from libs.common.provider.manifest import Manifest
 from services.sync.domain import polling
 from services.sync.domain.polling import Outlook
@@ -25,12 +26,13 @@ Fresh = tuple[datetime | None, datetime | None]
 
 class Occasion(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is planned anew. `swept`: sweeps that were just asked for or have just ended; `looked`: what whole looks
-    that have just ended found, as (changes, requests)."""
+    that have just ended found, as (changes, requests). `left` of the provider's budget, where it is known."""
 
     base: Base
     only: Sequence[str] | None = None
     swept: Sequence[str] = ()
     looked: Mapping[str, tuple[int, int]] = {}
+    left: Budget | None = None
 
 
 async def plan(tx: Transaction, integration: Integration, manifest: Manifest, occasion: Occasion) -> None:
@@ -40,11 +42,20 @@ async def plan(tx: Transaction, integration: Integration, manifest: Manifest, oc
         return
     streams = manifest.streams_of(integration.features)
     fresh = await resources.freshness(tx, [row["resource_id"] for row in rows], streams)
-    shared = await schedules.demand(tx, integration.id)
-    limit = manifest.limits.requests_per_hour if manifest.limits else 0
-    common = {**shared, "sweep_every": timedelta(hours=manifest.sweep_interval_hours), "limit": limit}
+    common = await _shared(tx, integration, manifest, occasion.left)
     planned = [_plan_one(row, common, fresh.get(row["resource_id"], (None, None)), occasion) for row in rows]
     await schedules.save(tx, integration.id, planned)
+
+
+async def _shared(
+    tx: Transaction, integration: Integration, manifest: Manifest, left: Budget | None
+) -> dict[str, object]:
+    """What all resources of the grant have in common. Nobody knows the budget: then our own requests are counted."""
+    resource_count, spent = await schedules.demand(tx, integration.id)
+    limit = manifest.limits.requests_per_hour if manifest.limits else 0
+    used, quota = (left.limit - left.remaining, left.limit) if left else (spent, limit)
+    sweep_every = timedelta(hours=manifest.sweep_interval_hours)
+    return {"sweep_every": sweep_every, "resources": resource_count, "limit": limit, "used": used, "quota": quota}
 
 
 def _plan_one(row: Row, common: Mapping[str, object], fresh: Fresh, occasion: Occasion) -> Planned:
@@ -90,7 +101,7 @@ async def ask_due(tx: Transaction, integration_id: str, manifest_of: Callable[[s
     return bool(polls or sweeps)
 
 
-async def note_look(tx: Transaction, claim: Claim, manifest_of: Callable[[str], Manifest]) -> bool:
+async def note_look(tx: Transaction, claim: Claim, manifest_of: Callable[[str], Manifest], left: Budget | None) -> bool:
     """What a look that ends now says of the next one; one at some streams only makes the copy fresher. Answers whether
     it was complete."""
     integration = await integrations.find(tx, claim.integration_id)
@@ -98,10 +109,12 @@ async def note_look(tx: Transaction, claim: Claim, manifest_of: Callable[[str], 
         return False
     manifest = manifest_of(integration.provider)
     only = [claim.resource_id]
-    occasion = Occasion(base="kept", only=only)
+    occasion = Occasion(base="kept", only=only, left=left)
     if claim.streams is None:
         found = await schedules.result_of(tx, claim.run_id, claim.resource_id) if claim.run_id else None
         swept = only if claim.kind == "sweep" else ()
-        occasion = Occasion(base="now", only=only, swept=swept, looked={claim.resource_id: found} if found else {})
+        occasion = Occasion(
+            base="now", only=only, swept=swept, looked={claim.resource_id: found} if found else {}, left=left
+        )
     await plan(tx, integration, manifest, occasion)
     return await resources.is_complete(tx, claim.resource_id, manifest.streams_of(integration.features), claim.ticket)

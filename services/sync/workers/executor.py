@@ -22,7 +22,7 @@ from libs.common.runtime import Loop
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.telemetry.tracing import span, use_traceparent
-from services.sync.budgets import lane_of
+from services.sync.budgets import lane_of, left_of
 from services.sync.deps import Deps
 from services.sync.repository import integrations, leases, resources
 from services.sync.repository.leases import Claim
@@ -115,7 +115,8 @@ class Executor:
             if not await self._pull_stream(job, streams[0]):
                 await outcomes.release(self._deps, claim)
                 return "released"
-        await outcomes.succeed(self._deps, claim, complete=job.complete)
+        left = await left_of(self._deps, job.grant.integration)
+        await outcomes.succeed(self._deps, claim, complete=job.complete, left=left)
         self._deps.wakes.report.set()
         return "succeeded"
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from libs.common.database.transaction import Transaction
 from libs.common.ids import new_id
+from libs.common.provider.client import Budget
 from services.sync.deps import Deps
 from services.sync.domain.timing import MOST_ATTEMPTS, backoff
 from services.sync.repository import integrations, leases, resources, runs
@@ -33,12 +34,13 @@ async def begin(tx: Transaction, claim: Claim) -> bool:
     return False
 
 
-async def succeed(deps: Deps, claim: Claim, *, complete: bool) -> None:
+async def succeed(deps: Deps, claim: Claim, *, complete: bool, left: Budget | None = None) -> None:
+    """`left` of the provider's budget, where it is known: the next look is planned within it."""
     async with deps.db.transaction(claim.workspace_id) as tx:
         if not await _lock(tx, claim):
             return
         again = await leases.finish_work(tx, claim, next_ticket=new_id())
-        whole = await note_look(tx, claim, deps.manifest_of)
+        whole = await note_look(tx, claim, deps.manifest_of, left)
         await resources.note_success(tx, claim.resource_id, complete=complete and whole)
         await _note_in_run(tx, claim, state="queued" if again == claim.run_id else "succeeded")
         await integrations.touch(tx, claim.integration_id, polled=True)

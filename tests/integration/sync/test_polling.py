@@ -87,7 +87,7 @@ async def test_used_quota_holds_polls_at_what_was_asked(engine: Engine, world: W
     await engine.admin.execute("UPDATE run_resource SET requests = 990")
     repo.put(2)
     await look(engine)
-    assert await engine.one(REASON) == "quota: 993 of 1,000 requests an hour are used: every 15 min"
+    assert await engine.one(REASON) == "quota: 993 of 1,000 requests are used: every 15 min"
 
 
 async def test_resources_that_are_nearly_due_share_one_run_and_the_others_wait(engine: Engine, world: World) -> None:

@@ -111,13 +111,13 @@ def test_first_look_fills_an_empty_copy_and_says_nothing_of_changes() -> None:
 
 
 def test_used_quota_keeps_polls_at_what_was_asked() -> None:
-    busy = but(QUIET, looks=looks(*[True] * 5), limit=5000, spent=4100, cost=4)
+    busy = but(QUIET, looks=looks(*[True] * 5), limit=5000, quota=5000, used=4100, cost=4)
     assert pace(busy).every == 15 * MINUTE
-    assert pace(busy).reason == "quota: 4,100 of 5,000 requests an hour are used: every 15 min"
+    assert pace(busy).reason == "quota: 4,100 of 5,000 requests are used: every 15 min"
 
 
 def test_costly_looks_of_many_resources_are_spread_over_the_quota() -> None:
-    costly = but(QUIET, looks=looks(*[True] * 5), limit=5000, cost=10, resources=40)
+    costly = but(QUIET, looks=looks(*[True] * 5), limit=5000, quota=5000, cost=10, resources=40)
     assert pace(costly).every == 6 * MINUTE
     assert pace(costly).reason == "quota: looks of 10 requests at 40 resources share 5,000 an hour: every 6 min"
     assert pace(but(costly, resources=400)).every == 15 * MINUTE

@@ -87,6 +87,10 @@ def test_sync_is_waited_for_listed_shown_and_followed(place: Place) -> None:
     assert place.line.asked("run", "follow", run["id"])["state"] == "succeeded"
     drawn = place.line.sluice("run", "show", run["id"]).stdout
     assert place.repository in drawn
+    fresh = asked(place, "freshness", "github")
+    assert (fresh["freshness"]["lateResources"], fresh["resources"][0]["name"]) == (0, place.repository)
+    assert fresh["resources"][0]["freshness"]["freshAsOf"] is not None
+    assert place.repository in place.line.sluice("freshness", "github", "-w", place.workspace).stdout
     late = place.line.sluice("run", "cancel", run["id"])
     assert (late.returncode, "succeeded already" in late.stderr) == (1, True)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from libs.common.provider.client import Budget
 from services.sync import consumers
-from tests.integration.sync.double import World
+from services.sync.repository import integrations
+from services.sync.use_cases.scheduling import Occasion, plan
+from tests.integration.sync.double import MANIFEST, World
 from tests.integration.sync.engine import Engine
 
 MINUTES = "SELECT extract(epoch FROM next_poll_at - now()) / 60 FROM poll_schedule"
@@ -88,6 +91,19 @@ async def test_used_quota_holds_polls_at_what_was_asked(engine: Engine, world: W
     repo.put(2)
     await look(engine)
     assert await engine.one(REASON) == "quota: 993 of 1,000 requests are used: every 15 min"
+
+
+async def test_budget_that_the_provider_told_counts_before_our_own_requests(engine: Engine, world: World) -> None:
+    repo = world.repo("r1", items=1)
+    await engine.sync(polling_enabled=True)
+    repo.put(2)
+    await look(engine)
+    left = Budget(limit=5000, remaining=900, resets_at=engine.deps.clock.now())
+    async with engine.deps.db.transaction(engine.workspace) as tx:
+        integration = await integrations.find(tx, engine.integration)
+        assert integration is not None
+        await plan(tx, integration, MANIFEST, Occasion(base="last_look", left=left))
+    assert await engine.one(REASON) == "quota: 4,100 of 5,000 requests are used: every 15 min"
 
 
 async def test_resources_that_are_nearly_due_share_one_run_and_the_others_wait(engine: Engine, world: World) -> None:

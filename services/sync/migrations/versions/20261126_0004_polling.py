@@ -14,7 +14,8 @@ depends_on = None
 STATEMENTS = (
     "DROP TABLE poll_schedule",
     # A workspace is in one lane, and a claim takes little of each lane. `due_at` is the least of both times; a claim
-    # moves it alone, so that a claim whose owner died comes due again. Each claim writes to each index: two are enough.
+    # moves it alone, so that a claim whose owner died comes due again. Each claim writes to each index: two are enough,
+    # and as it moves an indexed column, room for its new version in the same page would only be cleaned in vain.
     """
 CREATE TABLE poll_schedule (
   integration_id text     NOT NULL,
@@ -28,8 +29,7 @@ CREATE TABLE poll_schedule (
   every          interval,
   reason         text     NOT NULL DEFAULT '',
   PRIMARY KEY (integration_id, resource_id)
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200,
-  autovacuum_vacuum_cost_delay = 0)
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_cost_delay = 0)
 """,
     "CREATE INDEX poll_schedule_due ON poll_schedule (lane, due_at) WHERE due_at IS NOT NULL",
     # What looks and deliveries told of a resource. Beside the schedule, so that claims copy no more than they need.

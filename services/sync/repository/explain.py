@@ -58,7 +58,8 @@ WHERE resource_id = :resource AND stream = :stream ORDER BY id DESC LIMIT 1
 
 LOOK = """
 SELECT p.next_poll_at, p.next_sweep_at, p.reason, w.fresh_as_of
-FROM resource_watch w LEFT JOIN poll_schedule p ON p.resource_id = w.resource_id WHERE w.resource_id = :resource
+FROM resource_watch w LEFT JOIN poll_schedule p ON p.integration_id = w.integration_id AND p.resource_id = w.resource_id
+WHERE w.resource_id = :resource
 """
 
 

@@ -116,6 +116,7 @@ def create_gates(settings: SyncSettings, clock: Clock, owner: str) -> Gates:
 def components(deps: Deps) -> list[Component]:
     wakes = deps.wakes
     lane, lanes = DirtyLane(deps), range(deps.settings.sync_hint_workers)
+    scheduler = Scheduler(deps)
     executors: list[Component] = [Executor(deps, number) for number in range(deps.settings.sync_workers)]
     return [
         create_consumer_component(consumers, deps, deps.db, deps.settings),
@@ -123,7 +124,8 @@ def components(deps: Deps) -> list[Component]:
         *executors,
         *(worker_loop(f"dirty-{number}", lane.step, LOOK_EVERY, wakes.dirty) for number in lanes),
         worker_loop("discovery", Discovery(deps).step, LOOK_EVERY, wakes.discovery),
-        worker_loop("scheduler", Scheduler(deps).step, 1.0),
+        worker_loop("scheduler", scheduler.step, 1.0),
+        worker_loop("patrol", scheduler.patrol, 1.0),
         worker_loop("reporter", Reporter(deps).step, 0.5, wakes.report),
         worker_loop("freshness", FreshnessGauges(deps).step, COUNT_EVERY),
         worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),

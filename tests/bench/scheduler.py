@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 
@@ -20,6 +21,7 @@ from libs.common.database.engine import Database
 from libs.common.database.migrate import migrate
 from libs.local.postgres import Postgres
 from services.sync.repository import schedules
+from services.sync.repository.schedules import Due
 from services.sync.workers.scheduler import LANES_A_CLAIM, MOST, Claims
 from tests.support.plans import scans
 from tests.support.stack import running_postgres, temporary_state
@@ -76,7 +78,7 @@ async def _bench(postgres: Postgres) -> int:
         workers = [Claims(db, lease=LEASE) for _ in range(WORKERS)]
         claimed = await _race([_ours(one) for one in workers], [_bare(one) for one in bare])
         claimed += await _drain([_ours(one) for one in workers])
-        await _idle(workers)
+        await _idle(workers, db)
     finally:
         for connection in bare:
             await connection.close()
@@ -96,7 +98,7 @@ async def _load(postgres: Postgres) -> None:
 
 async def _explain(db: Database) -> bool:
     async with db.queue() as tx:
-        lanes, _ = await schedules.look(tx, schedules.BEGINNING, 0)
+        lanes = await schedules.look(tx, schedules.BEGINNING)
         await tx.execute(schedules.BY_HEAD)
         plan = await scans(tx, schedules.CLAIM, *schedules.claim_arguments(lanes, MOST // LANES_A_CLAIM, LEASE))
     print(f"plan of a claim: {', '.join(plan)}")
@@ -150,22 +152,33 @@ async def _together(workers: list[Claim], seconds: float) -> tuple[list[str], fl
     return claimed, time.perf_counter() - start
 
 
-async def _idle(workers: list[Claims]) -> None:
-    """Each worker's looks from the first one on, one after another as an idle service makes them."""
-    taken: list[float] = []
+async def _idle(workers: list[Claims], db: Database) -> None:
+    """Each worker's looks from the first one on, one after another as an idle service makes them; between them an empty
+    transaction, which tells what the machine itself takes."""
+    looks: list[float] = []
+    nothing: list[float] = []
     for claims in workers:
         for _ in range(IDLE_LOOKS):
-            start = time.perf_counter()
-            if await claims.next():
-                raise AssertionError("something was still due")
-            taken.append((time.perf_counter() - start) * 1000)
-    cuts = statistics.quantiles(taken, n=100)
-    print(
-        f"figure scheduler_idle_poll_p50 value={cuts[49]:.2f} unit=ms against={IDLE_MS} ratio={cuts[49] / IDLE_MS:.3f}"
-    )
-    print(
-        f"figure scheduler_idle_poll_p99 value={cuts[98]:.2f} unit=ms against={IDLE_MS} ratio={cuts[98] / IDLE_MS:.3f}"
-    )
+            looks.append(await _timed(claims.next))
+            nothing.append(await _timed(partial(_nothing, db)))
+    for name, taken in (("idle_poll", looks), ("empty_transaction", nothing)):
+        cuts = statistics.quantiles(taken, n=100)
+        for percent in (50, 99):
+            figure, took = f"scheduler_{name}_p{percent}", cuts[percent - 1]
+            print(f"figure {figure} value={took:.2f} unit=ms against={IDLE_MS} ratio={took / IDLE_MS:.3f}")
+
+
+async def _timed(work: Callable[[], Awaitable[list[Due]]]) -> float:
+    start = time.perf_counter()
+    if await work():
+        raise AssertionError("something was still due")
+    return (time.perf_counter() - start) * 1000
+
+
+async def _nothing(db: Database) -> list[Due]:
+    async with db.queue() as tx:
+        await tx.execute("SELECT 1")
+    return []
 
 
 if __name__ == "__main__":

@@ -30,34 +30,47 @@ class Due(msgspec.Struct, frozen=True):
 
 # By the worker role. The head of a lane is the least row that this statement sees, also one that another claim holds:
 # if that claim fails, the row is not passed. A row is never passed before it was due for a few seconds: whoever
-# planned it may still have to commit. Whatever lies below a head all the same (by a slower transaction, a clock that
-# was set back, a person's statement) is found by reading the table itself, a slice of blocks each time.
+# planned it may still have to commit.
 LOOK = """
-WITH slice AS MATERIALIZED (
-  SELECT lane, min(due_at) AS at FROM poll_schedule
-  WHERE ctid >= $1::tid AND ctid < $2::tid AND due_at <= now() GROUP BY lane)
-SELECT l.lane AS number, least(h.due_at, now() - $3::interval) AS head, h.due_at <= now() AS due,
-  pg_relation_size('poll_schedule') / CAST(current_setting('block_size') AS bigint) AS blocks
-FROM unnest($4::smallint[], $5::timestamptz[]) AS l(lane, head)
-  LEFT JOIN slice s ON s.lane = l.lane
-  CROSS JOIN LATERAL (
-    SELECT p.due_at FROM poll_schedule p WHERE p.lane = l.lane AND p.due_at >= least(l.head, s.at)
-    ORDER BY p.due_at LIMIT 1) h
+SELECT l.lane AS number, least(h.due_at, now() - $1::interval) AS head, h.due_at <= now() AS due
+FROM unnest($2::smallint[], $3::timestamptz[]) AS l(lane, head)
+CROSS JOIN LATERAL (
+  SELECT p.due_at FROM poll_schedule p WHERE p.lane = l.lane AND p.due_at >= l.head ORDER BY p.due_at LIMIT 1) h
 """
 GRACE = timedelta(seconds=5)
-SLICE = 32  # blocks, read in a tenth of a millisecond
 
 
-async def look(tx: Transaction, heads: Sequence[datetime], block: int) -> tuple[list[Lane], int]:
+async def look(tx: Transaction, heads: Sequence[datetime]) -> list[Lane]:
     """Where each lane begins now, read from where it was known to begin: what was claimed before is not passed again,
-    however many dead index entries it left. Also the block at which the next look reads its slice."""
-    rows = await (await tx.driver()).fetch(LOOK, *look_arguments(heads, block))
-    size = rows[0]["blocks"] if rows else 0
-    return [Lane(row["number"], row["head"], row["due"]) for row in rows], block + SLICE if block + SLICE < size else 0
+    however many dead index entries it left."""
+    rows = await (await tx.driver()).fetch(LOOK, *look_arguments(heads))
+    return [Lane(row["number"], row["head"], row["due"]) for row in rows]
 
 
-def look_arguments(heads: Sequence[datetime], block: int) -> tuple[object, ...]:
-    return (block, 0), (block + SLICE, 0), GRACE, list(range(LANES)), list(heads)
+def look_arguments(heads: Sequence[datetime]) -> tuple[object, ...]:
+    return GRACE, list(range(LANES)), list(heads)
+
+
+# Whatever lies below a head all the same (by a slower transaction, a clock that was set back, a person's statement) is
+# found in the table itself, which costs the same however the index looks.
+PATROL = """
+SELECT lane, min(due_at) AS at FROM poll_schedule
+WHERE ctid >= $1::tid AND ctid < $2::tid AND due_at <= now() GROUP BY lane
+"""
+SIZE = "SELECT pg_relation_size('poll_schedule') / CAST(current_setting('block_size') AS bigint)"
+SLICE = 64  # blocks
+
+
+async def patrol(tx: Transaction, block: int) -> tuple[dict[int, datetime], int]:
+    """The earliest due row of each lane within a slice of the table, and the block at which the next slice begins."""
+    driver = await tx.driver()
+    earliest = {row["lane"]: row["at"] for row in await driver.fetch(PATROL, *patrol_arguments(block))}
+    following = block + SLICE
+    return earliest, following if following < await driver.fetchval(SIZE) else 0
+
+
+def patrol_arguments(block: int) -> tuple[object, ...]:
+    return (block, 0), (block + SLICE, 0)
 
 
 # The first rows of an index are wanted, never a bitmap of everything that is due.

@@ -41,11 +41,18 @@ class Claims:
 
     async def _look(self, tx: Transaction) -> None:
         """In an order of its own, so that several schedulers seldom meet."""
-        lanes, self._block = await schedules.look(tx, self._heads, self._block)
+        lanes = await schedules.look(tx, self._heads)
         for lane in lanes:
             self._heads[lane.number] = lane.head
         self._waiting = [lane for lane in lanes if lane.due]
         shuffle(self._waiting)
+
+    async def patrol(self) -> None:
+        """A slice of the table: what came below a head after all is found in one round of it."""
+        async with self._db.queue() as tx:
+            earliest, self._block = await schedules.patrol(tx, self._block)
+        for lane, at in earliest.items():
+            self._heads[lane] = min(self._heads[lane], at)
 
 
 class Scheduler:
@@ -63,3 +70,7 @@ class Scheduler:
             if asked:
                 self._deps.wakes.work.set()
         return bool(due)
+
+    async def patrol(self) -> bool:
+        await self._claims.patrol()
+        return False

@@ -50,11 +50,13 @@ async def test_claims_and_looks_read_the_index_and_a_slice_of_the_table_alone(en
     await engine.admin.execute("ANALYZE poll_schedule")
     lanes = [Lane(number, NEVER, True) for number in range(schedules.LANES)]
     async with engine.deps.db.queue() as tx:
-        look = await scans(tx, schedules.LOOK, *schedules.look_arguments(BEGINNING, 0))
+        look = await scans(tx, schedules.LOOK, *schedules.look_arguments(BEGINNING))
+        patrol = await scans(tx, schedules.PATROL, *schedules.patrol_arguments(0))
         await tx.execute(schedules.BY_HEAD)
         claim = await scans(tx, schedules.CLAIM, *schedules.claim_arguments(lanes, MOST // LANES_A_CLAIM, LEASE))
     assert claim == ["Index Scan on poll_schedule by poll_schedule_due", "Tid Scan on poll_schedule"]
-    assert look == ["Index Only Scan on poll_schedule by poll_schedule_due", "Tid Range Scan on poll_schedule"]
+    assert look == ["Index Only Scan on poll_schedule by poll_schedule_due"]
+    assert patrol == ["Tid Range Scan on poll_schedule"]
 
 
 async def test_rows_that_come_below_a_head_are_found(engine: Engine) -> None:
@@ -67,6 +69,7 @@ async def test_rows_that_come_below_a_head_are_found(engine: Engine) -> None:
 
     found: list[Due] = []
     for _ in range(20):  # the slices of more than one round of the table
+        await claims.patrol()
         found += await claims.next()
     assert sorted(one.resource_id for one in found) == sorted(f"late{n}" for n in range(1, 21))
 
@@ -79,7 +82,7 @@ async def test_row_that_another_claim_holds_is_not_passed_when_that_claim_fails(
 
     async def fail() -> None:
         async with engine.deps.db.queue() as tx:
-            lanes, _ = await schedules.look(tx, BEGINNING, 0)
+            lanes = await schedules.look(tx, BEGINNING)
             held.extend(await schedules.claim(tx, lanes, each=100, lease=LEASE))
             others.extend(await drain(second))
             raise LookupError

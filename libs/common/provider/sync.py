@@ -232,7 +232,10 @@ class SyncFacet(Protocol):
         ...
 
     def pull(self, ctx: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
-        """Pages of one stream from `cursor` (None = from the start) until one says `last`."""
+        """Pages of one stream from `cursor` (None = from the start) until one says `last`.
+
+        The engine asks for a page while it commits the one before, so `held` may not show that one's rows yet.
+        """
         ...
 
     async def fetch(self, ctx: SyncContext, listed: Sequence[Listed]) -> Sequence[Observed | Gone | Quarantined]:

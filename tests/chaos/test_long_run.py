@@ -46,7 +46,7 @@ async def test_thirty_random_kills_over_twenty_thousand_issues_lose_nothing(
 
 
 async def _strike(stack: Stack, syncing: Syncing, choice: random.Random) -> int:
-    """After two pages more at least: the one in flight and the one ahead are lost once and never twice; MB of the largest."""
+    """After two pages more, so that one in flight and one ahead are lost once, never twice. MB of the largest."""
     await syncing.reach(pages=await syncing.pages() + choice.randint(2, 3), seconds=120)
     memory = max(_resident_mb(stack, service) for service in SERVICES)
     killed = stack.kill(choice.choice(PARTS))

@@ -123,11 +123,12 @@ async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> Non
 
 
 async def _compare(ours: Ours, tools: Sequence[Tool]) -> None:
-    first: dict[str, list[Measured]] = {tool.name: [] for tool in (ours, *tools)}
-    second: dict[str, list[Measured]] = {tool.name: [] for tool in (ours, *tools)}
+    all_tools: list[Tool] = [ours, *tools]
+    first: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
+    second: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
     warm: list[float] = []
     for _ in range(ROUNDS):
-        for tool in (ours, *tools):
+        for tool in all_tools:
             measured = await tool.first()
             if measured.rows != ISSUES:
                 raise AssertionError(f"{tool.name} has {measured.rows} issues: {dict(measured.written)}")

@@ -158,14 +158,15 @@ async def live(tx: Transaction, resource_id: str, scopes: Sequence[str]) -> int:
 
 
 async def parents_of_unseen_parts(tx: Transaction, listing: Listing, part_scopes: Sequence[str]) -> list[str]:
-    """Live sources that hold parts of the certified scopes which the listing did not meet."""
+    """Live sources that hold parts of the certified scopes which the listing did not meet. Those that are held wait."""
     rows = await (await tx.driver()).fetch(
         "SELECT DISTINCT s.external_key FROM source s JOIN source_part p"
         " ON p.resource_id = s.resource_id AND p.source_key = s.external_key"
         " WHERE s.resource_id = $1 AND NOT s.tombstone"
         " AND EXISTS (SELECT FROM unnest($3::text[]) AS scope(prefix) WHERE starts_with(p.part_key, scope.prefix))"
         " AND NOT EXISTS (SELECT FROM listing_seen l WHERE l.resource_id = $1 AND l.stream = $2"
-        " AND l.key = p.source_key || E'\\n' || p.part_key) ORDER BY 1",
+        " AND l.key = p.source_key || E'\\n' || p.part_key)"
+        " AND NOT EXISTS (SELECT FROM held_source h WHERE h.resource_id = $1 AND h.key = s.external_key) ORDER BY 1",
         listing.resource_id,
         listing.stream,
         list(part_scopes),

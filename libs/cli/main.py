@@ -9,6 +9,7 @@ import typer
 from libs.cli import (
     changes,
     connecting,
+    deletions,
     demo,
     erasing,
     explaining,
@@ -17,6 +18,7 @@ from libs.cli import (
     integrations,
     letters,
     providers,
+    quarantine,
     resources,
     runs,
     searching,
@@ -46,6 +48,8 @@ app.add_typer(resources.app, name="resources")
 app.add_typer(runs.app, name="run")
 app.add_typer(hooks.deliveries, name="deliveries")
 app.add_typer(hooks.endpoint, name="webhook-endpoint")
+app.add_typer(deletions.app, name="deletions")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(erasing.app, name="workspace")
 

@@ -2,7 +2,9 @@
 
 First come the pages that we hold and the site no longer lists: a lasting redirect there tells a rename before the new
 page is met. A page goes only when the site does not list it and says twice that it is not there (404, or its own page
-for that), or once that it is gone (410), or asks not to be indexed. Walls and failures never remove anything.
+for that), or once that it is gone (410), or asks not to be indexed. Walls and failures never remove anything. When more
+of the site is missing than may go unasked, the crawl removes nothing itself: what it did not meet is left out of a
+whole listing, and whoever reads its certificate holds it for somebody's word.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ CAP = "site:cap"
 
 
 async def crawl(ctx: SyncContext, cursor: Cursor | None, reader: Reader, rules: Rules) -> AsyncIterator[Page]:
-    """Raises LostSight when the site cannot be recognised, or, read to the end, shows most of its pages no more."""
+    """Raises LostSight when the site cannot be recognised."""
     assert ctx.resource is not None  # noqa: S101 - pages are always a site's
     site = site_at(ctx.resource.url)
     visitor = await open_visitor(ctx.http, site, rules)
@@ -66,12 +68,9 @@ async def crawl(ctx: SyncContext, cursor: Cursor | None, reader: Reader, rules: 
     while True:
         items, limited = await walk.batch()
         ended = limited is None and walk.done
-        vanished = ended and walk.lost_most
-        yield walk.page(items, ended=ended, last=ended and not vanished)
+        yield walk.page(items, last=ended)
         if limited is not None:
             raise limited
-        if vanished:
-            raise LostSight(walk.complaint)
         if ended:
             return
 
@@ -108,17 +107,6 @@ class Walk:
     @property
     def done(self) -> bool:
         return not self._steps
-
-    @property
-    def lost_most(self) -> bool:
-        return self._is_most(len(self.at.missed))
-
-    @property
-    def complaint(self) -> str:
-        return (
-            f"{len(self.at.missed)} of {len(self._held)} pages have vanished at once, and none of them was removed: has"
-            " the site moved? Connect its new address, or set config.largestRemoval to 1"
-        )
 
     def begin(self, at: Position) -> None:
         self.at = at
@@ -158,17 +146,17 @@ class Walk:
             self.at.phase, self.at.after = step.phase, step.path
         return items, None
 
-    def page(self, items: list[Item], *, ended: bool, last: bool) -> Page:
+    def page(self, items: list[Item], *, last: bool) -> Page:
         at = self.at
         at.pages += 1
         at.items += len(items)
         if self._listing is None:
             at.queue = [step.url for step in self._steps]
-        certificate = self._finish(items) if ended else None
-        cursor: Cursor = msgspec.to_builtins(at.rest() if ended else at)
+        certificate = self._finish(items) if last else None
+        cursor: Cursor = msgspec.to_builtins(at.rest() if last else at)
         return Page(
             items=tuple(items), cursor=cursor, last=last, full_listing=f"{STREAM}:{at.crawl}",
-            certificate=certificate if last else None, estimate=at.items + len(self._steps),
+            certificate=certificate, estimate=at.items + len(self._steps),
         )  # fmt: skip
 
     def _finish(self, items: list[Item]) -> Certificate:
@@ -180,7 +168,7 @@ class Walk:
             )
         if at.capped:
             detail = f"only the first {self._rules.most_pages} pages are read: set config.maxPages higher"
-            items.append(Quarantined(key=CAP, code="page_cap", detail=detail))
+            items.append(Quarantined(key=CAP, code="page_cap", detail=detail, by_key=False))
         elif at.was_capped:
             items.append(Removed(key=CAP, proof="every page was read"))
         whole = not at.capped and (self._listing is None or self._listing.whole)
@@ -317,13 +305,13 @@ class Walk:
         return self._doubt(step.path, f"not listed, and {detail}", surely=surely)
 
     def _doubt(self, path: str, why: str, *, surely: bool = False) -> list[Item]:
-        """Told once it is noted, told twice it is believed; nothing is, while most of the site says so."""
+        """Told once it is noted, told twice it is believed; while too much of the site says so it is only not seen."""
         if path not in self._held:
             return []
         if not self.at.hasty and (surely or path in self.at.missing):
             return [Removed(key=PREFIX + path, proof=why)]
         self.at.missed[path] = self.at.missing.get(path, 0) + 1
-        return self._keep(path)
+        return [] if self.at.hasty else self._keep(path)
 
     def _leave_out(self, path: str, why: str) -> list[Item]:
         return [Removed(key=PREFIX + path, proof=why)] if path in self._held else []

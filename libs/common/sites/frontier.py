@@ -28,7 +28,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     about. The rest is one crawl's; `afresh` when other versions are wanted now, so that "not modified" says nothing.
 
     A crawl by sitemap goes on behind `phase` and `after`, since both lists are in order; one by links keeps its queue.
-    `hasty`: so much is missing at once that even a plain "gone" is only noted.
+    `hasty`: so much is missing at once that even a plain "gone" removes nothing.
     """
 
     missing: dict[str, int] = {}

@@ -30,7 +30,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     most_pages: int = 5000
     pause: float = 0.5
     sitemap: str = ""
-    largest_removal: float = 0.5
+    largest_removal: float = 0.2
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):

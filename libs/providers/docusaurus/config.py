@@ -40,7 +40,7 @@ def rules_of(config: Mapping[str, Any], site: str) -> Rules:
         most_pages=int(config.get("maxPages", 5000)),
         pause=float(config.get("secondsBetweenRequests", 0.5)),
         sitemap=sitemap if origin_of_url(sitemap) == origin_of_url(site) else "",
-        largest_removal=float(config.get("largestRemoval", 0.5)),
+        largest_removal=float(config.get("largestRemoval", 0.2)),
     )
 
 

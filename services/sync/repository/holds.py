@@ -52,6 +52,17 @@ async def hold(
     )
 
 
+async def keeps(tx: Transaction, listing: Listing, missing: Sequence[Missing]) -> bool:
+    """Exactly these are held already: whoever looks at them now finds the same id."""
+    rows = await tx.fetch_all(
+        "SELECT s.source_id FROM held_source s JOIN held_deletion h ON h.id = s.held_id"
+        " WHERE h.resource_id = :id AND h.stream = :stream AND h.state = 'held'",
+        id=listing.resource_id,
+        stream=listing.stream,
+    )
+    return {row["source_id"] for row in rows} == {one.id for one in missing}
+
+
 async def supersede(tx: Transaction, resource_id: str, stream: str) -> None:
     """A later whole listing knows better."""
     await tx.execute(

@@ -142,6 +142,8 @@ async def _finish(
 async def _hold(
     tx: Transaction, listing: Listing, batch: Batch, certificate: Certificate, missing: Sequence[Missing], of: int
 ) -> None:
+    if await holds.keeps(tx, listing, missing):
+        return
     reason = f"a whole listing no longer shows {len(missing)} of {of} sources; nothing was deleted"
     await holds.hold(
         tx, listing, missing, held_id=new_id(), provider=batch.provider, integration_id=batch.integration_id,

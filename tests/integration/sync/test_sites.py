@@ -17,6 +17,7 @@ from libs.providers import registry
 from libs.providers.docusaurus.tests.copied import expected
 from libs.providers.docusaurus.tests.served import SITE, Served, open_site
 from services.sync.settings import SyncSettings
+from services.sync.use_cases.deletions import decide
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Broker, Engine
 
@@ -212,18 +213,24 @@ async def test_site_that_became_a_login_page_is_lost_sight_of_and_nothing_is_del
     assert (await sites.run())["state"] == "succeeded"
 
 
-async def test_site_that_lost_most_pages_asks_first_and_goes_on_when_told(sites: SiteEngine, site: Served) -> None:
+async def test_site_that_lost_most_pages_is_held_for_approval_and_goes_when_told(
+    sites: SiteEngine, site: Served
+) -> None:
     await sites.begin()
     before = set(await sites.stored())
     for path in sorted(before - {"/"})[:-3]:
         await site.change("remove", path=path[1:], gone=True)
+    found = set()
     for _ in range(2):
         await sites.again()
-        assert "vanished at once" in (await sites.run())["error"]
+        assert (await sites.run())["state"] == "succeeded"
+        assert await sites.one("SELECT error_code FROM resource") == "deletions_held"
         assert set(await sites.stored()) == before
-    await sites.update(features=("pages",), config={"url": SITE, "largestRemoval": 1})
-    await sites.again()
+        found.add(await sites.one("SELECT id FROM held_deletion WHERE state = 'held'"))
+    [held] = found  # looked at again, it is the same question
+    await decide(held, "applied", deps=sites.deps, workspace=sites.workspace, by="ada")
     assert set(await sites.stored()) == expected(await site.truth())
+    assert await sites.one("SELECT error_code FROM resource") is None
 
 
 async def test_limited_site_is_parked_and_gone_on_with(sites: SiteEngine, site: Served) -> None:

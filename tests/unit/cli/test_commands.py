@@ -47,7 +47,10 @@ def sluice(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
      ["resources", "deselect", "github", "a/b"], ["run", "show", "x"], ["run", "follow", "x"], ["run", "cancel", "x"],
      ["source", "x"], ["changed-files", "--path", "x"], ["deliveries", "list", "github"], ["deliveries", "replay", "x"],
      ["subscriptions", "github"], ["webhook-endpoint", "show", "github"], ["webhook-endpoint", "rotate", "github"],
-     ["webhook-endpoint", "set-secret", "github"]],
+     ["webhook-endpoint", "set-secret", "github"], ["sync", "github", "--full"], ["deletions", "list", "github"],
+     ["deletions", "sweeps", "github"], ["deletions", "show", "x"], ["deletions", "apply", "x", "--yes"],
+     ["deletions", "reject", "x"], ["deletions", "restore", "x"], ["quarantine", "list", "github"],
+     ["quarantine", "retry", "github", "issue:1"]],
 )  # fmt: skip
 def test_command_without_a_stack_fails_with_the_next_step_on_stderr_alone(
     sluice: Ran, command: list[str], monkeypatch: pytest.MonkeyPatch

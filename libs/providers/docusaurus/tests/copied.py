@@ -26,7 +26,7 @@ from libs.providers.docusaurus.tests.served import SITE, Served
 
 @dataclass
 class Copy:
-    """`objects` by key, `told` the changes of the last pull as (change, key)."""
+    """`objects` by key, `told` the changes of the last pull as (change, key). `believes` certificates, or holds all."""
 
     site: Served
     config: dict[str, Any] = field(default_factory=dict)
@@ -39,6 +39,7 @@ class Copy:
     certificate: Certificate | None = None
     proofs: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
+    believes: bool = True
 
     def context(self, *, full: bool = False) -> SyncContext:
         http = GrantedHttp(self.site, api_url="", base_url="", validators=self.validators)
@@ -90,7 +91,7 @@ class Copy:
                 seen.add(item.key)
         if page.certificate is not None:
             self.certificate = page.certificate
-        if page.certificate is not None and page.certificate.complete:
+        if self.believes and page.certificate is not None and page.certificate.complete:
             for key in set(self.objects) - seen:
                 self._remove(key, "not in a complete listing")
 

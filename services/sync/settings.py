@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import CommonSettings, means, placed
@@ -21,6 +21,10 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
         float,
         means("a listing that no longer shows more than this share of a stream's sources deletes nothing unasked"),
     ] = 0.2
+    sync_capture_pages: Annotated[
+        Literal["off", "failing"], means("`failing` keeps answers of a provider that do not fit its contract, masked")
+    ] = "off"
+    sync_capture_days: Annotated[float, means("how long such an answer is kept")] = 3.0
     sync_restore_days: Annotated[float, means("how long what a listing deleted can be restored")] = 7.0
     sync_replicas: Annotated[
         int, means("replicas that share a provider's budget as long as Redis has not told how many live")

@@ -73,6 +73,7 @@ class GrantedHttp:
 
     `new_validators` holds what this use learned: save it in the transaction of the page it belongs to.
     With a `gate` every request waits for its budget, and the `client` must not repeat any by itself.
+    `last` is the answer that came last.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class GrantedHttp:
         self.not_modified = 0
         self.bytes = 0
         self.budget: Budget | None = None
+        self.last: HttpAnswer | None = None
         self._client = client
         self._token = token
         self._validators = dict(validators or {})
@@ -146,7 +148,8 @@ class GrantedHttp:
         validator = headers.get("etag") or headers.get("last-modified")
         if validator_key and answer.status == 200 and validator:
             self._validators[validator_key] = self.new_validators[validator_key] = validator
-        return HttpAnswer(status=answer.status, headers=headers, body=answer.body, url=answer.url)
+        self.last = HttpAnswer(status=answer.status, headers=headers, body=answer.body, url=answer.url)
+        return self.last
 
     def _absolute(self, url: str, params: Mapping[str, str] | None) -> str:
         target = url if urlsplit(url).scheme else f"{self.api_url}{url}"

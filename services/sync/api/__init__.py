@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sync.api.captures import list_captured_pages, read_captured_page
 from services.sync.api.deletions import (
     apply_held_deletion,
     list_held_deletions,
@@ -47,6 +48,8 @@ HANDLERS = (
     restore_held_deletion,
     list_quarantined,
     retry_quarantined,
+    list_captured_pages,
+    read_captured_page,
     list_resources,
     choose_resources,
     list_sources,

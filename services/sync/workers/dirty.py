@@ -104,6 +104,7 @@ class DirtyLane:
         grant = Grant(self._deps, reading.integration, lane="hint")
         grant.work_on(reading.resource)
         fetched = await grant.ask(lambda context: fetch_from(facet, context, reading.listed))
+        await grant.capture_unfit(reading.resource, next(iter(claim.keys.values()))[0], fetched.quarantined)
         await self._commit(reading, fetched)
 
     async def _open(self, claim: DirtyClaim) -> Reading | None:

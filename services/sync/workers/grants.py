@@ -16,6 +16,7 @@ from services.sync.repository import sources
 from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.repository.runs import Counts
+from services.sync.use_cases.capturing import capture
 
 T = TypeVar("T")
 
@@ -95,6 +96,16 @@ class Grant:
         except AuthExpired as refusal:
             await self.renew(refusal)
             return await question(await self.context())
+
+    async def capture(self, stored: Stored, stream: str, *, code: str, detail: str) -> None:
+        """Keeps the answer that came last, when an operator asked for answers that do not fit."""
+        token = self._token.token if self._token else ""
+        last = self.http.last if self.http else None
+        await capture(self._deps, stored, stream, last, code=code, detail=detail, token=token)
+
+    async def capture_unfit(self, stored: Stored, stream: str, unfit: Mapping[str, tuple[str, str]]) -> None:
+        for code, detail in list(unfit.values())[:1]:
+            await self.capture(stored, stream, code=code, detail=detail)
 
     def learned(self) -> dict[str, str]:
         return dict(self.http.new_validators) if self.http else {}

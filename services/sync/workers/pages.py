@@ -96,6 +96,14 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
 
 async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     """Pulls and commits pages until the last; False when asked to stop between two of them."""
+    try:
+        return await _pull_pages(deps, job, stream, stop)
+    except ProviderContractBroken as failure:
+        await job.grant.capture(job.resource, stream, code=failure.code, detail=failure.detail)
+        raise
+
+
+async def _pull_pages(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
     stored = job.streams.get(stream)
     job.began = job.moment
     full = job.claim.kind == "sweep" and stream not in job.swept
@@ -121,15 +129,17 @@ def _hinted(claim: Claim, stream: str) -> bool:
 
 async def take_page(deps: Deps, job: Job, stream: str, page: Page, ahead: OneAhead | None = None) -> None:
     """Objects that the page only listed are fetched first; from then on nothing of it needs the provider."""
+    unfit = {item.key: (item.code, item.detail) for item in page.items if isinstance(item, Quarantined)}
+    await job.grant.capture_unfit(job.resource, stream, unfit)
     doubtful = await _enter_listing(deps, job, stream, page)
     listed = [item for item in page.items if isinstance(item, Listed)]
     unchanged, wanted = await _compare(deps, job, listed)
     wanted += doubtful
     for at in range(0, max(len(wanted) - SLICE, 0), SLICE):
-        fetched = await fetch(job, wanted[at : at + SLICE])
+        fetched = await fetch(job, stream, wanted[at : at + SLICE])
         await _commit_slice(deps, job, stream, fetched)
     rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
-    fetched = await fetch(job, rest)
+    fetched = await fetch(job, stream, rest)
     used = Used(job.grant.spent(), job.grant.learned())
     if ahead is not None:
         ahead.ask(job.moment)
@@ -160,8 +170,12 @@ async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int,
     return len(relevant) - len(wanted), wanted
 
 
-async def fetch(job: Job, listed: Sequence[Listed]) -> Fetched:
-    return await fetch_from(job.facet, await job.grant.context(), listed) if listed else Fetched()
+async def fetch(job: Job, stream: str, listed: Sequence[Listed]) -> Fetched:
+    if not listed:
+        return Fetched()
+    fetched = await fetch_from(job.facet, await job.grant.context(), listed)
+    await job.grant.capture_unfit(job.resource, stream, fetched.quarantined)
+    return fetched
 
 
 async def fetch_from(facet: SyncFacet, context: SyncContext, listed: Sequence[Listed]) -> Fetched:

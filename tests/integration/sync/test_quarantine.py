@@ -8,6 +8,8 @@ import httpx
 import msgspec
 
 from libs.providers.github.tests.played import Answered
+from services.sync.use_cases.asking import sync_integration
+from services.sync.workers.executor import Executor
 from tests.integration.sync.conftest import API_KEY
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
@@ -90,6 +92,48 @@ class Spoiled:
             if self.field == "id":
                 one["id"] = "none"
         return Answered(answer.status, answer.headers, msgspec.json.encode(body), answer.url)
+
+
+CANARY = "ghp_canaryCANARYcanary0123456789abcdef"
+
+
+async def test_failing_answer_is_kept_without_a_secret_while_an_operator_asks_for_it(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    repo = world.repo("r1", items=3)
+    repo.items[2]["title"] = None
+    repo.items[3]["body"] = f"{CANARY} token-1 https://files.test/a?signature={CANARY} \x00"
+    url = f"/v1/integrations/{engine.integration}/captured-pages"
+    await engine.sync(features=("issues",))
+    assert (await api.get(url)).json() == {"items": []}
+
+    settings = msgspec.structs.replace(engine.settings, sync_capture_pages="failing")
+    replica = engine.replica(settings)
+    repo.put(1, title="Again")
+    await sync_integration(engine.integration, deps=replica, workspace=engine.workspace, full=True)
+    await engine.admin.execute("UPDATE resource_stream SET cursor = NULL")
+    await engine.admin.execute("DELETE FROM validator")
+    while await Executor(replica).step():
+        pass
+    await replica.db.close()
+    [listed] = (await api.get(url)).json()["items"]
+    assert (listed["stream"], listed["code"], listed["status"], listed["body"]) == (
+        "items",
+        "contract_broken",
+        200,
+        None,
+    )
+    page = (await api.get(f"/v1/captured-pages/{listed['id']}")).json()
+    assert "Item 3" in page["body"]
+    everything = await engine.admin.fetchval("SELECT string_agg(p::text, '') FROM captured_page p")
+    for secret in (CANARY, "token-1", "signature="):
+        assert secret not in everything
+    assert (await api.get("/v1/captured-pages/nothing")).status_code == 404
+
+    await engine.admin.execute("UPDATE captured_page SET expires_at = now() - interval '1 minute'")
+    await engine.admin.execute("UPDATE cleanup SET run_at = now()")
+    await engine.clean()
+    assert await engine.one("SELECT count(*) FROM captured_page") == 0
 
 
 async def begin(hub: Hub) -> None:

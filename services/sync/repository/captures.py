@@ -25,11 +25,8 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def keep(tx: Transaction, page: Captured, *, days: float) -> None:
-    await tx.execute(
-        "DELETE FROM captured_page WHERE resource_id = :id AND stream = :stream",
-        id=page.resource_id,
-        stream=page.stream,
-    )
+    sql = "DELETE FROM captured_page WHERE resource_id = :id AND stream = :stream"
+    await tx.execute(sql, id=page.resource_id, stream=page.stream)
     await tx.execute(
         "INSERT INTO captured_page (id, workspace_id, integration_id, resource_id, stream, code, detail, status, url,"
         " body, cut, expires_at) VALUES (:id, :workspace, :integration_id, :resource_id, :stream, :code, :detail,"

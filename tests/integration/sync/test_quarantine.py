@@ -117,12 +117,7 @@ async def test_failing_answer_is_kept_without_a_secret_while_an_operator_asks_fo
         pass
     await replica.db.close()
     [listed] = (await api.get(url)).json()["items"]
-    assert (listed["stream"], listed["code"], listed["status"], listed["body"]) == (
-        "items",
-        "contract_broken",
-        200,
-        None,
-    )
+    assert [listed[name] for name in ("stream", "code", "status", "body")] == ["items", "contract_broken", 200, None]
     page = (await api.get(f"/v1/captured-pages/{listed['id']}")).json()
     assert "Item 3" in page["body"]
     everything = await engine.admin.fetchval("SELECT string_agg(p::text, '') FROM captured_page p")

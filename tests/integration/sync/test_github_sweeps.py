@@ -13,7 +13,7 @@ from libs.providers.github import whole_lists
 from libs.providers.github.tests.played import Answered
 from services.sync.use_cases.asking import sync_integration
 from tests.integration.sync.hub import Hub
-from tests.support.figures import Tell
+from tests.support.figures import Tell, sized
 
 MANY = "sandbox/many"
 FEATURES = ("issues", "prs", "code")
@@ -227,3 +227,44 @@ async def test_dead_wire_in_the_middle_is_gone_on_with_and_then_certifies(
     await hub.work()
     assert await gone(hub) == {"issue:4"}
     assert not [url for url in hub.wire.asked[asked:] if "/issues?" in url and "page=2" in url]
+
+
+async def differences(hub: Hub) -> list[str]:
+    """Missing, extra and stale: objects, what they say, and their comments."""
+    truth = next(
+        one for one in (await hub.control("truth", None, "GET"))["repositories"] if str(one["id"]) == hub.number
+    )
+    told = {f"issue:{one['number']}": (one["title"], one["state"]) for one in truth["issues"]}
+    told |= {f"file:{one['path']}": (one["path"].rsplit("/", 1)[-1], one["sha"]) for one in truth["files"]}
+    told |= {f"comment:{one['id']}": (str(one["number"]), one["body"]) for one in truth["comments"]}
+    rows = await hub.admin.fetch(
+        "SELECT external_key, name, coalesce(metadata->>'state', revision) AS what FROM source WHERE NOT tombstone"
+    )
+    held = {row["external_key"]: (row["name"], row["what"]) for row in rows}
+    parts = await hub.admin.fetch("SELECT part_key, split_part(source_key, ':', 2) AS number, body FROM source_part")
+    held |= {row["part_key"]: (row["number"], row["body"]) for row in parts}
+    return sorted(key for key in told.keys() | held.keys() if told.get(key) != held.get(key))
+
+
+async def test_every_delivery_lost_a_poll_and_a_sweep_leave_no_difference(hub: Hub, figure: Tell) -> None:
+    """F19: creations, edits and deletions, of which no hook ever told."""
+    count = sized(250, 5_000)
+    await hub.control("seed", {"repository": MANY, "issues": count, "comments": 1})
+    truth = (await hub.control("truth", None, "GET"))["repositories"]
+    hub.number = next(str(one["id"]) for one in truth if one["fullName"] == MANY)
+    await hub.sync(MANY, features=FEATURES)
+    assert await differences(hub) == []
+    comments = next(one for one in truth if one["fullName"] == MANY)["comments"]
+    for at in range(1, count, 10):
+        await lose(hub, "delete_issue", number=at)
+        await lose(hub, "edit_issue", number=at + 1, title=f"Edited {at}")
+        await lose(hub, "delete_comment", id=comments[at + 2]["id"])
+        await lose(hub, "close", number=at + 4)
+        await lose(hub, "open_issue", title=f"New {at}", body="Nobody told.")
+    await lose(hub, "push", delete=["README.md"], files={"a.md": "# A\n", "b/c.md": "# C\n"})
+    lost = len(await differences(hub))
+    await hub.again()
+    assert await sweep(hub) == "certified"
+    left = await differences(hub)
+    figure("F19", len(left), "differences", f"{lost}_of_{count * 2}_objects")
+    assert left == []

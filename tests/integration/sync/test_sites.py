@@ -15,11 +15,13 @@ from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
 from libs.providers import registry
 from libs.providers.docusaurus.tests.copied import expected
-from libs.providers.docusaurus.tests.served import SITE, Served, open_site
+from libs.providers.docusaurus.tests.served import SITE, Answered, Served, open_site
 from services.sync.settings import SyncSettings
+from services.sync.use_cases.asking import sync_integration
 from services.sync.use_cases.deletions import decide
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Broker, Engine
+from tests.support.figures import Tell, long_run
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROUNDS = 8
@@ -243,3 +245,43 @@ async def test_limited_site_is_parked_and_gone_on_with(sites: SiteEngine, site: 
     await sites.admin.execute("UPDATE work SET run_at = now(), parked_until = NULL")
     await sites.work()
     assert set(await sites.stored()) == expected(await site.truth())
+
+
+class Meddled:
+    """Answers one request of a crawl, the `at`-th, in its own way."""
+
+    def __init__(self, site: Served) -> None:
+        self.real, self.count, self.at, self.status = site.request, 0, 0, 200
+        site.request = self.request  # type: ignore[method-assign]
+
+    async def request(self, method: str, url: str, **given: Any) -> Answered:
+        self.count += 1
+        answer = await self.real(method, url, **given)
+        if self.count != self.at:
+            return answer
+        if not self.status:
+            return Answered(answer.status, answer.headers, answer.body[: len(answer.body) // 2], answer.url)
+        return Answered(self.status, {"content-type": "text/html"}, b"<p>no</p>", answer.url)
+
+
+async def test_nothing_is_deleted_whatever_meets_a_crawl_at_any_of_its_requests(
+    sites: SiteEngine, site: Served, figure: Tell
+) -> None:
+    """0 stands for an answer that is cut off."""
+    await sites.begin()
+    before = set(await sites.stored())
+    meddled = Meddled(site)
+    await sites.again()
+    requests, injected = meddled.count, 0
+    statuses = (*WALLS, 429, 451, 0)
+    for at in range(1, requests + 1):
+        for status in statuses if long_run() else (statuses[at % 9], statuses[(at + 4) % 9]):
+            for table in ("work", "run_resource", "run", "sweep", "listing_seen"):
+                await sites.admin.execute(f"DELETE FROM {table}")
+            meddled.count, meddled.at, meddled.status = 0, at, status
+            await sync_integration(sites.integration, deps=sites.deps, workspace=sites.workspace, full=True)
+            await sites.executor.step()
+            injected += 1
+            assert await sites.one("SELECT count(*) FROM source WHERE tombstone") == 0, (at, status)
+    figure("false_deletes_docusaurus", 0, "deleted", injected)
+    assert set(await sites.stored()) == before

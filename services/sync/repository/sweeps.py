@@ -85,9 +85,10 @@ async def add(tx: Transaction, sweep_id: str, *, pages: int, items: int, errors:
     )
 
 
-async def errors_of(tx: Transaction, sweep_id: str) -> int:
-    found: int = await tx.fetch_value("SELECT errors FROM sweep WHERE id = :id", id=sweep_id)
-    return found
+async def progress(tx: Transaction, sweep_id: str) -> tuple[int, int]:
+    """Pages that were committed, and items of them that failed."""
+    row = await tx.fetch_one("SELECT pages, errors FROM sweep WHERE id = :id", id=sweep_id)
+    return (row["pages"], row["errors"]) if row else (0, 0)
 
 
 async def finish(

@@ -62,7 +62,7 @@ def seen_keys(items: Iterable[Item]) -> list[str]:
 async def doubtful(tx: Transaction, listing: Listing, page: Page, settings: SyncSettings) -> list[Listed]:
     """What the listing of a moving set did not show, to be asked for by key; nothing, when it is too much."""
     certificate = page.certificate
-    if certificate is None or certificate.snapshot or not await _proves(tx, listing, certificate):
+    if certificate is None or certificate.snapshot or not await _proves(tx, listing, certificate, ahead=1):
         return []
     missing = await sweeps.unseen(tx, listing, certificate.scopes, seen_keys(page.items))
     of = await sweeps.live(tx, listing.resource_id, certificate.scopes)
@@ -87,9 +87,13 @@ async def note(tx: Transaction, listing: Listing, batch: Batch, page: Page | Non
     await sweeps.add(tx, listing.id, pages=page is not None, items=len(items), errors=errors, deleted=deleted)
 
 
-async def _proves(tx: Transaction, listing: Listing, certificate: Certificate) -> bool:
-    """An item that failed on any page, by any owner, leaves a hole."""
-    return certificate.complete and not await sweeps.errors_of(tx, listing.id)
+async def _proves(tx: Transaction, listing: Listing, certificate: Certificate, *, ahead: int = 0) -> bool:
+    """An item that failed on any page, by any owner, leaves a hole; so do pages of which nobody knows what they showed.
+
+    `ahead` pages are not committed yet.
+    """
+    pages, errors = await sweeps.progress(tx, listing.id)
+    return certificate.complete and not errors and pages + ahead >= certificate.pages
 
 
 async def take_off(tx: Transaction, batch: Batch, items: Iterable[Item] = ()) -> None:

@@ -222,6 +222,27 @@ async def test_sight_that_is_lost_in_the_middle_of_a_listing_deletes_nothing(
     assert "certified" not in (await sweeps(engine))[1:]
 
 
+async def test_listing_whose_first_pages_nobody_remembers_proves_nothing(engine: Engine, world: World) -> None:
+    repo = world.repo("r1", files=45)
+    await engine.sync()
+    repo.files.pop("src/f0045.py")
+
+    async def forget_what_was_seen(path: str) -> None:
+        if "tree?page=3" in path:
+            await engine.admin.execute("DELETE FROM listing_seen")
+            await engine.admin.execute("DELETE FROM sweep")
+
+    world.faults.append(forget_what_was_seen)
+    stopped = asyncio.Event()
+    stopped.set()
+    engine.executor._stop = stopped  # lets go after each page, as an owner that is told to end
+    await engine.full()
+    for _ in range(6):
+        await engine.executor.step()
+    assert len(await engine.sources()) == 45
+    assert (await sweeps(engine))[-1] == "incomplete"
+
+
 async def test_failing_item_leaves_the_listing_without_proof(engine: Engine, world: World) -> None:
     repo = world.repo("r1", files=25)
     await engine.sync()

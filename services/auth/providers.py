@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ from libs.common.http.client import AddressRefused
 from libs.common.provider.auth import Account, AuthFacet, ClientRegistration, TokenAnswer
 from libs.common.provider.http import GrantedHttp, Outbound, provider_urls
 from libs.common.provider.manifest import Manifest
+from libs.common.provider.window import SINCE, read_since
 from libs.providers import registry
 from services.auth.domain.integration import CredentialKind
 from services.auth.domain.refusals import ProviderPlanned, TokenRefused
@@ -88,6 +89,12 @@ class Providers:
 
     def facet(self, manifest: Manifest) -> AuthFacet:
         return self._facet(manifest.id)
+
+    def clean_config(self, manifest: Manifest, config: dict[str, Any], now: datetime) -> dict[str, Any]:
+        """`since` means the same for all; the rest is the provider's. Raises InvalidInput with a pointer."""
+        since = read_since(config.get(SINCE), manifest, now=now, pointer=f"/config/{SINCE}")
+        own = self.facet(manifest).validate_config({name: config[name] for name in config if name != SINCE})
+        return own | ({SINCE: since.isoformat()} if since else {})
 
     def known(self, provider_id: str) -> Manifest:
         return self._find(provider_id)

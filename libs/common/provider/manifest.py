@@ -81,7 +81,7 @@ class ApiHost(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`api_url` and `base_url` are defaults that <PROVIDER>_API_URL and <PROVIDER>_BASE_URL override.
 
-    `api_hosts` tell the API of an installation whose base alone is set.
+    `api_hosts` tell the API of an installation whose base alone is set. `windowed` streams can be bounded by a date.
     """
 
     id: str
@@ -98,6 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     api_hosts: tuple[ApiHost, ...] = ()
     facets: tuple[Facet, ...] = ()
     features: tuple[Feature, ...] = ()
+    windowed: tuple[str, ...] = ()
     limits: Limits | None = None
     webhook: WebhookScheme | None = None
     oauth: OAuthClient | None = None

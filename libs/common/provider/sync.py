@@ -99,6 +99,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="l
     revision: str
     previous_key: str | None = None
     facts: dict[str, Any] = {}
+    updated_at: datetime | None = None
 
 
 class PartSeen(msgspec.Struct, frozen=True, kw_only=True, tag_field="item", tag="part"):
@@ -198,7 +199,9 @@ async def nothing_held(prefix: str, keys: Collection[str] | None = None) -> Mapp
 
 
 class SyncContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What a facet may use. `since` bounds a backfill; `full` asks for a whole listing with a certificate (a sweep).
+    """What a facet may use. `since` bounds the backfill of the manifest's windowed streams, never a full listing: what
+    is older is listed there, with its `updated_at`, and not taken. `full` asks for a whole listing with a
+    certificate (a sweep).
 
     `hinted`: a hint named this stream and no other, so nothing else of the resource need be asked for its news.
     `held` reads the copy as it is committed now: what was seen before needs no request.

@@ -28,6 +28,8 @@ def manifest_faults(manifest: Manifest, folder: Path) -> Iterator[str]:
         yield "no feature is on by default: a first connect would sync nothing"
     if any(not feature.streams or not feature.source_types for feature in manifest.features):
         yield "a feature without streams or source types"
+    if not set(manifest.windowed) <= set(manifest.streams_of(tuple(features))):
+        yield "a window on a stream that no feature has"
     if "oauth" in manifest.connect and manifest.oauth is None:
         yield "connects by oauth but has no [oauth]"
     if manifest.delivery == "push" and manifest.webhook is None:

@@ -43,11 +43,10 @@ class _TokenPayload(msgspec.Struct, frozen=True, kw_only=True):
 
 class GithubAuth:
     def validate_config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """One optional key: `since`, an ISO date that bounds the backfill."""
+        """There is nothing to set but what the kernel knows for everyone."""
         for name in config:
-            if name != "since":
-                raise InvalidInput("GitHub knows one setting here: since", pointer=f"/config/{name}")
-        return {"since": _moment(config["since"])} if "since" in config else {}
+            raise InvalidInput("GitHub knows one setting here: since", pointer=f"/config/{name}")
+        return {}
 
     def validate_token(self, token: str) -> None:
         if not TOKEN.match(token):
@@ -142,14 +141,6 @@ def _expiry(seconds: int | None) -> datetime | None:
     if not 0 < seconds <= LONGEST_LIFE:
         raise ProviderContractBroken("GitHub's expires_in is not a lifetime")
     return datetime.now(UTC) + timedelta(seconds=seconds)
-
-
-def _moment(value: object) -> str:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError as error:
-        raise InvalidInput("since is an ISO date such as 2025-01-31", pointer="/config/since") from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).isoformat()
 
 
 def _base64(content: bytes) -> str:

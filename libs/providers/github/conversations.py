@@ -126,7 +126,7 @@ async def _ask(ctx: SyncContext, stream: Stream, at: Position) -> HttpAnswer:
         assert ctx.resource is not None  # noqa: S101 - a stream is always a resource's
         query = {**stream.params, "sort": "updated", "direction": "asc", "per_page": "100"}
         since = at.since or ctx.since
-        if since:
+        if since and since.timestamp() > 0:  # 1970-01-01 answers an empty list
             query["since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         url = f"/repositories/{ctx.resource.external_id}{stream.path}"
         return await get_unless_known(ctx.http, url, reader=stream.path, known=at.single, params=query)
@@ -164,8 +164,11 @@ def _issue(raw: msgspec.Raw, ctx: SyncContext) -> Met:
         item = issue_source(issue) if "issues" in ctx.features else None
         return Met(item, issue.updated_at, issue.created_at, issue.number)
     key = f"pull_request:{issue.number}"
-    pull = Listed(key=key, type="pull_request", revision=issue.updated_at.isoformat(), facts={"listed": True})
-    return Met(pull if "prs" in ctx.features else None, issue.updated_at, issue.created_at, issue.number)
+    moment = issue.updated_at
+    pull = Listed(
+        key=key, type="pull_request", revision=moment.isoformat(), facts={"listed": True}, updated_at=moment
+    )  # fmt: skip
+    return Met(pull if "prs" in ctx.features else None, moment, issue.created_at, issue.number)
 
 
 def _comment(kind: Literal["comment", "review_comment"]) -> Convert:

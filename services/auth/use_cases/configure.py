@@ -51,7 +51,7 @@ def checked_changes(asked: ChangesAsked, found: Integration, *, deps: Deps) -> d
 
     def checked_config(config: dict[str, Any]) -> dict[str, Any]:
         kept = keep_site(config, site_of(found, manifest))
-        return deps.providers.facet(manifest).validate_config(check.check_config(kept))
+        return deps.providers.clean_config(manifest, check.check_config(kept), deps.clock.now())
 
     checks: dict[str, Any] = {
         "name": check.check_name,

@@ -86,7 +86,7 @@ def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace:
         workspace_id=workspace,
         provider=manifest.id,
         name=check.check_name(manifest.name if asked.name is None else asked.name),
-        config=deps.providers.facet(manifest).validate_config(config),
+        config=deps.providers.clean_config(manifest, config, now),
         features=features,
         metadata=check.check_metadata(asked.metadata, grant.token),
         monitor_changes=asked.monitor_changes,

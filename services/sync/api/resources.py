@@ -49,10 +49,13 @@ async def choose_resources(
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
 ) -> ResourcesWire:
-    """Selects exactly these: new ones are synced at once, the sources of the others go."""
+    """Selects exactly these: new ones are synced at once, the sources of the others go.
+
+    A wider window (`since`) brings the older part; a narrower one takes nothing away.
+    """
     principal.require(WRITE)
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
-    return _wire(await picking.choose(integration, data.selected, deps=deps, workspace=workspace))
+    return _wire(await picking.choose(integration, data.choices(), deps=deps, workspace=workspace))
 
 
 def _wire(picked: Picked) -> ResourcesWire:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from libs.common.database.transaction import Row
 from libs.common.errors import InvalidInput
@@ -16,6 +17,7 @@ from libs.common.provider.sync import Resource
 from services.sync.api.freshness import FreshnessSummaryWire, FreshnessWire, freshness_wire
 from services.sync.domain.estimate import Pace, progress, seconds_left
 from services.sync.use_cases.asking import RunReport, RunsAsked
+from services.sync.use_cases.picking import Choice
 
 RunState = Literal["queued", "running", "parked", "succeeded", "failed", "cancelled"]
 ResourceState = Literal["idle", "syncing", "parked", "waiting", "error"]
@@ -102,7 +104,7 @@ class RunsWire(Wire):
 
 
 class ResourceWire(Wire):
-    """`id` is there once it is or was selected."""
+    """`id` is there once it is or was selected; `since` is the window of its backfill."""
 
     external_id: str
     kind: str
@@ -112,6 +114,9 @@ class ResourceWire(Wire):
     id: str | None = None
     state: ResourceState | None = None
     error: RunErrorWire | None = None
+    error_count: int | None = None
+    since: datetime | None = None
+    parked_until: datetime | None = None
     last_active_at: datetime | None = None
     last_polled_at: datetime | None = None
     last_complete_at: datetime | None = None
@@ -131,10 +136,31 @@ class ResourcesWire(Wire):
     next_cursor: str | None = None
 
 
-class SelectionBody(Wire):
-    """External ids, or references as the provider's picker reads them (a name with its owner, a URL)."""
+class ChoiceBody(Wire):
+    """`since` bounds the backfill of this resource: an ISO date or date-time; null for all of it."""
 
-    selected: list[str]
+    reference: str
+    since: str | UnsetType | None = UNSET
+
+
+class SelectionBody(Wire):
+    """External ids, or references as the provider's picker reads them (a name with its owner, a URL).
+
+    `since` holds for all that do not say their own; left out, each keeps what it has, and a new one has that of the
+    integration's config.
+    """
+
+    selected: list[str | ChoiceBody]
+    since: str | UnsetType | None = UNSET
+
+    def choices(self) -> list[Choice]:
+        return [self._choice(one) for one in self.selected]
+
+    def _choice(self, one: str | ChoiceBody) -> Choice:
+        if isinstance(one, str):
+            return Choice(reference=one, since=self.since)
+        own = one.since is not UNSET
+        return Choice(reference=one.reference, since=one.since if own else self.since, own=own)
 
 
 class SourceWire(Wire):
@@ -267,7 +293,8 @@ def _run_resource(row: Row) -> RunResourceWire:
 def selected_wire(row: Row) -> ResourceWire:
     return ResourceWire(
         external_id=row["external_id"], kind=row["kind"], name=row["name"], url=row["url"], selected=True, id=row["id"],
-        state=row["state"], error=_error(row), last_polled_at=row["last_polled_at"],
+        state=row["state"], error=_error(row), error_count=row["error_count"], since=row["since"],
+        parked_until=row["parked_until"], last_polled_at=row["last_polled_at"],
         last_complete_at=row["last_complete_at"],
         next_poll_at=row["next_poll_at"], next_sweep_at=row["next_sweep_at"],
         poll_every_seconds=row["poll_every_seconds"], poll_reason=row["poll_reason"], freshness=freshness_wire(row),

@@ -256,9 +256,14 @@ def _resumed_at(table: str) -> str:
     return f"CASE WHEN {kept} THEN run_at ELSE now() END"
 
 
-async def take_away(tx: Transaction, integration_id: str) -> None:
-    """Owners of this integration's resources lose them; the work itself stays and is claimed anew."""
-    await tx.execute(f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id", id=integration_id)
+async def take_away(tx: Transaction, integration_id: str, *, resource_id: str | None = None) -> None:
+    """Owners of this integration's resources, or of one, lose them; the work itself stays and is claimed anew."""
+    await tx.execute(
+        f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id"
+        " AND (CAST(:resource AS text) IS NULL OR resource_id = :resource)",
+        id=integration_id,
+        resource=resource_id,
+    )
 
 
 async def drop_run(tx: Transaction, run_id: str, *, integration_id: str, ticket: str) -> None:

@@ -30,6 +30,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     state: str
     error_count: int
+    since: datetime | None
+    since_own: bool
 
     def as_resource(self) -> Resource:
         return Resource(kind=self.kind, external_id=self.external_id, name=self.name, url=self.url, facts=self.facts)
@@ -39,24 +41,26 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 OF_A_LOOK = ("quarantined_item", "captured_page", "buried_source", "held_source", "held_deletion", "sweep")
 COLUMNS = (
     "id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, selected, version, state,"
-    " error_count"
+    " error_count, since, since_own"
 )
 
 SELECT = f"""
-INSERT INTO resource (id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, version)
-VALUES (:id, :workspace, :integration, :provider, :external, :kind, :name, :url, CAST(:facts AS jsonb), {EPOCH_MS})
+INSERT INTO resource (id, workspace_id, integration_id, provider, external_id, kind, name, url, facts, version, since)
+VALUES (:id, :workspace, :integration, :provider, :external, :kind, :name, :url, CAST(:facts AS jsonb), {EPOCH_MS},
+  :since)
 ON CONFLICT (workspace_id, integration_id, external_id) DO UPDATE SET selected = true, kind = excluded.kind,
   name = excluded.name, url = excluded.url, facts = excluded.facts, state = 'idle', error = NULL, error_code = NULL,
-  error_count = 0, version = greatest(resource.version + 1, excluded.version)
+  error_count = 0, version = greatest(resource.version + 1, excluded.version), since = excluded.since,
+  since_own = false
 WHERE NOT resource.selected
 RETURNING {COLUMNS}
 """
 
 
 async def select(
-    tx: Transaction, *, new_id: str, integration_id: str, provider: str, resource: Resource
+    tx: Transaction, *, new_id: str, integration_id: str, provider: str, resource: Resource, since: datetime | None
 ) -> Stored | None:
-    """None when it is selected already."""
+    """With the integration's window. None when it is selected already."""
     row = await tx.fetch_one(
         SELECT,
         id=new_id,
@@ -68,8 +72,14 @@ async def select(
         name=storable(resource.name),
         url=storable(resource.url),
         facts=storable_json(resource.facts),
+        since=since,
     )
     return _stored(row) if row else None
+
+
+async def set_window(tx: Transaction, resource_id: str, *, since: datetime | None, own: bool) -> None:
+    sql = "UPDATE resource SET since = :since, since_own = :own WHERE id = :id"
+    await tx.execute(sql, id=resource_id, since=since, own=own)
 
 
 async def deselect(tx: Transaction, resource_id: str) -> Stored | None:
@@ -123,14 +133,16 @@ async def selected_ids(tx: Transaction, integration_id: str) -> list[str]:
 
 
 OF_INTEGRATION = """
-SELECT r.id, r.external_id, r.kind, r.name, r.url, r.selected, r.state, r.error, r.error_code, r.last_polled_at,
-  r.last_complete_at, p.next_poll_at, p.next_sweep_at, p.reason AS poll_reason,
+SELECT r.id, r.external_id, r.kind, r.name, r.url, r.selected, r.state, r.error, r.error_code, r.error_count,
+  r.since, r.last_polled_at, r.last_complete_at, k.parked_until, p.next_poll_at, p.next_sweep_at,
+  p.reason AS poll_reason,
   CAST(extract(epoch FROM p.every) AS integer) AS poll_every_seconds, w.fresh_as_of, w.swept_as_of,
   CAST(floor(extract(epoch FROM now() - w.fresh_as_of)) AS integer) AS staleness_seconds,
   CAST(extract(epoch FROM w.promised) AS integer) AS objective_seconds,
   now() - coalesce(w.fresh_as_of, w.since) <= w.promised AS objective_met
 FROM resource r LEFT JOIN poll_schedule p ON p.integration_id = r.integration_id AND p.resource_id = r.id
   LEFT JOIN resource_watch w ON w.resource_id = r.id
+  LEFT JOIN work k ON k.resource_id = r.id AND k.parked_until > now()
 WHERE r.integration_id = :id AND r.selected ORDER BY r.name, r.id
 """
 
@@ -283,18 +295,22 @@ async def freshness(
     return {row["resource_id"]: (row["fresh"], row["swept"]) for row in rows}
 
 
-async def restart_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:
-    """From the start, and unconditionally: a 304 would answer for types that were never stored."""
+async def restart_streams(
+    tx: Transaction, integration_id: str, names: Sequence[str], *, resource_id: str | None = None
+) -> None:
+    """From the start, and unconditionally: a 304 would answer for what was never stored. Of one resource, or of all."""
+    one = "AND (CAST(:resource AS text) IS NULL OR r.id = :resource)"
     await tx.execute(
         "UPDATE resource_stream s SET cursor = NULL, listing = NULL, started_ticket = '', finished_ticket = '',"
         " look_began_at = NULL, confirmed_at = NULL, certified_at = NULL,"
         " cursor_version = cursor_version + 1 FROM resource r"
-        " WHERE r.id = s.resource_id AND r.integration_id = :id AND s.stream = ANY(:names)",
+        f" WHERE r.id = s.resource_id AND r.integration_id = :id AND s.stream = ANY(:names) {one}",
         id=integration_id,
         names=list(names),
+        resource=resource_id,
     )
-    sql = "DELETE FROM validator v USING resource r WHERE r.id = v.resource_id AND r.integration_id = :id"
-    await tx.execute(sql, id=integration_id)
+    sql = f"DELETE FROM validator v USING resource r WHERE r.id = v.resource_id AND r.integration_id = :id {one}"
+    await tx.execute(sql, id=integration_id, resource=resource_id)
 
 
 async def drop_streams(tx: Transaction, integration_id: str, names: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
 from services.sync.use_cases.runs import cancel_run, fail_run, open_discovery, request_run
 from services.sync.use_cases.scheduling import Occasion, plan
+from services.sync.use_cases.windows import follow_window
 
 
 async def connect(event: IntegrationConnected, *, db: Database, manifest: Manifest) -> None:
@@ -79,6 +80,8 @@ async def _follow(tx: Transaction, before: Integration | None, now: Integration,
             await runs.note_change(tx, run_id)
     if before is not None and set(before.features) != set(now.features):
         await _follow_features(tx, before, now, manifest)
+    if before is not None:
+        await follow_window(tx, before, now, manifest)
 
 
 async def _follow_polling(tx: Transaction, before: Integration | None, now: Integration, manifest: Manifest) -> None:

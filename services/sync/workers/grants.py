@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime
 from typing import TypeVar
 
 from libs.common.errors import AuthExpired
@@ -35,6 +36,7 @@ class Grant:
         self.integration = integration
         self.resource: Resource | None = None
         self._resource_id = ""
+        self._since: datetime | None = None
         self.http: GrantedHttp | None = None
         self._deps = deps
         self._lane = lane
@@ -44,7 +46,7 @@ class Grant:
         self._counted = (0, 0, 0)
 
     def work_on(self, stored: Stored) -> None:
-        self.resource, self._resource_id = stored.as_resource(), stored.id
+        self.resource, self._resource_id, self._since = stored.as_resource(), stored.id, stored.since
 
     async def context(self, *, hinted: bool = False, full: bool = False) -> SyncContext:
         """Raises the broker's AuthExpired, AuthRevoked or DependencyDown."""
@@ -61,6 +63,7 @@ class Grant:
             config=self.integration.config,
             features=self.integration.features,
             resource=self.resource,
+            since=self._since,
             full=full,
             hinted=hinted,
             held=self._held,

@@ -58,7 +58,7 @@ def manifest(provider_id: str, **changes: Any) -> Manifest:
 
 
 MANIFESTS = {
-    "tracker": manifest("tracker", polling_interval_minutes=15),
+    "tracker": manifest("tracker", polling_interval_minutes=15, windowed=("issues",)),
     "site": manifest("site", connect=("url",), features=(feature("pages", enabled=True),)),
     "someday": manifest("someday", status="planned"),
 }

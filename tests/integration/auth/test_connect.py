@@ -118,6 +118,8 @@ async def test_token_is_stored_sealed_and_nowhere_else(
         ({"config": {"apiKey": "abc"}}, (422, "invalid_input", "/config/apiKey")),
         ({"config": {"since": "glpat-abcdefghijklmnop"}}, (422, "invalid_input", "/config/since")),
         ({"config": {"since": GOOD_TOKEN}}, (422, "invalid_input", "/config/since")),
+        ({"config": {"since": "yesterday"}}, (422, "invalid_input", "/config/since")),
+        ({"config": {"since": "2999-01-01"}}, (422, "invalid_input", "/config/since")),
         ({"config": []}, (422, "invalid_input", "/config")),
         ({"metadata": {"note": f"it is {GOOD_TOKEN}"}}, (422, "invalid_input", "/metadata/note")),
         ({"metadata": {"big": "x" * 65_536}}, (422, "invalid_input", "/metadata")),
@@ -131,6 +133,15 @@ async def test_invalid_connect_is_refused_at_its_field(
 ) -> None:
     assert refusal(await connect(api, workspace, **body)) == expected
     assert (await api.get(f"/v1/workspaces/{workspace}/integrations")).json()["items"] == []
+
+
+async def test_window_of_the_backfill_is_kept_as_a_moment_and_taken_back_by_another_config(
+    api: httpx.AsyncClient, workspace: str
+) -> None:
+    one = (await connect(api, workspace, config={"since": "2026-01-31"})).json()
+    assert one["config"] == {"since": "2026-01-31T00:00:00+00:00"}
+    place = f"/v1/integrations/{one['id']}"
+    assert (await api.patch(place, json={"config": {"since": None}})).json()["config"] == {}
 
 
 async def test_metadata_of_exactly_the_limit_is_kept(api: httpx.AsyncClient, workspace: str) -> None:

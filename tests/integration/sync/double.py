@@ -49,6 +49,7 @@ MANIFEST = Manifest(
     resource_name="Repositories",
     default_resources=2,
     limits=Limits(requests_per_hour=1000),
+    windowed=("items", "notes"),
     features=(
         Feature(
             id="issues", name="Issues", description="", enabled=True, streams=("items", "notes"),
@@ -223,7 +224,8 @@ class DoubleFacet:
 
     async def _since(self, ctx: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
         """`since` stays the same while its pages are read, so that a resumed pull repeats nothing."""
-        at = {"since": 0, "page": 0, "high": 0, **(cursor or {})}
+        floor = max(int((ctx.since - EPOCH).total_seconds()) - 1, 0) if ctx.since else 0
+        at = {"since": floor, "page": 0, "high": 0, **(cursor or {})}
         while True:
             path = f"{_root(ctx)}/{stream}?since={at['since']}&page={at['page']}"
             answer = await _ask(ctx, path, conditional=True)

@@ -22,7 +22,10 @@ Cursor = dict[str, Any]  # opaque to the engine; JSON
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """`external_id` is the provider's stable id; name and url are labels. `facts` are the facet's own (JSON)."""
+    """`external_id` is the provider's stable id; name and url are labels. `facts` are the facet's own (JSON).
+
+    `dormant`: offered, but never chosen by itself.
+    """
 
     kind: str
     external_id: str
@@ -30,6 +33,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     facts: dict[str, Any] = {}
     last_active_at: datetime | None = None
+    dormant: bool = False
 
 
 class ResourcePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +231,10 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
 class SyncFacet(Protocol):
     async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
-        """What this grant could sync, most recently active first; searchable by `query`."""
+        """What this grant could sync, most recently active first; searchable by `query`.
+
+        A page may be empty while `next_cursor` says that there is more: a search asks a bounded number of times a call.
+        """
         ...
 
     async def find(self, ctx: SyncContext, reference: str) -> Resource:

@@ -25,6 +25,7 @@ def resource_of(repository: Repository) -> Resource:
         url=repository.html_url,
         facts={"default_branch": repository.default_branch, "private": repository.private},
         last_active_at=repository.pushed_at or repository.updated_at,
+        dormant=repository.archived,
     )
 
 

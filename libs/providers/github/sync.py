@@ -39,20 +39,27 @@ from libs.providers.github.payloads import Comment, FileChange, Issue, Pull, Rep
 
 REFERENCE = re.compile(r"^(?:https?://[^/]+/)?([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 COMMENTS = {"comment": "/issues/comments", "review_comment": "/pulls/comments"}
+PAGES_A_SEARCH = 10
 Fetched = Observed | Gone | Quarantined
 T = TypeVar("T")
 
 
 class GithubSync:
     async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
-        """Repositories this token sees, most recently pushed first (docs: "List repositories for a user")."""
-        if cursor:
-            answer = await get(ctx.http, str(cursor["next"]))
-        else:
-            answer = await get(ctx.http, "/user/repos", params={"sort": "pushed", "per_page": "100"})
-        found = [resource_of(repository) for repository in decode(answer, list[Repository])]
-        items = tuple(resource for resource in found if query.lower() in resource.name.lower())
-        follow = next_link(answer)
+        """Repositories this token sees, most recently pushed first (docs: "List repositories for a user").
+
+        GitHub cannot search in them: pages are read until one has a hit, and the next cursor goes on after it.
+        """
+        items: tuple[Resource, ...] = ()
+        follow: str | None = str(cursor["next"]) if cursor else None
+        for asked in range(PAGES_A_SEARCH):
+            first = None if asked or cursor else {"sort": "pushed", "per_page": "100"}
+            answer = await get(ctx.http, follow or "/user/repos", params=first)
+            found = (resource_of(repository) for repository in decode(answer, list[Repository]))
+            items = tuple(resource for resource in found if query.lower() in resource.name.lower())
+            follow = next_link(answer)
+            if items or not follow:
+                break
         return ResourcePage(items=items, next_cursor={"next": follow} if follow else None)
 
     async def find(self, ctx: SyncContext, reference: str) -> Resource:

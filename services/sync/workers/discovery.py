@@ -107,7 +107,7 @@ class Discovery:
         cursor: Cursor | None = None
         while len(found) < most:
             page = await facet.discover(context, cursor)
-            found += page.items
+            found += [resource for resource in page.items if not resource.dormant]
             cursor = page.next_cursor
             if cursor is None:
                 break

@@ -6,8 +6,9 @@ import pytest
 
 from libs.common.errors import AuthExpired, InvalidInput, LostSight, ProviderUnavailable, RateLimited
 from libs.common.provider.sync import Gone, Listed, Observed
-from libs.providers.github.sync import FACET
+from libs.providers.github.sync import FACET, PAGES_A_SEARCH
 from libs.providers.github.tests.played import STREAMS, Played, assert_equals_truth
+from libs.providers.github.tests.scripted import Scripted
 
 
 async def test_first_sync_holds_exactly_what_the_provider_holds(played: Played) -> None:
@@ -175,3 +176,26 @@ async def test_discovery_lists_repositories_and_searches_them(played: Played) ->
     some = await FACET.discover(played.copy.context(), None, query="SLUICE/")
     assert {resource.name for resource in some.items} <= {resource.name for resource in every.items}
     assert any(resource.name == "sluice/sluice" for resource in some.items)
+
+
+async def test_search_finds_a_repository_that_stands_on_a_later_page(played: Played) -> None:
+    """The oldest of 450 is on the fifth page."""
+    for number in range(450):
+        await played.change(op="create_repository", fullName=f"sandbox/{'needle' if number == 0 else f'r{number}'}")
+    asked = len(played.copy.wire.asked)
+    found = await FACET.discover(played.copy.context(), None, query="Needle")
+    assert [resource.name for resource in found.items] == ["sandbox/needle"]
+    assert len(played.copy.wire.asked) - asked == 5
+    first = await FACET.discover(played.copy.context(), None)
+    assert (len(first.items), first.next_cursor is not None) == (100, True)
+    none = await FACET.discover(played.copy.context(), None, query="no such name")
+    assert (none.items, none.next_cursor) == ((), None)
+
+
+async def test_search_asks_a_bounded_number_of_times_and_goes_on_where_it_ended() -> None:
+    link = {"link": '<https://api.github.com/user/repos?page=9>; rel="next"'}
+    http = Scripted(*[(200, [], link)] * (PAGES_A_SEARCH + 1))
+    found = await FACET.discover(http.context(), None, query="x")
+    assert (len(http.asked), found.items) == (PAGES_A_SEARCH, ())
+    await FACET.discover(http.context(), found.next_cursor, query="x")
+    assert http.asked[PAGES_A_SEARCH]["url"].endswith("page=9")

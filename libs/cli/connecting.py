@@ -25,6 +25,7 @@ Resources = Annotated[list[str] | None, typer.Option("--resource", "-r", help="o
 Url = Annotated[str, typer.Option("--url", help="The address of a site, for providers that connect by one.")]
 Monitor = Annotated[bool, typer.Option("--monitor", help="Register hooks, so that changes arrive at once.")]
 Poll = Annotated[int, typer.Option("--poll", min=0, help="Look every so many minutes; 0 = only when asked.")]
+Since = Annotated[str, typer.Option("--since", help="Read back to this date, as 2026-01-31; else everything.")]
 SANDBOX_TOKEN = "ghp_sandbox"  # noqa: S105 - opens nothing but the local stand-in
 
 
@@ -37,6 +38,7 @@ def connect(
     workspace: Workspace = DEFAULT,
     resources: Resources = None,
     features: Features = None,
+    since: Since = "",
     monitor: Monitor = False,
     poll: Poll = 0,
     as_json: AsJson = False,
@@ -54,6 +56,8 @@ def connect(
             hint = f"Name it: `sluice connect {known['id']} --url https://docs.example.com/`."
             raise Told(f"{known['name']} is connected by the address of a site.", hint)
         body = connect_body(known["id"], token, url, resources, features, monitor, poll)
+        if since:
+            body["config"] = {"since": since}
         if oauth:
             made = give_consent(door, f"{place}/connect", body, redirect_url)
         else:

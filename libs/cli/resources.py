@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from libs.cli.asking import DEFAULT, AsJson, Which, Workspace, find_integration, gateway
-from libs.cli.screen import ago, emit, short, table
+from libs.cli.screen import ago, emit, short, standing, table
 from libs.local.client import Gateway, Json, Told
 
 app = typer.Typer(help="What an integration could sync, and what it does.", no_args_is_help=True)
@@ -15,6 +15,7 @@ app = typer.Typer(help="What an integration could sync, and what it does.", no_a
 Query = Annotated[str, typer.Option("--query", "-q", help="Only those with these letters in their name.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 Selected = Annotated[bool, typer.Option("--selected", help="Only what is selected, without asking the provider.")]
+Since = Annotated[str, typer.Option("--since", help="Read back to this date, as 2026-01-31.")]
 ONLY_SELECTED = {"selected": "true"}
 Names = Annotated[list[str], typer.Argument(help="owner/name, an address or an id; several.")]
 
@@ -38,12 +39,15 @@ def list_resources(
 
 
 @app.command("select")
-def select(which: Which, names: Names, workspace: Workspace = DEFAULT, as_json: AsJson = False) -> None:
-    """Sync these as well; what is new is read at once."""
+def select(
+    which: Which, names: Names, since: Since = "", workspace: Workspace = DEFAULT, as_json: AsJson = False
+) -> None:
+    """Sync these as well; what is new is read at once. With --since as far back as that date."""
     with gateway() as door:
         place = _place(door, workspace, which)
         known = [one["externalId"] for one in door.get(place, ONLY_SELECTED)["selected"]]
-        page = door.put(place, {"selected": [*known, *names]})
+        chosen = [{"reference": name, "since": since} for name in names] if since else names
+        page = door.put(place, {"selected": [*(one for one in known if one not in names), *chosen]})
     emit(page, as_json, lambda: _draw(page["selected"], None))
 
 
@@ -74,14 +78,15 @@ def _place(door: Gateway, workspace: str, which: str) -> str:
 def _draw(items: list[Json], following: str | None) -> None:
     rows = [
         (
-            "✓" if one["selected"] else "", one["name"], one["state"] or "", ago(one["lastPolledAt"]),
+            "✓" if one["selected"] else "", one["name"], standing(one), (one["since"] or "")[:10],
+            ago(one["lastPolledAt"]),
             ago(one["nextPollAt"]) if one["nextPollAt"] else "", short(one["pollReason"] or "", 50),
             short(one["error"]["detail"], 40) if one["error"] else "", one["externalId"],
         )
         for one in items
     ]  # fmt: skip
     table(
-        ("", "name", "state", "last sync", "next look", "why", "error", "id"),
+        ("", "name", "state", "since", "last sync", "next look", "why", "error", "id"),
         rows,
         "Nothing that this grant can see.",
         following,

@@ -8,9 +8,9 @@ import typer
 from rich.markup import escape
 
 from libs.cli.asking import AsJson, gateway
-from libs.cli.screen import ago, details, emit, out, short, table
+from libs.cli.screen import ago, details, emit, out, short, standing, table, waited
 from libs.local.client import Json
-from libs.local.demo.following import failure, follow
+from libs.local.demo.following import failure, follow, left
 
 app = typer.Typer(help="One run: look at it, follow it, cancel it.", no_args_is_help=True)
 Run = Annotated[str, typer.Argument(help="Its id, from `sluice runs` or `sluice sync`.")]
@@ -47,16 +47,17 @@ def _draw(run: Json) -> None:
     asked = f"{counts['requests']:,} requests, {counts['notModified']:,} unchanged by their answer"
     details(
         [
-            ("id", run["id"]), ("state", run["state"]), ("cause", run["cause"]), ("asked", ago(run["requestedAt"])),
-            ("finished", ago(run["finishedAt"])), ("resources", done), ("brought", brought), ("provider", asked),
+            ("id", run["id"]), ("state", standing(run)), ("cause", run["cause"]), ("asked", ago(run["requestedAt"])),
+            ("finished", ago(run["finishedAt"])), ("left", left(run)), ("resources", done), ("brought", brought),
+            ("provider", asked), ("waited", waited(counts)),
             ("quarantined", str(counts["quarantined"] or "")), ("error", failure(run) if run["error"] else ""),
         ]
     )  # fmt: skip
-    table(("resource", "state", "stream", "read", "tries", "error"), map(_resource, run["resources"] or ()), "")
+    columns = ("resource", "state", "stream", "read", "tries", "waited", "error")
+    table(columns, map(_resource, run["resources"] or ()), "")
 
 
 def _resource(one: Json) -> tuple[str, ...]:
-    parked = f" until {ago(one['parkedUntil'])}" if one["parkedUntil"] else ""
     error = short(one["error"]["detail"], 50) if one["error"] else ""
-    return (one["name"] or one["id"], one["state"] + parked, one["stream"], f"{one['counts']['fetched']:,}",
-            str(one["attempts"]), error)  # fmt: skip
+    return (one["name"] or one["id"], standing(one), one["stream"], f"{one['counts']['fetched']:,}",
+            str(one["attempts"]), waited(one["counts"]), error)  # fmt: skip

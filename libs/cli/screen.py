@@ -75,6 +75,17 @@ def ago(text: str | None, now: datetime | None = None) -> str:
     return f"{size} ago" if seconds >= 0 else f"in {size}"
 
 
+def standing(one: Any) -> str:
+    """The state of a run or of a resource, and for how long it waits."""
+    state = f"{one['state'] or ''}, paused" if one.get("paused") else one["state"] or ""
+    return f"{state}, goes on {ago(one['parkedUntil'])}" if one.get("parkedUntil") else state
+
+
+def waited(counts: Any) -> str:
+    """How long it was parked or backed off, and how often."""
+    return f"{counts['waitedSeconds']:,.0f} s in {counts['waits']}" if counts["waits"] else ""
+
+
 STEPS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 

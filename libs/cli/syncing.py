@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
-from libs.cli.screen import ago, emit, out, short, table
+from libs.cli.screen import ago, emit, err, out, short, standing, table, waited
 from libs.local.client import Gateway, Json
 from libs.local.demo.following import failure, follow
 
@@ -30,7 +30,10 @@ def sync(
 
 def request_runs(door: Gateway, workspace: str, which: str, *, full: bool = False) -> list[Json]:
     if which == ALL and not full:
-        return list(door.post(f"/v1/workspaces/{workspace}/sync")["runs"])
+        asked = door.post(f"/v1/workspaces/{workspace}/sync")
+    for one in asked["leftOut"]:
+        err.print(f"left out: {one['integrationId']}: {one['detail']}")
+    return list(asked["runs"])
     if which == ALL:
         found = [one["id"] for one in door.pages(f"/v1/workspaces/{workspace}/integrations", {"status": "active"})]
     else:
@@ -57,11 +60,12 @@ def _history(door: Gateway, workspace: str, which: str, limit: int) -> list[Json
 def _draw(found: list[Json]) -> None:
     rows = [
         (
-            run["id"], run["cause"], run["state"], ago(run.get("startedAt") or run.get("requestedAt")),
-            *(f"{run['counts'][name]:,}" for name in COUNTS),
+            run["id"], run["cause"], standing(run), ago(run.get("startedAt") or run.get("requestedAt")),
+            *(f"{run['counts'][name]:,}" for name in COUNTS), waited(run["counts"]),
             short(failure(run), 40) if run["error"] else "",
         )
         for run in found
     ]  # fmt: skip
-    columns = ("run", "cause", "state", "started", "read", "created", "updated", "deleted", "requests", "304", "error")
+    columns = ("run", "cause", "state", "started", "read", "created", "updated", "deleted", "requests", "304",
+               "waited", "error")  # fmt: skip
     table(columns, rows, "No run yet. `sluice sync --wait` makes one.")

@@ -54,13 +54,26 @@ def _bar(screen: Console | None) -> Progress:
 def _move(bar: Progress, task: TaskID, run: Json, *, ended: bool = False) -> None:
     """The share is the service's own estimate; until it has one the bar only moves."""
     counts, share = run["counts"], 1.0 if ended else run["progress"]
-    said = f"{counts['fetched']:,} read, {counts['requests']:,} requests{_streams(run)}"
+    said = f"{counts['fetched']:,} read, {counts['requests']:,} requests{_streams(run)}{_left(run)}"
     bar.update(task, completed=share or 0.0, total=None if share is None else 1.0, said=said)
 
 
 def _streams(run: Json) -> str:
     names = {one["stream"] for one in run.get("resources") or () if one["state"] == "running" and one["stream"]}
     return f" ({', '.join(sorted(names))})" if names else ""
+
+
+def _left(run: Json) -> str:
+    said = left(run)
+    return f", {said} left" if said else ""
+
+
+def left(run: Json) -> str:
+    """What the service expects to come, as far as it can tell."""
+    items, seconds = run.get("remaining"), run.get("secondsLeft")
+    if items is None:
+        return ""
+    return f"{items:,} items" if seconds is None else f"{items:,} items, about {seconds:,.0f} s"
 
 
 def failure(run: Json) -> str:

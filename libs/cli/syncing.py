@@ -31,9 +31,9 @@ def sync(
 def request_runs(door: Gateway, workspace: str, which: str, *, full: bool = False) -> list[Json]:
     if which == ALL and not full:
         asked = door.post(f"/v1/workspaces/{workspace}/sync")
-    for one in asked["leftOut"]:
-        err.print(f"left out: {one['integrationId']}: {one['detail']}")
-    return list(asked["runs"])
+        for one in asked["leftOut"]:
+            err.print(f"left out: {one['integrationId']}: {one['detail']}")
+        return list(asked["runs"])
     if which == ALL:
         found = [one["id"] for one in door.pages(f"/v1/workspaces/{workspace}/integrations", {"status": "active"})]
     else:

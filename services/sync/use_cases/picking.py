@@ -66,10 +66,11 @@ async def read_selected(integration_id: str, *, deps: Deps, workspace: str) -> P
         return Picked(await resources.of_integration(tx, integration_id))
 
 
-async def choose(integration_id: str, choices: Sequence[Choice], *, deps: Deps, workspace: str) -> Picked:
+async def choose(integration_id: str, asked: Sequence[str | Choice], *, deps: Deps, workspace: str) -> Picked:
     """Exactly these from now on, by external id or by whatever the provider's `find` reads (`owner/name`, a URL)."""
-    if len(choices) > MOST_SELECTED:
+    if len(asked) > MOST_SELECTED:
         raise InvalidInput(f"at most {MOST_SELECTED} resources", pointer="/selected")
+    choices = [Choice(reference=one) if isinstance(one, str) else one for one in asked]
     integration = await _read(deps, workspace, integration_id)
     manifest = deps.manifest_of(integration.provider)
     windows = [_window(choice, manifest, at, deps.clock.now()) for at, choice in enumerate(choices)]

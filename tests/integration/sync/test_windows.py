@@ -178,3 +178,24 @@ async def test_window_over_the_played_github(hub: Hub) -> None:
     await hub.update(config={}, features=("issues",))
     await hub.work()
     assert await held() == set(every)
+
+
+async def test_sweep_sees_what_is_older_than_the_window_and_neither_takes_nor_tombstones_it(hub: Hub) -> None:
+    await hub.sync("sluice/sluice", config={}, features=("issues",))
+    every = {key: row["provider_updated_at"] for key, row in (await hub.sources()).items()}
+    middle = sorted(every.values())[len(every) // 2]
+    hub.workspace, hub.integration = f"{hub.workspace}-2", f"{hub.integration}-2"
+    await hub.sync("sluice/sluice", config={"since": middle.isoformat()}, features=("issues",))
+    sql = "SELECT external_key, tombstone FROM source WHERE workspace_id = $1"
+    before = {tuple(row) for row in await hub.admin.fetch(sql, hub.workspace)}
+    await hub.full()
+    await hub.work()
+    assert (await hub.run())["state"] == "succeeded"
+    assert {tuple(row) for row in await hub.admin.fetch(sql, hub.workspace)} == before
+    # Stored before the window became narrower: it stays, for the whole listing shows it.
+    await hub.update(config={}, features=("issues",))
+    await hub.work()
+    await hub.update(config={"since": middle.isoformat()}, features=("issues",))
+    await hub.full()
+    await hub.work()
+    assert {tuple(row) for row in await hub.admin.fetch(sql, hub.workspace)} == {(key, False) for key in every}

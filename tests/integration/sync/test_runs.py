@@ -346,7 +346,7 @@ async def test_deselected_resource_takes_its_error_along(engine: Engine, world: 
     await engine.sync("r1", "r2", features=("issues",))
     world.faults.append(lambda path: Answer(503) if "/r2/" in path else None)
     await engine.again()
-    assert await engine.one("SELECT error_count FROM observed_state") == 1
+    assert await engine.one("SELECT error_count FROM observed_state") >= 1  # its next try may have come due already
     await api.put(f"/v1/integrations/{engine.integration}/resources", json={"selected": ["r1"]})
 
     assert await engine.one("SELECT error_count FROM observed_state") == 0

@@ -81,7 +81,7 @@ class Ledger:
         known = self._of(place)
         if self._reachable():
             try:
-                state, open_until = await self._shared.settle(place, ticket, outcome)
+                state, open_until = await self._shared.settle(place, ticket, outcome, seed=self._seed(known))
             except DependencyDown:
                 self._lost()
             else:

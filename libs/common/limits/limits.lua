@@ -119,6 +119,18 @@ local function serve(account, within, name)
   account.served[within .. '\n' .. name] = from + 1
 end
 
+local function forget_idle(account)
+  local gone, now_at = {}, account.served['\n'] or 0
+  for key, till in pairs(account.served) do
+    local name = string.match(key, '^\n(.+)$')
+    if name and till < now_at then gone[name] = true end
+  end
+  for key in pairs(account.served) do
+    local within, name = string.match(key, '^(.-)\n(.*)$')
+    if gone[within] or within == '' and gone[name] then account.served[key] = nil end
+  end
+end
+
 local function learn(account, limit, left, reset)
   if not account.told or reset > account.reset + SAME_WINDOW then
     account.limit, account.reset, account.told = limit, reset, true
@@ -190,6 +202,7 @@ local function take(ticket, workspace, lane, lease, holder, seed)
   account.waiting[flow] = nil
   serve(account, '', workspace)
   serve(account, workspace, lane)
+  forget_idle(account)
   account.slots[ticket] = now + lease
   if account.limit > 0 then account.left = account.left - 1 end
   keep(account)
@@ -198,8 +211,8 @@ local function take(ticket, workspace, lane, lease, holder, seed)
   return answered(account, '', 0, probe)
 end
 
-local function settle(ticket, free, limit, left, reset, blocked_for, outcome, probe)
-  local account = read(KEYS[1]) or seeded()
+local function settle(ticket, free, limit, left, reset, blocked_for, outcome, probe, seed)
+  local account = read(KEYS[1]) or seeded(seed)
   pass_time(account)
   if account.slots[ticket] then
     account.slots[ticket] = nil
@@ -223,7 +236,7 @@ end
 if verb == 'take' then return take(ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[10], ARGV[11]) end
 if verb == 'settle' then
   return settle(ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]),
-    ARGV[12], ARGV[13])
+    ARGV[12], ARGV[13], ARGV[14])
 end
 if verb == 'look' then
   local account = read(KEYS[1])

@@ -190,6 +190,15 @@ class Account:
             start = self._start(within, name)
             self._served[within, ""] = start
             self._served[within, name] = start + 1
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        """Whom the others have passed begins where they are: there is nothing to remember of a workspace like that."""
+        reached = self._served["", ""]
+        gone = {name for (within, name), at in self._served.items() if not within and name and at < reached}
+        for within, name in list(self._served):
+            if (within or name) in gone:
+                del self._served[within, name]
 
     def _start(self, within: str, name: str) -> int:
         return max(self._served.get((within, name), 0), self._served.get((within, ""), 0))

@@ -72,13 +72,14 @@ class Shared:
         self, place: Place, ticket: str, flow: Flow, *, holder: str, seed: State | None = None, now: int = 0
     ) -> Answer:
         """`seed` is what the caller knew last: it stands if Redis has forgotten the account."""
-        known = msgspec.json.encode(seed).decode() if seed else ""
-        said = [ticket, flow.workspace, flow.lane, LEASE_MS, holder, known]
+        said = [ticket, flow.workspace, flow.lane, LEASE_MS, holder, _known(seed)]
         return _answer(await self._run("take", place, now, said))
 
-    async def settle(self, place: Place, ticket: str, outcome: Outcome, *, now: int = 0) -> tuple[State, int]:
+    async def settle(
+        self, place: Place, ticket: str, outcome: Outcome, *, seed: State | None = None, now: int = 0
+    ) -> tuple[State, int]:
         """What stands, and until when the host's breaker is open (0 = it is not)."""
-        found = await self._run("settle", place, now, [ticket, *outcome.words()])
+        found = await self._run("settle", place, now, [ticket, *outcome.words(), _known(seed)])
         return _answer(found).state, int(found[9])
 
     async def look(self, place: Place, *, now: int = 0) -> State | None:
@@ -108,6 +109,10 @@ class Shared:
                 return await question
         except (RedisError, OSError):  # a timeout is an OSError too
             raise DependencyDown("Redis is away; try again") from None
+
+
+def _known(seed: State | None) -> str:
+    return msgspec.json.encode(seed).decode() if seed else ""
 
 
 def _answer(found: list[Any]) -> Answer:

@@ -140,6 +140,10 @@ class Budgets:
         if freed := self._freed.pop(passed.place.account, None):
             freed.set()
 
+    def bounded(self, reset: int) -> int:
+        """A window that ends in a year is looked at again tomorrow, and nothing of it stays in Redis for longer."""
+        return min(reset, self.ledger.now() + int(LONGEST_BLOCK / timedelta(milliseconds=1)))
+
     def _use(self, credential: Credential, url: str) -> Place:
         place = self._used[credential.holder] = self.place(credential, url)
         self._used.move_to_end(credential.holder)

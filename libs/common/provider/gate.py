@@ -110,7 +110,7 @@ class Gate:
     def note_budget(self, budget: Budget) -> None:
         """Of the answer that came last; budgets beside the main one are the provider's own affair."""
         if self._last is not None and budget.resource == "core":
-            reset = int(budget.resets_at.timestamp() * 1000)
+            reset = self._budgets.bounded(int(budget.resets_at.timestamp() * 1000))
             self._last.told = Told(limit=budget.limit, left=budget.remaining, reset=reset)
 
     def note_limit(self, until: datetime) -> None:
@@ -126,7 +126,7 @@ class Gate:
     async def _send(self, passed: Pass, send: Callable[[], Awaitable[R]]) -> R:
         try:
             answer = await send()
-            passed.failed = _says_of_host(answer.status)
+            passed.failed = _says_of_host(answer.status, probe=passed.probe)
             passed.free = answer.status == 304 and self._credential.limits.not_modified_is_free
             return answer
         except ProviderUnavailable:
@@ -143,9 +143,9 @@ class Gate:
         leaving.add_done_callback(self._leaving.discard)
 
 
-def _says_of_host(status: int) -> bool | None:
-    """4xx say that somebody is there, and nothing of how well: they do not count."""
-    return None if 400 <= status < 500 else status >= 500
+def _says_of_host(status: int, *, probe: bool) -> bool | None:
+    """4xx say that somebody is there, and nothing of how well: they count for a probe alone."""
+    return None if 400 <= status < 500 and not probe else status >= 500
 
 
 def _is_passing(answer: Answered) -> bool:

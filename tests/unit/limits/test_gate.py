@@ -110,6 +110,33 @@ async def test_outage_is_not_answered_with_more_calls_than_before_and_ends_in_an
     assert refusal.value.until == NOW + timedelta(seconds=1)
 
 
+async def test_probe_that_is_answered_at_all_closes_the_breaker() -> None:
+    world = World(Answer(503))
+    http = world.http()
+
+    async def call_on() -> None:
+        while True:
+            await http.request("POST", "/x")
+
+    with pytest.raises(BreakerOpen):
+        await call_on()
+    world.clock.move(timedelta(seconds=1))
+    world.answers = [Answer(404), Answer(200)]
+    assert (await http.request("GET", "/x")).status == 404
+    assert (await http.request("GET", "/x")).status == 200
+
+
+async def test_window_that_would_end_in_years_is_looked_at_again_tomorrow() -> None:
+    headers = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "9999999999"}
+    world = World(Answer(200, headers))
+    http = world.http()
+    await get(http, "/x")
+    await told(http.gate)
+    with pytest.raises(RateLimited) as refusal:
+        await get(http, "/x")
+    assert refusal.value.until == NOW + timedelta(hours=24)
+
+
 async def test_limit_is_heard_from_the_answer_before_anyone_calls_again() -> None:
     world = World(Answer(403, {"retry-after": "60"}))
     http, neighbour = world.http(), world.http()

@@ -32,6 +32,14 @@ def told(made: Account, limit: int, left: int, reset: int, at: int = NOW) -> Non
     made.settle(at, "nobody:0", told=Told(limit=limit, left=left, reset=reset))
 
 
+def test_workspaces_that_went_away_are_not_remembered() -> None:
+    made = account(limit=10_000)
+    for number in range(500):
+        spend(made, 1, flow=Flow(f"once-{number}", "poll"))
+    spend(made, 3)
+    assert len(made._served) < 10
+
+
 def test_window_that_nobody_told_lets_the_limit_through_in_any_window() -> None:
     made = account(limit=100, window=10_000)
     granted = [now for now in range(NOW, NOW + 40_000, 37) if spend(made, 1, now)]

@@ -20,7 +20,7 @@ class Call(msgspec.Struct, frozen=True):
 class Metered:
     """HTTP/1.1 on loopback, bare: `limit` calls in any `window` seconds, the rest is 429.
 
-    `headers`: tells a fixed window as x-ratelimit-*. `refusing`: until then each call is told to come back later.
+    `down`: everything is 503. `retry_after`: the next call alone is told to come back after so many seconds.
     """
 
     def __init__(self, limit: int, window: float, *, seconds: float = 0.005) -> None:

@@ -55,7 +55,12 @@ async def _lane(order: Order) -> tuple[int | None, bytes, str]:
     words = [sys.executable, "-m", "tests.chaos.histories.child", msgspec.json.encode(order).decode()]
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*words, cwd=CHECKOUT, stdout=pipe, stderr=pipe)
-    said, complaint = await child.communicate()
+    try:
+        said, complaint = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
     return child.returncode, said, complaint.decode()[-2000:]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".sluice" / "reports"
-BUDGET_S = {"unit": 30, "contract": 180, "integration": 240, "e2e": 180, "chaos": 330, "kafka": 300}
+BUDGET_S = {"unit": 30, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
 PATHS = {
     "contract": ["tests/contract", "libs/providers"],
     "faults": [

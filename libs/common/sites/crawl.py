@@ -208,7 +208,7 @@ class Walk:
             self.at.errors += 1
             return [Quarantined(key=PREFIX + step.path, code="unreadable_page", detail=visit.detail)]
         if visit.outcome in ("absent", "gone"):
-            return self._missed(step, visit.detail, surely=visit.outcome == "gone")
+            return self._missed(step, visit.detail, surely=visit.outcome == "gone" and await self._is_gone(step))
         return self._keep(step.path)
 
     async def _visit(self, step: Step) -> Visit:
@@ -220,6 +220,10 @@ class Walk:
         if visit.outcome == "unchanged" and not (here and step.path in self._held):
             return await self._visitor.visit(step.url)
         return visit
+
+    async def _is_gone(self, step: Step) -> bool:
+        """Said twice in one crawl: a single 410 may be a bad moment of whatever stands before the site."""
+        return step.path in self._held and (await self._visitor.visit(step.url)).outcome == "gone"
 
     def _count_failures(self, visit: Visit) -> None:
         failed = visit.outcome == "failed"

@@ -90,6 +90,14 @@ async def test_page_answering_410_goes_at_once(copy: Copy, site: Served) -> None
     assert copy.told == [("deleted", CODE)]
 
 
+async def test_page_that_answers_410_once_is_kept(copy: Copy, site: Served) -> None:
+    await copy.pull()
+    await site.control("POST", "faults", match="writing/code", kind="status", status=410, times=1)
+    await site.change("hide", path="docs/writing/code")
+    await copy.pull()
+    assert copy.told == []
+
+
 async def test_deleted_page_that_returns_as_it_was_is_created_again(copy: Copy, site: Served) -> None:
     await copy.pull()
     await site.change("answer", path="docs/writing/code", status=410)

@@ -31,6 +31,7 @@ from services.sync.use_cases.runs import add_to_run, fail_run, settle_run
 from services.sync.use_cases.scheduling import Occasion, plan
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
+from services.sync.workers.parking import end_of
 
 SOON = timedelta(seconds=1)
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ class Discovery:
         try:
             await self._discover(claim)
         except (RateLimited, BreakerOpen) as wait:
-            await self._park(claim, wait.until)
+            await self._park(claim, end_of(self._deps, wait))
         except DependencyDown:
             await self._postpone(claim, after=SOON)
         except LeaseLost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from libs.common.errors import BreakerOpen, RateLimited
 from services.sync.deps import Deps
@@ -13,7 +13,12 @@ from services.sync.use_cases.runs import park_integration
 
 NOBODY = -1  # no lease has this epoch: what somebody works on is not taken from him
 SOON = timedelta(milliseconds=100)
+LONGEST = timedelta(hours=24)  # a provider that asks for a year is asked again tomorrow
 Wait = RateLimited | BreakerOpen
+
+
+def end_of(deps: Deps, wait: Wait) -> datetime:
+    return min(wait.until, deps.clock.now() + LONGEST)
 
 
 async def park_work(deps: Deps, claim: Claim, wait: Wait) -> None:
@@ -25,7 +30,7 @@ async def park_work(deps: Deps, claim: Claim, wait: Wait) -> None:
         if _is_alone(wait):
             await leases.postpone_work(tx, claim, after=_after(deps, wait), count=False)
             return
-        await park_integration(tx, claim.integration_id, wait.until, epoch=claim.epoch)
+        await park_integration(tx, claim.integration_id, end_of(deps, wait), epoch=claim.epoch)
         await resources.set_state(tx, claim.resource_id, "parked")
         if isinstance(wait, BreakerOpen):
             told = {"code": wait.code, "detail": wait.detail}
@@ -40,7 +45,7 @@ async def park_hints(deps: Deps, claim: DirtyClaim, wait: Wait) -> None:
         if _is_alone(wait):
             await dirty.postpone(tx, claim, after=_after(deps, wait), count=False)
             return
-        await park_integration(tx, claim.integration_id, wait.until, epoch=claim.epoch)
+        await park_integration(tx, claim.integration_id, end_of(deps, wait), epoch=claim.epoch)
     await _park_sharers(deps, claim.integration_id, wait)
 
 
@@ -48,11 +53,11 @@ async def _park_sharers(deps: Deps, integration_id: str, wait: Wait) -> None:
     """Other integrations of the account, each in its own workspace: they need not ask to learn the same."""
     if deps.gates is None:
         return
-    for other in await deps.gates.budgets.sharers_to_tell(integration_id, wait.until):
+    for other in await deps.gates.budgets.sharers_to_tell(integration_id, end_of(deps, wait)):
         workspace = await deps.db.locate("known_integration", other)
         if workspace is not None:
             async with deps.db.transaction(workspace) as tx:
-                await park_integration(tx, other, wait.until, epoch=NOBODY)
+                await park_integration(tx, other, end_of(deps, wait), epoch=NOBODY)
 
 
 def _is_alone(wait: Wait) -> bool:
@@ -60,4 +65,4 @@ def _is_alone(wait: Wait) -> bool:
 
 
 def _after(deps: Deps, wait: Wait) -> timedelta:
-    return max(wait.until - deps.clock.now(), SOON)
+    return max(end_of(deps, wait) - deps.clock.now(), SOON)

@@ -193,6 +193,19 @@ async def test_rate_limit_parks_the_grant_and_leaves_the_worker_free(engine: Eng
     assert await engine.one("SELECT count(*) FROM source WHERE NOT tombstone") == 6
 
 
+async def test_provider_that_asks_for_a_year_is_asked_again_tomorrow(engine: Engine, world: World) -> None:
+    world.repo("r1", items=30)
+
+    def limited(path: str) -> Answer | None:
+        year = timedelta(days=365).total_seconds()
+        return Answer(429, headers={"retry-after": str(year)}) if "/items?" in path else None
+
+    world.faults.append(limited)
+    await engine.sync("r1")
+    assert await engine.one("SELECT parked_until BETWEEN now() + interval '23 h' AND now() + interval '25 h' FROM work")
+    assert await engine.one("SELECT run_at < now() + interval '25 h' FROM work")
+
+
 async def test_refused_token_is_told_to_the_broker_once_and_the_sync_goes_on(engine: Engine, world: World) -> None:
     world.repo("r1", items=25)
     engine.broker.after_refusal = "token-2"

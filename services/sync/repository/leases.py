@@ -293,13 +293,16 @@ async def forget_integration(tx: Transaction, integration_id: str) -> None:
 
 
 async def forget_resource(tx: Transaction, resource_id: str) -> None:
+    """In the order of every writer: work, the resource itself, its keys, its schedule."""
+    await tx.execute("DELETE FROM work WHERE resource_id = :id", id=resource_id)
+    await tx.execute("SELECT FROM resource WHERE id = :id FOR NO KEY UPDATE", id=resource_id)
+    await tx.execute("DELETE FROM dirty_object WHERE resource_id = :id", id=resource_id)
     await tx.execute(
         "DELETE FROM poll_schedule p USING resource r WHERE r.id = :id AND p.integration_id = r.integration_id"
         " AND p.resource_id = r.id",
         id=resource_id,
     )
-    for table in ("work", "dirty_object", "resource_watch"):
-        await tx.execute(f"DELETE FROM {table} WHERE resource_id = :id", id=resource_id)
+    await tx.execute("DELETE FROM resource_watch WHERE resource_id = :id", id=resource_id)
 
 
 async def forget_work(tx: Transaction, claim: Claim) -> None:

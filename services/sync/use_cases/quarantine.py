@@ -52,14 +52,15 @@ async def retry(
 
 
 async def _ask_again(tx: Transaction, integration_id: str, resource_id: str, rows: Sequence[Row]) -> Retried:
-    named = [(row["stream"], row["key"]) for row in rows if row["by_key"]]
-    await dirty.mark(tx, integration_id=integration_id, resource_id=resource_id, keys=named)
+    """Work is locked before keys, as where a page marks one."""
     streams = sorted({row["stream"] for row in rows if not row["by_key"]})
     if streams:
         wanted = Wanted(
             integration_id=integration_id, kind="sweep", cause="manual", ticket=new_id(), streams=tuple(streams)
         )
         await leases.enqueue(tx, [resource_id], wanted, first=True)
+    named = [(row["stream"], row["key"]) for row in rows if row["by_key"]]
+    await dirty.mark(tx, integration_id=integration_id, resource_id=resource_id, keys=named)
     return Retried(keys=[key for _, key in named], streams=streams)
 
 

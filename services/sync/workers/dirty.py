@@ -132,8 +132,10 @@ class DirtyLane:
             quarantined=fetched.quarantined, read_after=claim.since,
         )  # fmt: skip
         async with self._deps.db.transaction(claim.workspace_id) as tx:
-            held = await dirty.lock(tx, claim)
-            if not held or not await resources.lock_selected(tx, claim.resource_id):
+            selected = await resources.lock_selected(
+                tx, claim.resource_id
+            )  # before its keys, as where a page marks one
+            if not selected or not await dirty.lock(tx, claim):
                 raise LeaseLost("these objects are no longer ours to read")
             applied = await apply_batch(tx, batch)
             await quarantine.resolve(tx, claim.resource_id, fetched.settled)
@@ -149,6 +151,7 @@ class DirtyLane:
     async def _drop(self, claim: DirtyClaim, *, code: str | None, detail: str) -> None:
         """A hint is only a hint: polls and sweeps find what it said once the resource is visible again."""
         async with self._deps.db.transaction(claim.workspace_id) as tx:
+            await resources.lock_selected(tx, claim.resource_id)
             if not await dirty.lock(tx, claim):
                 return
             if code:
@@ -164,6 +167,7 @@ class DirtyLane:
             quarantined=dict.fromkeys(claim.keys, (code, detail)),
         )  # fmt: skip
         async with self._deps.db.transaction(claim.workspace_id) as tx:
-            if await dirty.lock(tx, claim):
+            selected = await resources.lock_selected(tx, claim.resource_id)
+            if selected and await dirty.lock(tx, claim):
                 await apply_batch(tx, batch)
                 await dirty.finish(tx, claim)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from libs.common.testing.eventually import eventually
+from libs.local.postgres import Postgres
 from services.sync.workers.dirty import DirtyLane
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
@@ -91,3 +93,28 @@ async def test_workspace_that_nobody_serves_comes_before_one_with_many_hints(
     assert await quick_is_read(engine)
     assert len(held.met) == 1
     held.go.set()
+
+
+async def test_page_that_marks_a_key_is_not_met_by_the_lane_that_reads_it(
+    engine: Engine, world: World, lanes: list[asyncio.Task[bool]], sync_schema: Postgres
+) -> None:
+    """A page holds its resource and then marks keys: whoever holds keys and waits for the resource ends in a ring."""
+    repo = world.repo("r1", items=1)
+    await engine.sync(features=("issues",))
+    repo.put(1, body="told")
+    await engine.hint("r1", "items", "item:1")
+    page = await asyncpg.connect(sync_schema.dsn("postgres"), server_settings={"search_path": "sync"})
+    try:
+        async with page.transaction():
+            await page.execute("SELECT FROM resource FOR NO KEY UPDATE")
+            lanes.append(asyncio.create_task(DirtyLane(engine.deps).step()))
+
+            async def lane_waits() -> bool:
+                return bool(await engine.one("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await eventually(lane_waits)
+            await page.execute("SELECT FROM dirty_object FOR UPDATE NOWAIT")
+    finally:
+        await page.close()
+    await asyncio.gather(*lanes)
+    assert (await engine.sources())["item:1"]["content"] == "told"

@@ -294,10 +294,11 @@ async def _confirm(tx: Transaction, job: Job, stream: str, page: Page, *, whole:
 def _advance(job: Job, stream: str, page: Page, learned: dict[str, str]) -> None:
     """What is committed now is where a second try in this process resumes."""
     job.grant.settle(learned)
-    if page.certificate is not None:
-        job.listings.pop(stream, None)
-        job.swept.add(stream)
     ticket = _ticket(job, stream)
+    if page.certificate is not None:
+        listing = job.listings.pop(stream)
+        if ticket == job.claim.ticket or listing.since >= job.claim.since:  # an older one answers an older request
+            job.swept.add(stream)
     job.streams[stream] = Stream(
         stream=stream, cursor=page.cursor, listing=page.full_listing, started_ticket=ticket,
         finished_ticket=ticket if page.last else "",

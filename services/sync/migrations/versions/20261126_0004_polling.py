@@ -59,11 +59,14 @@ INSERT INTO resource_watch (resource_id, integration_id, workspace_id, provider)
 SELECT id, integration_id, workspace_id, provider FROM resource WHERE selected
 """,
     """
-INSERT INTO poll_schedule (resource_id, integration_id, workspace_id, due_at, next_poll_at)
-SELECT r.id, r.integration_id, r.workspace_id, at, at
+INSERT INTO poll_schedule (resource_id, integration_id, workspace_id, due_at, next_poll_at, next_sweep_at)
+SELECT r.id, r.integration_id, r.workspace_id, least(poll_at, sweep_at), poll_at, sweep_at
 FROM resource r JOIN known_integration k ON k.id = r.integration_id,
-  LATERAL (SELECT CASE WHEN k.polling_enabled AND k.status = 'active' AND NOT k.disconnected
-    THEN now() + k.polling_interval * interval '1 minute' * random() END AS at) a
+  LATERAL (SELECT k.status = 'active' AND NOT k.disconnected AS works) w,
+  LATERAL (SELECT CASE WHEN works AND k.polling_enabled
+      THEN now() + k.polling_interval * interval '1 minute' * random() END AS poll_at,
+    CASE WHEN works AND (k.polling_enabled OR k.monitor_changes)
+      THEN now() + interval '1 day' * random() END AS sweep_at) a
 WHERE r.selected
 """,
     *queue_table("sync", "poll_schedule"),

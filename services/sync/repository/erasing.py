@@ -26,6 +26,8 @@ async def erase_hot(tx: Transaction) -> None:
     """What makes anyone work on it; owners in the middle of a page lose their lease by this."""
     for table in HOT:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=tx.workspace)
+    sql = "DELETE FROM cleanup WHERE workspace_id = :workspace AND kind = 'expired'"
+    await tx.execute(sql, workspace=tx.workspace)
 
 
 async def erase_some(tx: Transaction) -> bool:

@@ -172,6 +172,17 @@ async def note_restored(tx: Transaction, held_id: str, count: int) -> None:
     await tx.execute(sql, id=held_id, count=count)
 
 
+async def forget_old(tx: Transaction, *, days: int) -> None:
+    """Of the whole workspace: what was decided long ago and can be restored no more."""
+    await tx.execute(
+        "DELETE FROM held_deletion h WHERE h.workspace_id = :workspace AND h.state <> 'held'"
+        " AND h.decided_at < now() - CAST(:days AS integer) * interval '1 day'"
+        " AND NOT EXISTS (SELECT FROM buried_source b WHERE b.held_id = h.id)",
+        workspace=tx.workspace,
+        days=days,
+    )
+
+
 async def tell(tx: Transaction, integration_id: str, resource_id: str, *, code: str, detail: str) -> None:
     """Shown on the resource and on the integration until it is decided; it counts as no error."""
     sql = "UPDATE resource SET error_code = :code, error = :detail WHERE id = :id"

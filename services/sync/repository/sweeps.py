@@ -182,7 +182,8 @@ async def history(tx: Transaction, integration_id: str, *, before: str | None, l
     """Newest first."""
     return await tx.fetch_all(
         "SELECT s.*, r.name AS resource_name,"
-        " (SELECT h.id FROM held_deletion h WHERE h.sweep_id = s.id LIMIT 1) AS held_id,"
+        " (SELECT h.id FROM held_deletion h WHERE h.resource_id = s.resource_id AND h.sweep_id = s.id"
+        " LIMIT 1) AS held_id,"
         " EXISTS (SELECT FROM buried_source b WHERE b.sweep_id = s.id AND b.expires_at > now()) AS restorable"
         " FROM sweep s LEFT JOIN resource r ON r.id = s.resource_id"
         " WHERE s.integration_id = :id AND (CAST(:before AS text) IS NULL OR s.id < :before)"
@@ -203,10 +204,12 @@ async def note_restored(tx: Transaction, sweep_id: str, count: int) -> None:
 
 
 async def forget_old(tx: Transaction, *, days: int) -> None:
-    """Of the whole workspace; nothing of them can be restored any more."""
+    """Of the whole workspace, without those that a hold still names or that can be restored: both read them."""
     await tx.execute(
-        "DELETE FROM sweep WHERE workspace_id = :workspace AND state <> 'running'"
-        " AND finished_at < now() - CAST(:days AS integer) * interval '1 day'",
+        "DELETE FROM sweep s WHERE s.workspace_id = :workspace AND s.state <> 'running'"
+        " AND s.finished_at < now() - CAST(:days AS integer) * interval '1 day'"
+        " AND NOT EXISTS (SELECT FROM held_deletion h WHERE h.resource_id = s.resource_id AND h.sweep_id = s.id)"
+        " AND NOT EXISTS (SELECT FROM buried_source b WHERE b.sweep_id = s.id)",
         workspace=tx.workspace,
         days=days,
     )

@@ -6,7 +6,7 @@ All of it happens inside the transaction of the page it belongs to, with the res
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import msgspec
 
@@ -22,6 +22,7 @@ from services.sync.settings import SyncSettings
 from services.sync.use_cases.apply import tombstone_all
 
 HELD = "deletions_held"
+HISTORY_DAYS = 90  # how long listings that ended and deletions that were decided are shown
 PARENTS_A_SECOND = 50  # parents of missing parts are read again at a pace that leaves the lane to hints
 
 _held = counter("sync_deletions_held_total", "Deletions that a sweep wanted and the fuse held", ["provider"])
@@ -140,6 +141,7 @@ async def _finish(
 ) -> None:
     await sweeps.finish(tx, listing.id, certificate, state=state, missing=missing, of=of, deleted=deleted)
     await sweeps.forget_seen(tx, listing.resource_id, listing.stream)
+    await forget_later(tx, HISTORY_DAYS)
     _swept.labels(state).inc()
 
 
@@ -170,7 +172,18 @@ async def _bury(tx: Transaction, listing: Listing, ids: Sequence[str], settings:
 
 
 async def forget_later(tx: Transaction, days: float) -> None:
-    await cleanups.want(tx, cleanup_id=new_id(), kind="expired", after=timedelta(days=days, minutes=1))
+    """One cleanup of a workspace for all that expires on one day, an hour after that day is over."""
+    now = datetime.now(UTC)
+    day = (now + timedelta(days=days)).date()
+    at = datetime.combine(day + timedelta(days=1), time(hour=1), UTC)
+    await cleanups.want(tx, cleanup_id=f"expired:{tx.workspace}:{day}", kind="expired", after=at - now)
+
+
+async def forget_expired(tx: Transaction) -> None:
+    """What can be restored no more, and the history of it."""
+    await buried.forget_expired(tx)
+    await holds.forget_old(tx, days=HISTORY_DAYS)
+    await sweeps.forget_old(tx, days=HISTORY_DAYS)
 
 
 async def _read_parents_again(tx: Transaction, listing: Listing, batch: Batch, scopes: Sequence[str]) -> None:

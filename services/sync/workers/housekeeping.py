@@ -9,10 +9,11 @@ from libs.common.events.sync import SyncStateChanged
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.repository import buried, changed_files, cleanups, erasing, integrations, resources, sources
+from services.sync.repository import changed_files, cleanups, erasing, integrations, resources, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
 from services.sync.use_cases.relabelling import readdress_some
+from services.sync.use_cases.sweeping import forget_expired
 
 REPORTS = 100
 STEP = 500
@@ -62,7 +63,7 @@ class Cleanup:
         if claim.kind == "erase":
             return await _erase_some(tx)
         if claim.kind == "expired":
-            await buried.forget_expired(tx)
+            await forget_expired(tx)
             return "done"
         if claim.kind == "readdress":
             return "more" if await readdress_some(tx, claim) else "done"

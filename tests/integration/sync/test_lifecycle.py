@@ -146,8 +146,10 @@ async def test_disconnect_tombstones_everything_and_keeps_no_word_of_it(engine: 
 
     assert [event["change"] for event in await engine.events()] == ["deleted"] * 6
     assert await engine.one("SELECT count(*) FROM source WHERE NOT tombstone OR name <> '' OR content <> ''") == 0
-    for table in ("resource", "resource_stream", "work", "validator", "source_part", "cleanup"):
+    for table in ("resource", "resource_stream", "work", "validator", "source_part"):
         assert await engine.one(f"SELECT count(*) FROM {table}") == 0
+    # What is to expire of a workspace is not the integration's.
+    assert await engine.one("SELECT count(*) FROM cleanup WHERE kind <> 'expired'") == 0
     await consumers.on_connected(engine.connected(), engine.deps)
     assert await engine.one("SELECT count(*) FROM discovery") == 0
 

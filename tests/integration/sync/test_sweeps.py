@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
+from libs.common.errors import ProviderUnavailable
+from libs.common.provider.sync import Cursor, Page, SyncContext
 from libs.common.testing.eventually import eventually
 from services.sync.workers.executor import Executor
-from tests.integration.sync.double import Answer, World
+from tests.integration.sync.double import Answer, DoubleFacet, World
 from tests.integration.sync.engine import Engine
 
 
@@ -206,6 +209,61 @@ async def test_small_sweep_is_restored_by_its_id_as_long_as_it_is_kept(
     assert await engine.one("SELECT count(*) FROM buried_source") == 0
     newest = (await api.get(f"/v1/integrations/{engine.integration}/sweeps")).json()["items"][0]
     assert (await api.post(f"/v1/sweeps/{newest['id']}/restore")).json() == {"restored": 0}
+
+
+async def test_history_of_sweeps_ends_and_keeps_what_waits_for_a_word(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    await lose_most(engine, world)
+    await engine.again()
+    [waiting] = await held(api, engine)
+    planned = await engine.admin.fetch("SELECT id FROM cleanup WHERE kind = 'expired'")
+    assert len(planned) == 1  # one a day, however many listings end
+    await engine.admin.execute("UPDATE sweep SET finished_at = now() - interval '91 days'")
+    await engine.admin.execute("UPDATE cleanup SET run_at = now()")
+    await engine.clean()
+    assert await sweeps(engine) == ["held"]
+    assert (await api.post(f"/v1/held-deletions/{waiting['id']}/apply")).json()["deleted"] == 18
+
+    await engine.admin.execute("UPDATE buried_source SET expires_at = now() - interval '1 day'")
+    await engine.admin.execute("UPDATE held_deletion SET decided_at = now() - interval '91 days'")
+    await engine.admin.execute("UPDATE cleanup SET run_at = now()")
+    await engine.clean()
+    assert (await sweeps(engine), await held(api, engine)) == ([], [])
+
+
+async def test_sweep_is_not_answered_by_a_listing_that_began_before_it_was_asked(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = world.repo("r1", files=45)
+    await engine.sync()
+    pulled: list[bool] = []
+    pull = DoubleFacet.pull
+
+    def watched(facet: DoubleFacet, context: SyncContext, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
+        if stream == "tree":
+            pulled.append(context.full)
+        return pull(facet, context, stream, cursor)
+
+    monkeypatch.setattr(DoubleFacet, "pull", watched)
+
+    async def fail(path: str) -> None:
+        if "tree?page=3" in path:
+            raise ProviderUnavailable("away for a moment")
+
+    world.faults.append(fail)
+    await engine.full()
+    await engine.work()
+    world.faults.clear()
+    assert "running" in await sweeps(engine)
+    repo.files.pop("src/f0003.py")  # on a page that this listing has committed
+
+    pulled.clear()
+    await engine.full()
+    await engine.admin.execute("UPDATE work SET run_at = now()")
+    await engine.work()
+    assert pulled == [True, True]  # to the end of the old listing, and then anew
+    assert "file:src/f0003.py" not in await engine.sources()
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 451, 500, 503])

@@ -79,8 +79,9 @@ def _pull(ctx: SyncContext, stream: Stream, cursor: Cursor | None) -> AsyncItera
 
 async def _whole(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterator[Page]:
     walk = whole_lists.begun(ctx, at.whole)
+    since = None if stream.scopes.sources else ctx.since  # a missing part is no proof: its source is read again
     while True:
-        answer = await whole_lists.ask(ctx, stream.path, stream.params, walk)
+        answer = await whole_lists.ask(ctx, stream.path, stream.params, walk, since=since)
         met = _met(answer, stream.convert, ctx)
         walk = whole_lists.after(walk, answer, met)
         last = walk.next is None

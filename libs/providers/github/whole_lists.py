@@ -63,13 +63,14 @@ def begun(ctx: SyncContext, walk: Walk | None) -> Walk:
     return Walk(listing=now.isoformat())
 
 
-async def ask(ctx: SyncContext, path: str, params: Params, walk: Walk) -> HttpAnswer:
+async def ask(ctx: SyncContext, path: str, params: Params, walk: Walk, *, since: datetime | None) -> HttpAnswer:
+    """`since` None: what is older than a window is shown as well, for what a whole list does not show is missing."""
     async with lost_sight_of_parent():
         if walk.next:
             return await get(ctx.http, walk.next)
         query = {**params, "sort": "created", "direction": "asc", "per_page": str(PER_PAGE)}
-        if ctx.since:
-            query["since"] = ctx.since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if since:
+            query["since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         return await get(ctx.http, f"{root(ctx)}{path}", params=query)
 
 

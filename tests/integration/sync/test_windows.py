@@ -199,3 +199,5 @@ async def test_sweep_sees_what_is_older_than_the_window_and_neither_takes_nor_to
     await hub.full()
     await hub.work()
     assert {tuple(row) for row in await hub.admin.fetch(sql, hub.workspace)} == {(key, False) for key in every}
+    assert await hub.one("SELECT max(missing) FROM sweep WHERE workspace_id = $1", hub.workspace) == 0
+    assert await hub.one("SELECT count(*) FROM held_deletion") == 0

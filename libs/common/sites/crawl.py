@@ -50,6 +50,11 @@ BATCH_SECONDS = 20.0
 MOST_FAILURES = 3  # in a row: then it is the host that is away
 FEW = 10  # so many pages may go without anybody being asked
 CAP = "site:cap"
+LIST = "site:list"
+LIST_LOST = (
+    "the sitemap that this site had is not there: no page is removed until it is back; if the site has none any more,"
+    " deselect it and choose it again"
+)
 
 
 async def crawl(ctx: SyncContext, cursor: Cursor | None, reader: Reader, rules: Rules) -> AsyncIterator[Page]:
@@ -116,8 +121,10 @@ class Walk:
             at.afresh, at.versions = at.versions not in ("", wanted) or self._ctx.full, wanted
         at.hasty = at.hasty or self._is_most(sum(path in self._held for path in at.missing))
         if self._listing is None:
+            at.unlisted = at.listed
             self._steps = open_steps(at, self._start, self._held)
             return
+        at.listed, at.unlisted = True, False
         absent = sorted(set(self._held) - set(self._listing.pages))
         at.hasty = at.hasty or self._is_most(len(absent))
         listed = dict(list(self._listing.pages.items())[: self._rules.most_pages])
@@ -171,7 +178,11 @@ class Walk:
             items.append(Quarantined(key=CAP, code="page_cap", detail=detail, by_key=False))
         elif at.was_capped:
             items.append(Removed(key=CAP, proof="every page was read"))
-        whole = not at.capped and (self._listing is None or self._listing.whole)
+        if at.unlisted:
+            items.append(Quarantined(key=LIST, code="list_lost", detail=LIST_LOST, by_key=False))
+        elif at.was_unlisted:
+            items.append(Removed(key=LIST, proof="the sitemap is back"))
+        whole = not at.capped and not at.unlisted and (self._listing is None or self._listing.whole)
         return Certificate(
             scopes=(PREFIX,),
             pages=at.pages,
@@ -304,7 +315,7 @@ class Walk:
     def _missed(self, step: Step, detail: str, *, surely: bool = False) -> list[Item]:
         if step.path not in self._held:
             return []
-        if step.phase == "listed":  # the site says so itself: one of its two statements is passing
+        if step.phase == "listed" or self.at.unlisted:  # the site says so itself, or said so while it had a list
             return self._keep(step.path)
         return self._doubt(step.path, f"not listed, and {detail}", surely=surely)
 

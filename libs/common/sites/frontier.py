@@ -24,15 +24,19 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Between two crawls: `missing` paths that were not there at the last one, `was_capped`, and the `versions` it was
-    about. The rest is one crawl's; `afresh` when other versions are wanted now, so that "not modified" says nothing.
+    """Between two crawls: `missing` paths that were not there at the last one, `was_capped`, the `versions` it was
+    about, and whether the site has ever had a list (`listed`) and had lost it (`was_unlisted`). The rest is one
+    crawl's; `afresh` when other versions are wanted now, so that "not modified" says nothing.
 
     A crawl by sitemap goes on behind `phase` and `after`, since both lists are in order; one by links keeps its queue.
-    `hasty`: so much is missing at once that even a plain "gone" removes nothing.
+    `hasty`: so much is missing at once that even a plain "gone" removes nothing. `unlisted`: the list that the site had
+    is not there, so that nothing is missing from it.
     """
 
     missing: dict[str, int] = {}
     was_capped: bool = False
+    listed: bool = False
+    was_unlisted: bool = False
     versions: str = ""
     afresh: bool = False
     crawl: str = ""
@@ -47,9 +51,13 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     documents: int = 0
     hasty: bool = False
     capped: bool = False
+    unlisted: bool = False
 
     def rest(self) -> Position:
-        return Position(missing=self.missed, was_capped=self.capped, versions=self.versions)
+        return Position(
+            missing=self.missed, was_capped=self.capped, listed=self.listed, was_unlisted=self.unlisted,
+            versions=self.versions,
+        )  # fmt: skip
 
 
 def listed_steps(at: Position, site: Site, absent: Iterable[str], listed: Mapping[str, str]) -> list[Step]:

@@ -98,14 +98,30 @@ async def test_page_that_answers_410_once_is_kept(copy: Copy, site: Served) -> N
     assert copy.told == []
 
 
+@pytest.mark.parametrize("status", [404, 410])
+async def test_site_that_lost_its_sitemap_loses_no_page(copy: Copy, site: Served, status: int) -> None:
+    """Nothing can be missing from a list that is not there; it is said until the list is back."""
+    await copy.pull()
+    await site.settings(sitemap="off")
+    await site.change("answer", path="docs/writing/code", status=status)
+    for _ in range(3):
+        await copy.pull()
+        assert copy.told == []
+    assert copy.quarantined["site:list"].code == "list_lost"
+    assert copy.certificate is not None
+    assert not copy.certificate.complete
+    await site.settings(sitemap="plain")
+    assert "site:list" in [item.key for page in await copy.pull() for item in page.items]
+
+
 async def test_deleted_page_that_returns_as_it_was_is_created_again(copy: Copy, site: Served) -> None:
+    """On a site that never had a sitemap."""
+    await site.settings(sitemap="off")
     await copy.pull()
     await site.change("answer", path="docs/writing/code", status=410)
-    await site.settings(sitemap="off")
     await copy.pull()
     assert copy.told == [("deleted", CODE)]
     await site.change("answer", path="docs/writing/code")
-    await site.settings(sitemap="plain")
     await copy.pull()
     assert copy.told == [("created", CODE)]
 

@@ -284,3 +284,14 @@ async def history(tx: Transaction, integration_id: str, *, before: str | None, l
         before=before,
         limit=limit,
     )
+
+
+async def forget_old(tx: Transaction, *, days: int) -> None:
+    """Reports of the whole workspace that ended so long ago."""
+    old = "finished_at < now() - CAST(:days AS integer) * interval '1 day'"
+    await tx.execute(
+        f"DELETE FROM run_resource WHERE run_id IN (SELECT id FROM run WHERE workspace_id = :workspace AND {old})",
+        workspace=tx.workspace,
+        days=days,
+    )
+    await tx.execute(f"DELETE FROM run WHERE workspace_id = :workspace AND {old}", workspace=tx.workspace, days=days)

@@ -16,13 +16,13 @@ from libs.common.provider.sync import Certificate, Item, Listed, Observed, Page,
 from libs.common.telemetry.metrics import counter
 from services.sync.domain.fuse import blows
 from services.sync.domain.plan import Batch
-from services.sync.repository import buried, cleanups, dirty, holds, quarantine, sweeps
+from services.sync.repository import buried, cleanups, dirty, holds, quarantine, runs, sweeps
 from services.sync.repository.sweeps import Listing, Missing
 from services.sync.settings import SyncSettings
 from services.sync.use_cases.apply import tombstone_all
 
 HELD = "deletions_held"
-HISTORY_DAYS = 90  # how long listings that ended and deletions that were decided are shown
+HISTORY_DAYS = 90  # how long runs and listings that ended and deletions that were decided are shown
 PARENTS_A_SECOND = 50  # parents of missing parts are read again at a pace that leaves the lane to hints
 
 _held = counter("sync_deletions_held_total", "Deletions that a sweep wanted and the fuse held", ["provider"])
@@ -180,10 +180,11 @@ async def forget_later(tx: Transaction, days: float) -> None:
 
 
 async def forget_expired(tx: Transaction) -> None:
-    """What can be restored no more, and the history of it."""
+    """What can be restored no more, and the history of it and of runs."""
     await buried.forget_expired(tx)
     await holds.forget_old(tx, days=HISTORY_DAYS)
     await sweeps.forget_old(tx, days=HISTORY_DAYS)
+    await runs.forget_old(tx, days=HISTORY_DAYS)
 
 
 async def _read_parents_again(tx: Transaction, listing: Listing, batch: Batch, scopes: Sequence[str]) -> None:

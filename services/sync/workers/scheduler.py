@@ -7,6 +7,7 @@ from random import shuffle
 
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
+from libs.common.errors import DependencyDown
 from services.sync.deps import Deps
 from services.sync.repository import schedules
 from services.sync.repository.schedules import BEGINNING, Due, Lane
@@ -63,13 +64,25 @@ class Scheduler:
         self._claims = Claims(deps.db)
 
     async def step(self) -> bool:
+        """One integration that cannot be asked keeps no other waiting; what went wrong is raised at the end."""
         due = await self._claims.next()
+        failures: list[Exception] = []
         for integration_id, workspace in dict.fromkeys((one.integration_id, one.workspace_id) for one in due):
-            async with self._deps.db.transaction(workspace) as tx:
-                asked = await ask_due(tx, integration_id, self._deps.manifest_of)
-            if asked:
-                self._deps.wakes.work.set()
+            try:
+                await self._ask(integration_id, workspace)
+            except DependencyDown:
+                raise  # of all that follow, too: they come due again
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("these integrations come due again after the lease", failures)
         return bool(due)
+
+    async def _ask(self, integration_id: str, workspace: str) -> None:
+        async with self._deps.db.transaction(workspace) as tx:
+            asked = await ask_due(tx, integration_id, self._deps.manifest_of)
+        if asked:
+            self._deps.wakes.work.set()
 
     async def patrol(self) -> bool:
         await self._claims.patrol()

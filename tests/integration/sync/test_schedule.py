@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from libs.common.database.transaction import Transaction
+from libs.common.provider.manifest import Manifest
 from services.sync.repository import schedules
 from services.sync.repository.schedules import BEGINNING, NEVER, Due, Lane
-from services.sync.workers.scheduler import LANES_A_CLAIM, LEASE, MOST, Claims
+from services.sync.use_cases.scheduling import ask_due
+from services.sync.workers import scheduler
+from services.sync.workers.scheduler import LANES_A_CLAIM, LEASE, MOST, Claims, Scheduler
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 from tests.support.plans import scans
@@ -43,6 +48,29 @@ async def test_four_schedulers_at_once_claim_each_of_5000_rows_exactly_once(engi
     rounds = await asyncio.gather(*(drain(Claims(engine.deps.db)) for _ in range(4)))
     claimed = [one.resource_id for found in rounds for one in found]
     assert len(claimed) == len(set(claimed)) == 5000
+
+
+async def test_integration_that_cannot_be_asked_keeps_no_other_waiting(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync("r1", polling_enabled=True)
+    await fill(engine, 200, 200, name="broken")
+    await engine.admin.execute("UPDATE poll_schedule SET next_poll_at = now(), due_at = now()")
+    asked: list[str] = []
+
+    async def ask(tx: Transaction, integration_id: str, manifest_of: Callable[[str], Manifest]) -> bool:
+        asked.append(integration_id)
+        if integration_id.startswith("broken"):
+            raise ValueError("a bug of ours")
+        return await ask_due(tx, integration_id, manifest_of)
+
+    monkeypatch.setattr(scheduler, "ask_due", ask)
+    lane = Scheduler(engine.deps)
+    while len(asked) < 201:
+        with pytest.raises(ExceptionGroup):
+            await lane.step()
+    assert await engine.one("SELECT count(*) FROM run WHERE cause = 'poll'") == 1
 
 
 async def test_claims_and_looks_read_the_index_and_a_slice_of_the_table_alone(engine: Engine) -> None:

@@ -227,9 +227,18 @@ async def test_history_of_sweeps_ends_and_keeps_what_waits_for_a_word(
 
     await engine.admin.execute("UPDATE buried_source SET expires_at = now() - interval '1 day'")
     await engine.admin.execute("UPDATE held_deletion SET decided_at = now() - interval '91 days'")
+    assert (await engine.one("SELECT count(*) FROM run"), await engine.one("SELECT count(*) FROM run_resource")) != (
+        0,
+        0,
+    )
+    await engine.admin.execute("UPDATE run SET finished_at = now() - interval '91 days'")
     await engine.admin.execute("UPDATE cleanup SET run_at = now()")
     await engine.clean()
     assert (await sweeps(engine), await held(api, engine)) == ([], [])
+    assert (await engine.one("SELECT count(*) FROM run"), await engine.one("SELECT count(*) FROM run_resource")) == (
+        0,
+        0,
+    )
 
 
 async def test_sweep_is_not_answered_by_a_listing_that_began_before_it_was_asked(

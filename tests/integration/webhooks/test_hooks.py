@@ -288,6 +288,8 @@ async def test_erased_workspace_leaves_its_tombstone_and_refuses_late_writes(wor
 
 
 async def test_job_worker_brings_the_hook_up(world: World, deps: Deps, provider: HooksApi) -> None:
+    async with deps.db.queue() as tx:  # what other tests left: each has a hook 101, and would remove this one's
+        await tx.execute("DELETE FROM job WHERE workspace_id <> :workspace", workspace=world.workspace)
     await world.update(monitor=True)
     await world.select()
     url = f"https://hooks.example{world.url}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".sluice" / "reports"
+ORDER = os.environ.get("SLUICE_ORDER", "2717962425")  # the shuffle is the same for everybody, so that a red run repeats
 BUDGET_S = {"unit": 30, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
 PATHS = {
     "contract": ["tests/contract", "libs/providers"],
@@ -49,6 +50,7 @@ def run(
         "pytest",
         *paths,
         *parallel,
+        f"--randomly-seed={ORDER}",
         f"--junitxml={report}",
         "--durations=5",
         *(extra or []),

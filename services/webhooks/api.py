@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound, PayloadTooLarge
 from libs.common.http.explained import Steps
-from libs.common.http.wire import Page, Wire, decode_cursor, encode_cursor
+from libs.common.http.wire import Page, Wire, decode_cursor, following
 from libs.common.provider.webhooks import RawWebhook
 from libs.common.security.callers import Principal
 from libs.common.security.secrets import Secret
@@ -164,8 +164,7 @@ async def list_deliveries(
     rows = await operate.list_deliveries(
         deps=deps, principal=principal, integration_id=integration_id, before=before, limit=limit + 1
     )
-    following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return Page(items=[_delivery(row) for row in rows[:limit]], next_cursor=following)
+    return Page(items=[_delivery(row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))
 
 
 @post("/v1/deliveries/{delivery_id:str}/replay", status_code=202, tags=["webhooks"])
@@ -188,8 +187,7 @@ async def list_subscriptions(
     rows = await operate.list_subscriptions(
         deps=deps, principal=principal, integration_id=integration_id, after=after, limit=limit + 1
     )
-    following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return Page(items=[SubscriptionView(**row) for row in rows[:limit]], next_cursor=following)
+    return Page(items=[SubscriptionView(**row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))
 
 
 @get("/v1/integrations/{integration_id:str}/explain", tags=["webhooks"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -41,6 +42,20 @@ class CursorExpired(CallerMistake):
 def encode_cursor(position: Any) -> str:
     """Opaque to the caller; holds nothing that the caller could not read in the page itself."""
     return urlsafe_b64encode(msgspec.json.encode(position)).rstrip(b"=").decode()
+
+
+class Columns(Protocol):
+    """A row, or whatever else answers by name."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+def following(rows: Sequence[Columns], limit: int, *columns: str) -> str | None:
+    """The cursor behind a page of `limit` rows, of which one more was asked for; None at the end."""
+    if len(rows) <= limit:
+        return None
+    position = tuple(rows[limit - 1][name] for name in columns)
+    return encode_cursor(position[0] if len(position) == 1 else position)
 
 
 def decode_cursor(text: str, kind: type[T]) -> T:

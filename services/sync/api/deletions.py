@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from libs.common.database.transaction import Row
-from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.http.wire import Page, decode_cursor, following
 from libs.common.security.principals import Principal
 from services.sync.api.deletions_wire import (
     HeldDeletionWire,
@@ -43,7 +41,7 @@ async def list_sweeps(
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     before = decode_cursor(cursor, str) if cursor else None
     rows = await deletions.list_sweeps(integration, deps=deps, workspace=workspace, before=before, limit=limit + 1)
-    return Page(items=[sweep_wire(row) for row in rows[:limit]], next_cursor=_following(rows, limit))
+    return Page(items=[sweep_wire(row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))
 
 
 @post("/v1/sweeps/{sweep:str}/restore", tags=["sweeps"], status_code=200)
@@ -70,7 +68,7 @@ async def list_held_deletions(
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     before = decode_cursor(cursor, str) if cursor else None
     rows = await deletions.list_held(integration, deps=deps, workspace=workspace, before=before, limit=limit + 1)
-    return Page(items=[held_wire(row) for row in rows[:limit]], next_cursor=_following(rows, limit))
+    return Page(items=[held_wire(row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))
 
 
 @get("/v1/held-deletions/{held:str}", tags=["sweeps"])
@@ -86,7 +84,7 @@ async def read_held_deletion(
     workspace = await asking.workspace_of(deps, principal, "held_deletion", held)
     after = decode_cursor(cursor, str) if cursor else ""
     found, rows = await deletions.read_held(held, deps=deps, workspace=workspace, after=after, limit=limit + 1)
-    return preview_wire(found, rows[:limit], _following(rows, limit))
+    return preview_wire(found, rows[:limit], following(rows, limit, "id"))
 
 
 @post("/v1/held-deletions/{held:str}/apply", tags=["sweeps"], status_code=200)
@@ -118,7 +116,3 @@ async def restore_held_deletion(
     workspace = await asking.workspace_of(deps, principal, "held_deletion", held)
     restored = await deletions.restore_held(held, deps=deps, workspace=workspace)
     return RestoredWire(restored=restored.sources)
-
-
-def _following(rows: Sequence[Row], limit: int) -> str | None:
-    return encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from libs.common.database.transaction import Row
-from libs.common.http.wire import Page, Wire, decode_cursor, encode_cursor
+from libs.common.http.wire import Page, Wire, decode_cursor, following
 from libs.common.security.principals import Principal
 from services.sync.deps import Deps
 from services.sync.use_cases import asking, quarantine
@@ -64,9 +64,7 @@ async def list_quarantined(
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     after = decode_cursor(cursor, tuple[str, str]) if cursor else ("", "")
     rows = await quarantine.list_items(integration, deps=deps, workspace=workspace, after=after, limit=limit + 1)
-    last = rows[limit - 1] if len(rows) > limit else None
-    following = encode_cursor((last["resource_id"], last["key"])) if last else None
-    return Page(items=[_item(row) for row in rows[:limit]], next_cursor=following)
+    return Page(items=[_item(row) for row in rows[:limit]], next_cursor=following(rows, limit, "resource_id", "key"))
 
 
 @post("/v1/integrations/{integration:str}/quarantine/retry", tags=["quarantine"], status_code=202)

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.http.wire import Page, decode_cursor, following
 from libs.common.security.principals import Principal
 from services.sync.api.wire import RunsWire, RunWire, SyncBody, report_wire, run_wire, runs_wire
 from services.sync.deps import Deps
@@ -131,5 +131,4 @@ async def list_runs(
     workspace = await asking.workspace_of(deps, principal, "known_integration", integration)
     before = decode_cursor(cursor, str) if cursor else None
     rows = await asking.list_runs(integration, deps=deps, workspace=workspace, before=before, limit=limit + 1)
-    following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return Page(items=[run_wire(row) for row in rows[:limit]], next_cursor=following)
+    return Page(items=[run_wire(row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))

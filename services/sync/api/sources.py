@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from libs.common.database.transaction import Row
 from libs.common.events.source import SourceStatus, SourceType
-from libs.common.http.wire import Page, decode_cursor, encode_cursor
+from libs.common.http.wire import Page, decode_cursor, following
 from libs.common.provider.sync import FileStatus
 from libs.common.security.principals import Principal
 from services.sync.api.wire import (
@@ -51,8 +51,7 @@ async def list_sources(
     wanted = Filter(type=type, integration=integration, resource=resource, status=status)
     after = decode_cursor(cursor, str) if cursor else ""
     rows = await reading.list_sources(deps=deps, workspace=workspace, wanted=wanted, after=after, limit=limit + 1)
-    following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
-    return Page(items=[source_wire(row) for row in rows[:limit]], next_cursor=following)
+    return Page(items=[source_wire(row) for row in rows[:limit]], next_cursor=following(rows, limit, "id"))
 
 
 @get("/v1/sources/{source:str}", tags=["sources"])
@@ -121,6 +120,7 @@ def _after(cursor: str | None) -> tuple[str, int]:
 
 
 def _changed_files(rows: Sequence[Row], limit: int) -> Page[ChangedFileWire]:
-    last = rows[limit - 1] if len(rows) > limit else None
-    following = encode_cursor((last["owner"], last["position"])) if last else None
-    return Page(items=[changed_file_wire(row) for row in rows[:limit]], next_cursor=following)
+    return Page(
+        items=[changed_file_wire(row) for row in rows[:limit]],
+        next_cursor=following(rows, limit, "owner", "position"),
+    )

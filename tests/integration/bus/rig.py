@@ -312,6 +312,10 @@ async def unpublished(db: Database) -> int:
         return int(await tx.fetch_value("SELECT count(*) FROM outbox WHERE published_at IS NULL"))
 
 
+async def all_published(db: Database) -> bool:
+    return await unpublished(db) == 0
+
+
 async def event_ids(db: Database) -> set[str]:
     async with db.queue() as tx:
         return {row["event_id"] for row in await tx.fetch_all("SELECT event_id FROM outbox")}

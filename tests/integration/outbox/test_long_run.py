@@ -28,14 +28,10 @@ async def test_three_hundred_kills_of_the_relay_lose_nothing_of_ten_thousand(
         async with rig.process("tests.integration.outbox.relay_process", postgres, name, bus, **crash) as child:
             killed += await rig.killed(child)
     async with rig.running(Relay(db, "auth", bus, batch=batch)):
-        await eventually(lambda: _all_published(db), timeout=60)
+        await eventually(lambda: rig.all_published(db), timeout=60)
     records = rig.ids_of(await rig.everything(bus))
     lost, repeated = len(await rig.event_ids(db) - set(records)), len(records) - len(set(records))
     figure("F02_long", lost, "lost", written)
     figure("F02_long_broker_duplicates", repeated, "records", killed * batch)
     assert lost == 0
     assert repeated <= killed * batch
-
-
-async def _all_published(db: Database) -> bool:
-    return await rig.unpublished(db) == 0

@@ -24,7 +24,7 @@ async def test_open_write_transaction_holds_back_no_event_of_another(db: Databas
                 assert len(rig.ids_of(await rig.everything(bus))) == OTHERS
 
             await eventually(others_are_out, timeout=30)
-        await eventually(lambda: _all_out(db), timeout=30)
+        await eventually(lambda: rig.all_published(db), timeout=30)
     ids = rig.ids_of(await rig.everything(bus))
     figure("L06", len(await rig.event_ids(db) - set(ids)), "lost", OTHERS + 1)
     assert set(ids) == await rig.event_ids(db)
@@ -37,7 +37,7 @@ async def test_forgotten_transaction_is_ended_by_the_server_and_leaves_nothing(d
     assert await rig.event_ids(db) == set()
     async with rig.running(Relay(db, "auth", bus)):  # the pool gives out a living connection again
         await rig.write_events(db, 1)
-        await eventually(lambda: _all_out(db), timeout=30)
+        await eventually(lambda: rig.all_published(db), timeout=30)
 
 
 async def _forget(db: Database) -> None:
@@ -55,10 +55,6 @@ async def test_every_connection_has_its_limits_from_the_pool(db: Database) -> No
             for name in ("transaction_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
         ]
     assert found == ["1min", "15s", "5s"]
-
-
-async def _all_out(db: Database) -> bool:
-    return await rig.unpublished(db) == 0
 
 
 async def _wait_until_ended(db: Database) -> None:

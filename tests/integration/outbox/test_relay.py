@@ -142,28 +142,24 @@ async def test_two_relays_one_works_and_the_other_takes_over(db: Database, bus: 
     async with rig.running(second):
         async with rig.running(first):
             await rig.write_events(db, 30)
-            await eventually(lambda: _all_published(db))
+            await eventually(lambda: rig.all_published(db))
         await rig.write_events(db, 30, first=4)
-        await eventually(lambda: _all_published(db))
+        await eventually(lambda: rig.all_published(db))
     ids = rig.ids_of(await rig.everything(bus))
     assert Counter(ids).most_common(1)[0][1] == 1
     assert len(ids) == 60
 
 
-async def _all_published(db: Database) -> bool:
-    return await rig.unpublished(db) == 0
-
-
 async def test_a_written_row_is_sent_at_once(db: Database, bus: rig.Bus, figure: Tell) -> None:
     async with rig.running(Relay(db, "auth", bus)):
         await rig.write_events(db, 1)
-        await eventually(lambda: _all_published(db))
+        await eventually(lambda: rig.all_published(db))
         loop = asyncio.get_running_loop()
         waited = []
         for number in range(10):
             began = loop.time()
             await rig.write_events(db, 1, first=number + 2)
-            await eventually(lambda: _all_published(db), interval=0.005)
+            await eventually(lambda: rig.all_published(db), interval=0.005)
             waited.append(loop.time() - began)
     figure("outbox_latency_median", round(sorted(waited)[5] * 1000, 1), "ms", "commit_to_marked")
     assert sorted(waited)[5] < 0.2
@@ -172,7 +168,7 @@ async def test_a_written_row_is_sent_at_once(db: Database, bus: rig.Bus, figure:
 async def test_old_rows_go_after_the_topics_retention_and_unpublished_ones_stay(db: Database, bus: rig.Bus) -> None:
     async with rig.running(Relay(db, "auth", bus)):
         await rig.write_events(db, 6)
-        await eventually(lambda: _all_published(db))
+        await eventually(lambda: rig.all_published(db))
     async with db.queue() as tx:
         await tx.execute("UPDATE outbox SET published_at = published_at - interval '169 hours' WHERE id <= 4")
         await tx.execute("UPDATE outbox SET published_at = NULL WHERE id = 1")
@@ -186,7 +182,7 @@ async def test_the_feed_gives_a_workspace_its_rows_in_order_and_no_others(db: Da
         for number in range(5):
             await rig.write_events(db, 1, first=number + 1)
             await rig.write_events(db, 1, first=number + 1, workspace="ws-other")
-        await eventually(lambda: _all_published(db))
+        await eventually(lambda: rig.all_published(db))
     seqs: list[int] = []
     while True:
         async with db.transaction(rig.WORKSPACE) as tx:

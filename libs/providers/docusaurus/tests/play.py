@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from libs.common.sites.html import read_html
+from libs.common.testing.answered import Answered
 from libs.common.testing.plays import Act, NotPossible, Thing, Truth
 from libs.providers.docusaurus.page import READER
 from libs.providers.docusaurus.sandbox import DocusaurusStandIn
@@ -36,14 +36,6 @@ ACTS: dict[str, float] = {
     "add": 4, "edit": 5, "rename": 3, "remove": 3, "hide": 0.7, "wall": 2, "unwall": 1, "rebuild": 2, "sitemap": 2,
     "robots": 0.7, "login": 0.5, "soft": 0.5, "slashes": 0.5, "etags": 0.5, "again": 1,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answered:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
 
 
 class Wire:

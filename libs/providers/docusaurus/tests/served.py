@@ -10,19 +10,12 @@ from typing import Any
 import httpx
 import msgspec
 
+from libs.common.testing.answered import Answered
 from libs.providers.docusaurus.sandbox import DocusaurusStandIn
 from libs.sandbox.app import Sandbox
 
 HOST = "http://127.0.0.1:8090"
 SITE = f"{HOST}/docusaurus/"
-
-
-@dataclass(frozen=True)
-class Answered:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from libs.common.provider.webhooks import RawWebhook
+from libs.common.testing.answered import Answered
 from libs.common.testing.plays import Act, NotPossible, Thing, Truth
 from libs.providers.github import whole_lists
 from libs.providers.github.sandbox import GithubStandIn
@@ -35,14 +35,6 @@ ACTS: dict[str, float] = {
     "push_remove": 2, "push_odd": 1, "push_pull": 1, "force_push": 2, "change_branch": 1, "rename_repository": 1,
     "describe": 1, "clock": 3, "hide": 1, "show": 1, "issues_off": 1, "delete_repository": 0.25,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Answered:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
 
 
 class Wire:

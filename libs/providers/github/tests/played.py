@@ -26,6 +26,7 @@ from libs.common.provider.sync import (
     Resource,
     SyncContext,
 )
+from libs.common.testing.answered import Answered
 from libs.providers.github.sandbox import GithubStandIn
 from libs.providers.github.sync import FACET
 from libs.sandbox.app import Sandbox
@@ -34,14 +35,6 @@ HOST = "http://played.invalid"
 TOKEN = "ghp_sandbox"
 FEATURES = ("issues", "prs", "repositories", "code")
 STREAMS = ("repository", "issues", "comments", "review_comments", "code")
-
-
-@dataclass(frozen=True)
-class Answered:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
 
 
 class Wire:

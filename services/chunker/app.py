@@ -15,11 +15,11 @@ from libs.common.outbox.relay import Relay
 from libs.common.runtime import Loop, Service
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.providers import registry
-from services.chunker.api import SearchController
+from services.chunker.api import HANDLERS
 from services.chunker.consumers import consumers
+from services.chunker.deps import Deps
 from services.chunker.settings import ChunkerSettings
-from services.chunker.use_cases import Deps
-from services.chunker.workers import Indexer
+from services.chunker.workers.indexing import Indexer
 
 SERVICE = "chunker"
 IDLE_S = 0.5
@@ -62,4 +62,4 @@ def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None)
     async def ready() -> dict[str, bool]:
         return {"postgres": await db.ready()}
 
-    return create_http(SERVICE, [SearchController], {"db": db}, settings, resolver, ready)
+    return create_http(SERVICE, HANDLERS, {"db": db}, settings, resolver, ready)

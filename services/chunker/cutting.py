@@ -7,7 +7,7 @@ from collections.abc import Callable
 from libs.common.internal import SourceItem
 from libs.common.provider.chunks import ChunkFacet, Layout, SourceText
 from services.chunker.chunking import Chunk, Document, chunk
-from services.chunker.domain import Cut, Summary
+from services.chunker.domain.indexing import Cut, Summary
 from services.chunker.lexical import normalise_for_index
 from services.chunker.summarising import section_summaries
 

@@ -19,10 +19,11 @@ from libs.common.ids import new_id
 from libs.common.internal import SourceBatch, SourceBatchAsked, SourceItem
 from libs.local.postgres import Postgres
 from libs.providers import registry
-from services.chunker import use_cases
-from services.chunker.domain import Filters
-from services.chunker.use_cases import Answers, Deps
-from services.chunker.workers import Indexer
+from services.chunker.deps import Deps
+from services.chunker.domain.searching import Filters
+from services.chunker.use_cases import indexing, searching
+from services.chunker.use_cases.searching import Answers
+from services.chunker.workers.indexing import Indexer
 
 TABLES = "index_wanted, indexed_source, chunk, posting, summary, known_workspace, outbox, erased_workspace"
 
@@ -74,7 +75,7 @@ class Rig:
             occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
             cause="poll",
         )
-        await use_cases.want_index(event, self.deps)
+        await indexing.want_index(event, self.deps)
 
     async def put(
         self, content: str, *, path: str = "docs/a.md", source_id: str = "", version: int = 1, **more: Any
@@ -106,7 +107,7 @@ class Rig:
 
     async def search(self, query: str, workspace: str = "w1", limit: int = 10, **more: Any) -> Answers:
         given = {"filters": Filters(), "cursor": None, **more}
-        return await use_cases.search(self.db, workspace, query=query, limit=limit, **given)
+        return await searching.search(self.db, workspace, query=query, limit=limit, **given)
 
     async def names(self, query: str, **more: Any) -> list[str]:
         return [row["name"] for row in (await self.search(query, **more)).rows]

@@ -10,14 +10,15 @@ from libs.common.errors import NotFound
 from libs.common.http.explained import Step
 from libs.common.ids import new_id
 from libs.common.internal import SourceItem
-from services.chunker import use_cases, workers
+from services.chunker.use_cases import reading
+from services.chunker.workers import indexing as workers
 from tests.integration.chunker.conftest import Rig
 
 GUIDE = "# Guide\n\nHow the relay publishes.\n\n## Retry\n\nA failing handler is called again.\n"
 
 
 async def explain(rig: Rig, source: str) -> list[Step]:
-    return await use_cases.explain_source(rig.db, "w1", source)
+    return await reading.explain_source(rig.db, "w1", source)
 
 
 def codes(steps: list[Step]) -> list[str]:
@@ -85,4 +86,4 @@ async def test_source_that_was_never_heard_of_is_told_and_a_foreign_workspace_is
     await rig.index()
     assert codes(await explain(rig, new_id())) == ["never_heard", "not_searchable"]
     with pytest.raises(NotFound):
-        await use_cases.explain_source(rig.db, "w-unknown", source)
+        await reading.explain_source(rig.db, "w-unknown", source)

@@ -11,9 +11,10 @@ from libs.common.errors import NotFound
 from libs.common.events import IntegrationDisconnected
 from libs.common.http.wire import InvalidCursor
 from libs.common.internal import SourceItem
-from services.chunker import repository, use_cases
-from services.chunker.domain import Filters
-from services.chunker.repository import IndexQueue
+from services.chunker.domain.searching import Filters
+from services.chunker.repository import queue
+from services.chunker.repository import search as ranking
+from services.chunker.use_cases import indexing, reading, workspaces
 from tests.integration.chunker.conftest import Rig
 
 GUIDE = "# Guide\n\nHow the relay publishes.\n\n## Retry policy\n\nA failing handler is called again with backoff.\n"
@@ -57,7 +58,7 @@ async def test_edited_paragraph_keeps_the_rows_of_the_other_chunks(rig: Rig) -> 
 async def test_chunks_join_back_to_the_text_and_count_their_words(rig: Rig) -> None:
     source = await rig.put(GUIDE * 20)
     await rig.index()
-    rows = await use_cases.read_chunks(rig.db, "w1", source, after=-1, limit=1000)
+    rows = await reading.read_chunks(rig.db, "w1", source, after=-1, limit=1000)
     assert "".join(row["text"] for row in rows) == GUIDE * 20
     async with rig.db.transaction("w1") as tx:
         words = await tx.fetch_value("SELECT words FROM indexed_source")
@@ -102,7 +103,7 @@ async def test_older_answer_than_announced_is_asked_again_not_indexed(rig: Rig) 
 async def test_newer_version_wanted_while_indexing_is_indexed_next(rig: Rig) -> None:
     source = await rig.put(GUIDE, version=1)
     async with rig.db.queue() as tx:
-        claimed = await IndexQueue(tx).claim(10, 30)
+        claimed = await queue.claim(tx, 10, 30)
     await rig.put(GUIDE.replace("backoff", "patience"), source_id=source, version=2)
     await rig.indexer._index("w1", claimed)
     await rig.index()
@@ -113,8 +114,8 @@ async def test_newer_version_wanted_while_indexing_is_indexed_next(rig: Rig) -> 
 async def test_stale_indexer_whose_row_was_claimed_anew_writes_nothing(rig: Rig) -> None:
     source = await rig.put(GUIDE)
     async with rig.db.queue() as tx:
-        stale = await IndexQueue(tx).claim(10, 0)
-        await IndexQueue(tx).claim(10, 30)
+        stale = await queue.claim(tx, 10, 0)
+        await queue.claim(tx, 10, 30)
     await rig.indexer._index("w1", stale)
     assert await rig.names("retry") == []
     assert await rig.told() == []
@@ -159,7 +160,7 @@ async def test_disconnected_integration_leaves_search(rig: Rig) -> None:
     source = await rig.put(GUIDE)
     await rig.index()
     event = IntegrationDisconnected(workspace_id="w1", integration_id="i1", provider="github", version=2, cause="user")
-    await use_cases.want_integration_removed(event, rig.deps)
+    await indexing.want_integration_removed(event, rig.deps)
     del rig.owner.held[source]
     await rig.index()
     assert await rig.names("retry policy") == []
@@ -168,7 +169,7 @@ async def test_disconnected_integration_leaves_search(rig: Rig) -> None:
 async def test_erased_workspace_keeps_nothing_and_refuses_late_events(rig: Rig) -> None:
     source = await rig.put(GUIDE)
     await rig.index()
-    await use_cases.erase_workspace("w1", rig.deps)
+    await workspaces.erase_workspace("w1", rig.deps)
     await rig.tell(source, 9)
     async with rig.db.transaction("w1") as tx:
         for table in ("index_wanted", "indexed_source", "chunk", "posting", "summary", "known_workspace"):
@@ -226,12 +227,12 @@ async def test_summary_of_source_and_sections_is_kept_and_replaced(rig: Rig) -> 
     long = "".join(f"## Part {n}\n\n" + f"Sentence about thing {n} and more of it. " * 40 + "\n\n" for n in range(3))
     source = await rig.put("# Whole\n\n" + long)
     await rig.index()
-    nodes = await use_cases.read_summary(rig.db, "w1", source)
+    nodes = await reading.read_summary(rig.db, "w1", source)
     assert nodes[0]["text"]
     assert [node["heading"] for node in nodes[1:]] == ["Whole › Part 0", "Whole › Part 1", "Whole › Part 2"]
     await rig.put("# Whole\n\nShort now but still a sentence of words.\n", source_id=source, version=2)
     await rig.index()
-    assert [node["text"] for node in await use_cases.read_summary(rig.db, "w1", source)] == [
+    assert [node["text"] for node in await reading.read_summary(rig.db, "w1", source)] == [
         "Short now but still a sentence of words."
     ]
 
@@ -257,7 +258,7 @@ async def test_search_before_any_statistics_looks_postings_up_by_index(rig: Rig)
     )
     async with rig.db.transaction("w1") as tx:
         await tx.execute(fill)
-        sql = repository.SEARCH.format(k1=1.2, b=0.75, filters="true")
+        sql = ranking.SEARCH.format(k1=1.2, b=0.75, filters="true")
         plan = await tx.fetch_all(f"EXPLAIN {sql}", lexemes=["filler1", "relay"], limit=10)
     text = "\n".join(row["QUERY PLAN"] for row in plan)
     assert "Seq Scan on posting" not in text

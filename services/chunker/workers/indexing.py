@@ -15,10 +15,10 @@ from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.telemetry.tracing import span, use_traceparent
 from libs.common.testing.crashpoints import crashpoint
-from services.chunker import use_cases
 from services.chunker.cutting import FacetOf, cut
-from services.chunker.domain import Cut, Wanted, is_stale, retry_seconds
-from services.chunker.repository import IndexQueue
+from services.chunker.domain.indexing import Cut, Wanted, is_stale, retry_seconds
+from services.chunker.repository import queue
+from services.chunker.use_cases import indexing
 
 LEASE_S = 12.0  # a killed indexer delays its batch by this much; a slow one is fenced by the epoch
 _indexed = counter("chunker_sources_total", "Sources handled by the indexer", ["outcome"])
@@ -39,7 +39,7 @@ class Indexer:
 
     async def step(self) -> bool:
         async with self.db.queue() as tx:
-            claimed = await IndexQueue(tx).claim(self.batch, self.lease_s)
+            claimed = await queue.claim(tx, self.batch, self.lease_s)
         crashpoint("chunker.claimed")
         by_workspace: dict[str, list[Wanted]] = defaultdict(list)
         for wanted in claimed:
@@ -55,7 +55,7 @@ class Indexer:
         except PassingFailure as error:
             log.warning("sources_unavailable", code=error.code)
             for wanted in group:
-                await use_cases.postpone(self.db, wanted, retry_seconds(wanted.attempts))
+                await indexing.postpone(self.db, wanted, retry_seconds(wanted.attempts))
             return
         for wanted in group:
             item = items.get(wanted.source_id)
@@ -67,15 +67,15 @@ class Indexer:
         answer = await self.sync.post(SOURCE_BATCH_PATH, asked, response_type=SourceBatch)
         left_out = [wanted for wanted in group if wanted.source_id in answer.left_out]
         for wanted in left_out:
-            await use_cases.postpone(self.db, wanted, 0)
+            await indexing.postpone(self.db, wanted, 0)
         return {item.id: item for item in answer.items}
 
     async def _index_one(self, wanted: Wanted, item: SourceItem) -> None:
         with use_traceparent(wanted.traceparent), span("chunker.index", source_id=wanted.source_id):
             if is_stale(item, wanted):
-                await use_cases.postpone(self.db, wanted, retry_seconds(wanted.attempts))
+                await indexing.postpone(self.db, wanted, retry_seconds(wanted.attempts))
             elif item.state != "present":
-                await use_cases.remove_index(self.db, wanted, item)
+                await indexing.remove_index(self.db, wanted, item)
                 _indexed.labels("removed").inc()
             else:
                 await self._cut_and_save(wanted, item)
@@ -83,12 +83,12 @@ class Indexer:
     async def _cut_and_save(self, wanted: Wanted, item: SourceItem) -> None:
         result = await asyncio.to_thread(_try_cut, item, self.facet_of, self.budget)
         if isinstance(result, Cut):
-            await use_cases.save_index(self.db, wanted, result)
+            await indexing.save_index(self.db, wanted, result)
             crashpoint("chunker.indexed")
             _indexed.labels("indexed").inc()
             return
         log.error("source_not_cut", code=result.code)
-        await use_cases.report_failure(self.db, wanted, item.version, result.code, result.detail)
+        await indexing.report_failure(self.db, wanted, item.version, result.code, result.detail)
         _indexed.labels("failed").inc()
 
 

@@ -1,17 +1,13 @@
-"""What is to be written for one source: plain values, no I/O."""
+"""What is to be written for one source."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
 from libs.common.internal import SourceItem
 from services.chunker.chunking import Chunk
-
-K1 = 1.2  # BM25's usual constants, measured best here (retrieval notes, section 3)
-B = 0.75
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,26 +42,6 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
     indexed_texts: tuple[str, ...] = ()
     summaries: tuple[Summary, ...] = ()
     skipped: str | None = None
-
-
-class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Every named field narrows; several values of one field are alternatives. `path` is a prefix."""
-
-    types: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    integrations: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    authors: tuple[str, ...] = ()
-    path: str | None = None
-    updated_after: datetime | None = None
-    updated_before: datetime | None = None
-
-
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a page of answers ended: the next one starts below this score."""
-
-    score: float
-    pk: int
 
 
 def is_stale(item: SourceItem, wanted: Wanted) -> bool:

@@ -1,0 +1,23 @@
+"""What several answers of the chunker share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar.params import QueryParameter
+
+from libs.common.database.engine import Database
+from libs.common.errors import NotFound
+from libs.common.security.principals import Principal
+
+READ = "sources:read"
+Limit = Annotated[int, QueryParameter(ge=1, le=100)]
+
+
+async def workspace_of(db: Database, principal: Principal, source_id: str) -> str:
+    principal.require(READ)
+    workspace = await db.locate("indexed_source", source_id)
+    if workspace is None:
+        raise NotFound("no such source, or it is not indexed yet")
+    principal.require_workspace(workspace)
+    return workspace

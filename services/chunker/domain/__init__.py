@@ -1,0 +1,1 @@
+"""Plain values and rules of the chunker, without I/O."""

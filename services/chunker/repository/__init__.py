@@ -1,0 +1,1 @@
+"""Every SQL statement that the chunker runs, by what it is about."""

@@ -1,0 +1,98 @@
+"""What must be indexed: the greatest version wins, claimed by lease."""
+
+from __future__ import annotations
+
+from libs.common.database.transaction import Transaction
+from libs.common.events import SourceChanged
+from services.chunker.domain.indexing import Wanted
+
+# What is indexed already is old news: a broker that lost its memory is told everything of a week again.
+WANT = """
+INSERT INTO index_wanted AS w (source_id, workspace_id, integration_id, provider, version, remove, traceparent)
+SELECT CAST(:source_id AS text), CAST(:workspace_id AS text), CAST(:integration_id AS text), CAST(:provider AS text),
+  CAST(:version AS bigint), CAST(:remove AS boolean), CAST(:traceparent AS text)
+WHERE EXISTS (SELECT FROM known_workspace k WHERE k.workspace_id = :workspace_id)
+  AND NOT EXISTS (SELECT FROM indexed_source i WHERE i.id = :source_id AND i.version >= :version)
+ON CONFLICT (source_id) DO UPDATE SET version = excluded.version, remove = excluded.remove, due_at = now(),
+  attempts = 0, traceparent = excluded.traceparent
+WHERE w.version < excluded.version
+"""
+
+WANT_INTEGRATION_REMOVED = """
+INSERT INTO index_wanted AS w (source_id, workspace_id, integration_id, provider, version, remove, traceparent)
+SELECT id, workspace_id, integration_id, provider, version + 1, true, CAST(:traceparent AS text)
+FROM indexed_source WHERE integration_id = :integration_id
+ON CONFLICT (source_id) DO UPDATE SET version = w.version + 1, remove = true, due_at = now(), attempts = 0
+"""
+
+# Deletes first, then oldest first, the same share for every workspace: a large backfill cannot starve a small one.
+CLAIM = """
+WITH RECURSIVE workspaces AS (
+  (SELECT workspace_id FROM index_wanted ORDER BY workspace_id LIMIT 1)
+  UNION ALL
+  SELECT (SELECT w.workspace_id FROM index_wanted w WHERE w.workspace_id > s.workspace_id
+          ORDER BY w.workspace_id LIMIT 1)
+  FROM workspaces s WHERE s.workspace_id IS NOT NULL
+), candidates AS (
+  SELECT c.source_id, row_number() OVER (PARTITION BY s.workspace_id ORDER BY c.remove DESC, c.due_at) AS turn
+  FROM workspaces s CROSS JOIN LATERAL (
+    SELECT source_id, remove, due_at FROM index_wanted w
+    WHERE w.workspace_id = s.workspace_id AND w.due_at <= now()
+    ORDER BY w.remove DESC, w.due_at LIMIT :limit
+  ) c
+), chosen AS (
+  SELECT w.source_id FROM index_wanted w JOIN candidates c USING (source_id)
+  WHERE w.due_at <= now() ORDER BY c.turn LIMIT :limit FOR UPDATE OF w SKIP LOCKED
+)
+UPDATE index_wanted w SET epoch = w.epoch + 1, due_at = now() + make_interval(secs => :lease_s)
+FROM chosen WHERE w.source_id = chosen.source_id
+RETURNING w.source_id, w.workspace_id, w.integration_id, w.provider, w.version, w.remove, w.attempts, w.epoch,
+  w.traceparent
+"""
+
+DONE = "DELETE FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch AND version <= :version"
+HOLDS = "SELECT source_id FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch FOR UPDATE"
+RELEASE = "UPDATE index_wanted SET due_at = now() WHERE source_id = :source_id AND epoch = :epoch"
+POSTPONE = """
+UPDATE index_wanted SET due_at = now() + make_interval(secs => :seconds), attempts = attempts + 1
+WHERE source_id = :source_id AND epoch = :epoch
+"""
+
+
+async def want(tx: Transaction, event: SourceChanged, traceparent: str | None) -> bool:
+    row = {
+        "source_id": event.source_id,
+        "workspace_id": event.workspace_id,
+        "integration_id": event.integration_id,
+        "provider": event.provider,
+        "version": event.version,
+        "remove": event.change == "deleted",
+        "traceparent": traceparent,
+    }
+    return await tx.execute(WANT, **row) > 0
+
+
+async def want_integration_removed(tx: Transaction, integration_id: str, traceparent: str | None) -> int:
+    parameters = {"integration_id": integration_id, "traceparent": traceparent}
+    return await tx.execute(WANT_INTEGRATION_REMOVED, **parameters)
+
+
+async def claim(tx: Transaction, limit: int, lease_s: float) -> list[Wanted]:
+    rows = await tx.fetch_all(CLAIM, limit=limit, lease_s=lease_s)
+    return [Wanted(**row) for row in rows]
+
+
+async def holds(tx: Transaction, wanted: Wanted) -> bool:
+    """Still ours? The row stays locked until the transaction ends, so no other owner writes beside us."""
+    return bool(await tx.fetch_value(HOLDS, source_id=wanted.source_id, epoch=wanted.epoch))
+
+
+async def done(tx: Transaction, wanted: Wanted, version: int) -> None:
+    """Removes the wish, unless a newer version was wanted meanwhile: that one is due at once."""
+    key = {"source_id": wanted.source_id, "epoch": wanted.epoch}
+    if not await tx.execute(DONE, **key, version=version):
+        await tx.execute(RELEASE, **key)
+
+
+async def postpone(tx: Transaction, wanted: Wanted, seconds: float) -> None:
+    await tx.execute(POSTPONE, source_id=wanted.source_id, epoch=wanted.epoch, seconds=seconds)

@@ -1,0 +1,78 @@
+"""Wanting a source indexed or removed, and how each such wish ends."""
+
+from __future__ import annotations
+
+from libs.common.database.engine import Database
+from libs.common.events import IntegrationDisconnected, SourceChanged, SourceIndexed, SourceIndexFailed
+from libs.common.internal import SourceItem
+from libs.common.telemetry.tracing import current_traceparent
+from services.chunker.deps import Deps
+from services.chunker.domain.indexing import Cut, Wanted
+from services.chunker.repository import chunks, queue, workspaces
+
+
+async def want_index(event: SourceChanged, deps: Deps) -> None:
+    """The newest version wins; a repeated or late event changes nothing, one of an erased workspace neither."""
+    async with deps.db.transaction(event.workspace_id) as tx:
+        await workspaces.remember(tx, event.workspace_id)
+        await queue.want(tx, event, current_traceparent())
+    deps.index_wanted()
+
+
+async def want_integration_removed(event: IntegrationDisconnected, deps: Deps) -> None:
+    async with deps.db.transaction(event.workspace_id) as tx:
+        await queue.want_integration_removed(tx, event.integration_id, current_traceparent())
+    deps.index_wanted()
+
+
+async def save_index(db: Database, wanted: Wanted, cut: Cut) -> None:
+    """One transaction: old rows leave, new ones are there, the wish is done, the fact goes out."""
+    async with db.transaction(wanted.workspace_id) as tx:
+        if not await queue.holds(tx, wanted):
+            return
+        await chunks.swap(tx, wanted.workspace_id, cut)
+        await queue.done(tx, wanted, cut.item.version)
+        await tx.emit(_indexed(wanted, cut.item.version, chunks=len(cut.chunks)))
+
+
+async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
+    version = max(item.version, wanted.version)
+    async with db.transaction(wanted.workspace_id) as tx:
+        if not await queue.holds(tx, wanted):
+            return
+        await chunks.remove(tx, wanted.source_id)
+        await queue.done(tx, wanted, version)
+        await tx.emit(_indexed(wanted, version, deleted=True))
+
+
+async def report_failure(db: Database, wanted: Wanted, version: int, code: str, detail: str) -> None:
+    """A text that our own cutter cannot read is told and left; its next version is tried again."""
+    async with db.transaction(wanted.workspace_id) as tx:
+        if not await queue.holds(tx, wanted):
+            return
+        await queue.done(tx, wanted, version)
+        failed = SourceIndexFailed(
+            workspace_id=wanted.workspace_id,
+            source_id=wanted.source_id,
+            integration_id=wanted.integration_id,
+            version=version,
+            code=code,
+            detail=detail,
+        )
+        await tx.emit(failed)
+
+
+async def postpone(db: Database, wanted: Wanted, seconds: float) -> None:
+    async with db.transaction(wanted.workspace_id) as tx:
+        await queue.postpone(tx, wanted, seconds)
+
+
+def _indexed(wanted: Wanted, version: int, *, chunks: int = 0, deleted: bool = False) -> SourceIndexed:
+    return SourceIndexed(
+        workspace_id=wanted.workspace_id,
+        source_id=wanted.source_id,
+        integration_id=wanted.integration_id,
+        version=version,
+        chunks=chunks,
+        deleted=deleted,
+    )

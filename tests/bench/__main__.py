@@ -6,7 +6,7 @@ import importlib
 import subprocess
 import sys
 
-BENCHES = ("chunking", "pages", "sync", "statuses", "outbox", "scheduler", "issues", "peers")
+BENCHES = ("chunking", "code_chunking", "pages", "sync", "statuses", "outbox", "scheduler", "issues", "peers")
 
 
 def main(chosen: list[str]) -> int:

@@ -95,10 +95,11 @@ def _draw_deliveries(page: Json) -> None:
 def _draw_subscriptions(page: Json) -> None:
     rows = [
         (one["name"] or one["externalId"], "yes" if one["wanted"] else "no", one["state"], one["hookId"] or "",
-         ago(one["assertedAt"]), ago(one["lastDeliveryAt"]), short(one["detail"], 50))
+         ago(one["assertedAt"]), ago(one["lastDeliveryAt"]), str(one["missed"]),
+         short(one["detail"] or one["lookDetail"], 50))
         for one in page["items"]
     ]  # fmt: skip
-    columns = ("resource", "wanted", "state", "hook", "seen", "last delivery", "trouble")
+    columns = ("resource", "wanted", "state", "hook", "seen", "last delivery", "missed", "trouble")
     empty = "No hook is wanted. `sluice configure … --monitor` asks for them."
     table(columns, rows, empty, page["nextCursor"])
 

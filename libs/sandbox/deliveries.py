@@ -86,14 +86,16 @@ class Deliveries:
             self._start(delivery)
         return delivery
 
-    def again(self, delivery_id: int, *, headers: dict[str, str | None] | None = None) -> Delivery:
+    def again(
+        self, delivery_id: int, *, headers: dict[str, str | None] | None = None, muted: str | None = None
+    ) -> Delivery:
         """Sends a recorded delivery once more, same guid and body; `headers` replaces some, None removes one."""
         first = self.one(delivery_id)
         sent = {**first.headers, **(headers or {})}
         return self.send(
             guid=first.guid, event=first.event, url=first.url, body=first.body.encode(), action=first.action,
             headers={name: value for name, value in sent.items() if value is not None},
-            hook_id=first.hook_id, repository_id=first.repository_id, redelivery=True,
+            hook_id=first.hook_id, repository_id=first.repository_id, redelivery=True, muted=muted,
         )  # fmt: skip
 
     def one(self, delivery_id: int) -> Delivery:

@@ -79,7 +79,8 @@ class Replayed(Wire):
 
 class SubscriptionView(Wire):
     """`assertedAt`: when the hook was last seen to stand; `lastDeliveryAt` is of the integration, whose hooks share
-    one endpoint."""
+    one endpoint. `lookedAt`: up to then deliveries that failed at the provider are known, `missed` are those that did
+    not arrive since; `lookCode` says why they cannot be looked for."""
 
     id: str
     resource_id: str
@@ -93,6 +94,10 @@ class SubscriptionView(Wire):
     detail: str
     updated_at: datetime
     asserted_at: datetime | None
+    looked_at: datetime | None
+    look_code: str
+    look_detail: str
+    missed: int
     last_delivery_at: datetime | None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.internal import AccessToken
 from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
-from libs.common.provider.client import ProviderHttp
 from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.common.runtime import Loop, Service, worker_loop
@@ -28,16 +28,24 @@ from libs.common.security.vault import Vault
 from libs.providers import registry
 from services.webhooks.api import HANDLERS
 from services.webhooks.consumers import consumers
-from services.webhooks.deps import AuthBroker, Deps, Granted, Tokens
+from services.webhooks.deps import AuthBroker, BudgetedHttp, Deps, Granted, Tokens
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.inbox import Inbox
 from services.webhooks.settings import WebhooksSettings
 from services.webhooks.use_cases.hooks import settle_hook
+from services.webhooks.use_cases.missed import (
+    ASK_FOR_MISSED,
+    LOOK_FOR_MISSED,
+    ask_for_missed,
+    look_for_missed,
+    review_missed,
+)
 from services.webhooks.use_cases.report import SETTLE_HOOK
 from services.webhooks.use_cases.review import review_hooks
 
 NAME = "webhooks"
 REVIEW_SECONDS = 600.0
+MISSED_SECONDS = 10.0
 
 
 def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
@@ -53,6 +61,7 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
             create_consumer_component(consumers, deps, deps.db, settings),
             create_job_worker(deps),
             create_hook_review(deps),
+            create_missed_review(deps),
             Relay(deps.db, NAME, settings),
         ],
         host=settings.http_host,
@@ -77,12 +86,25 @@ def create_job_worker(deps: Deps) -> JobWorker:
     async def settle(payload: Mapping[str, Any], job: Job) -> None:
         await settle_hook(deps=deps, workspace=job.workspace_id, subscription_id=payload["subscription_id"])
 
-    return JobWorker(deps.db, {SETTLE_HOOK: settle})
+    async def look(payload: Mapping[str, Any], job: Job) -> None:
+        before = datetime.fromisoformat(payload["before"])
+        subscription = payload["subscription_id"]
+        await look_for_missed(deps=deps, workspace=job.workspace_id, subscription_id=subscription, before=before)
+
+    async def ask(payload: Mapping[str, Any], job: Job) -> None:
+        await ask_for_missed(deps=deps, workspace=job.workspace_id, integration_id=payload["integration_id"])
+
+    return JobWorker(deps.db, {SETTLE_HOOK: settle, LOOK_FOR_MISSED: look, ASK_FOR_MISSED: ask})
 
 
 def create_hook_review(deps: Deps) -> Loop:
     """Looks at once when it starts: the public address may be another one than before."""
     return worker_loop("hook-review", partial(review_hooks, deps=deps), REVIEW_SECONDS)
+
+
+def create_missed_review(deps: Deps) -> Loop:
+    """Looks at once when it starts: something may have failed while nobody was here."""
+    return worker_loop("missed-review", partial(review_missed, deps=deps, started=deps.clock.now()), MISSED_SECONDS)
 
 
 def describe(settings: WebhooksSettings) -> Litestar:
@@ -112,7 +134,7 @@ def create_app(deps: Deps) -> Litestar:
 
 
 def _granting(outbound: OutboundClient, environ: Mapping[str, str]) -> Granted:
-    def grant(manifest: Manifest, token: AccessToken) -> ProviderHttp:
+    def grant(manifest: Manifest, token: AccessToken) -> BudgetedHttp:
         api_url, base_url = provider_urls(manifest, environ)
         return GrantedHttp(outbound, api_url=api_url, base_url=base_url, token=token.token)
 

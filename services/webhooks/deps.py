@@ -10,7 +10,7 @@ from libs.common.clock import Clock
 from libs.common.database.engine import Database
 from libs.common.http.internal import InternalClient
 from libs.common.internal import ACCESS_TOKEN_PATH, AccessToken, AccessTokenAsked
-from libs.common.provider.client import ProviderHttp
+from libs.common.provider.client import Budget, ProviderHttp
 from libs.common.provider.manifest import Manifest
 from libs.common.security.vault import Vault
 from services.webhooks.settings import WebhooksSettings
@@ -40,8 +40,15 @@ class AuthBroker:
         return await self._client.post(path, asked, response_type=AccessToken)
 
 
+class BudgetedHttp(ProviderHttp, Protocol):
+    @property
+    def budget(self) -> Budget | None:
+        """What the answers so far said is left."""
+        ...
+
+
 # A provider's HTTP with a lent token.
-Granted = Callable[[Manifest, AccessToken], ProviderHttp]
+Granted = Callable[[Manifest, AccessToken], BudgetedHttp]
 
 
 @dataclass(frozen=True)

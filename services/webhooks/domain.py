@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
 
 from libs.common.events import Hint
+from libs.common.provider.client import Budget
 from libs.common.provider.manifest import WebhookScheme
 from libs.common.security.secrets import Secret
 
@@ -19,6 +20,8 @@ Outcome = Literal["handled", "ignored", "unknown"]
 # Of a provider's headers these are kept beside the scheme's own; a signature could help to forge, so it is not.
 KEPT_HEADERS = frozenset({"content-type", "user-agent"})
 LONGEST_HEADER = 512
+KEPT_FOR_SYNC = 0.1  # of an account's budget: what was missed is found by polls as well
+LEAST_BETWEEN_LOOKS = timedelta(seconds=10)  # also of a process that starts again and again
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +129,18 @@ def kept_headers(scheme: WebhookScheme, headers: Mapping[str, str]) -> dict[str,
     """Enough to read the stored body again, and nothing that a delivery carries beyond that."""
     names = KEPT_HEADERS | {scheme.delivery_header, scheme.event_header}
     return {name: headers[name][:LONGEST_HEADER] for name in sorted(names) if name in headers}
+
+
+def next_look_before(now: datetime, *, started: datetime, every: timedelta) -> datetime:
+    """A hook that was looked through for missed deliveries before this moment is due."""
+    return min(max(now - every, started), now - LEAST_BETWEEN_LOOKS)
+
+
+def rests_until(budget: Budget | None) -> datetime | None:
+    """When there is enough of the account's budget again; None while there is."""
+    if budget is None or budget.remaining > budget.limit * KEPT_FOR_SYNC:
+        return None
+    return budget.resets_at
 
 
 def hook_url(public_url: str, provider: str, endpoint_id: str) -> str:

@@ -17,9 +17,15 @@ class WebhooksSettings(SealingSettings, frozen=True, kw_only=True):
         int, means("how often a standing hook is asserted again: somebody may have deleted it by hand")
     ] = 1440
 
+    missed_check_minutes: Annotated[
+        int, means("how often a hook is looked through for deliveries that failed; also whenever the service starts")
+    ] = 30
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.previous_secret_minutes <= 1440:
             raise ConfigurationError("PREVIOUS_SECRET_MINUTES must lie between 0 and 1440")
+        if not 1 <= self.missed_check_minutes <= 1440:
+            raise ConfigurationError("MISSED_CHECK_MINUTES must lie between 1 and 1440")
         if not 1 <= self.hook_check_minutes <= 43_200:
             raise ConfigurationError("HOOK_CHECK_MINUTES must lie between 1 and 43200")

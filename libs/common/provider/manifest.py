@@ -26,7 +26,11 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookScheme(msgspec.Struct, frozen=True, kw_only=True):
-    """How deliveries arrive. `registration` says who makes the hook: us by API, a person, or one URL per app."""
+    """How deliveries arrive. `registration` says who makes the hook: us by API, a person, or one URL per app.
+
+    `missed_hours`: for how long a delivery that failed is kept and sent again when asked, every `missed_pause_seconds`
+    one; 0 = never (RedeliveringFacet).
+    """
 
     signature_header: str
     delivery_header: str
@@ -35,6 +39,8 @@ class WebhookScheme(msgspec.Struct, frozen=True, kw_only=True):
     app_wide: bool = False
     max_body_bytes: int = 25_000_000
     redelivers: bool = False
+    missed_hours: int = 0
+    missed_pause_seconds: float = 1.0
     steps: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -39,6 +39,14 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
 
 
+class Missed(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that never got through. `attempt` is the provider's id of its newest attempt, which failed then."""
+
+    delivery_key: str
+    attempt: str
+    failed_at: datetime
+
+
 class WebhookFacet(Protocol):
     """`verify` and `parse` are plain functions of bytes; registration receives an injected client."""
 
@@ -56,4 +64,25 @@ class WebhookFacet(Protocol):
 
     async def unregister(self, http: ProviderHttp, resource: Resource, external_id: str) -> None:
         """A hook that is already gone is success."""
+        ...
+
+
+@runtime_checkable
+class RedeliveringFacet(WebhookFacet, Protocol):
+    """Of a provider that sends nothing twice by itself, but keeps what failed: its manifest says `missed_hours`."""
+
+    async def missed(
+        self, http: ProviderHttp, resource: Resource, external_id: str, since: datetime
+    ) -> Sequence[Missed]:
+        """What was tried since then and never got through, each once. Reads; asks for nothing.
+
+        Raises LostSight where the token may not see the hook.
+        """
+        ...
+
+    async def redeliver(self, http: ProviderHttp, resource: Resource, external_id: str, attempt: str) -> None:
+        """The provider sends it again, soon, under the same delivery key.
+
+        Raises ResourceGone for one that it no longer keeps.
+        """
         ...

@@ -12,7 +12,7 @@ from libs.common.provider.chunks import ChunkFacet, SourceText
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.quality import read_quality
 from libs.common.provider.sync import SyncFacet
-from libs.common.provider.webhooks import RawWebhook, WebhookFacet
+from libs.common.provider.webhooks import RawWebhook, RedeliveringFacet, WebhookFacet
 from libs.common.security.secrets import Secret
 
 SECRET = Secret("conformance-secret")
@@ -90,6 +90,8 @@ def webhook_faults(facet: WebhookFacet, manifest: Manifest) -> Iterator[str]:
     """Nothing unsigned passes, nothing unreadable raises anything but MalformedPayload."""
     assert manifest.webhook is not None  # noqa: S101 - the caller asks only providers with a scheme
     header = manifest.webhook.signature_header
+    if (manifest.webhook.missed_hours > 0) is not isinstance(facet, RedeliveringFacet):
+        yield "its manifest's missed_hours and its verbs `missed` and `redeliver` do not go together"
     for value in (None, "", "sha256=", "sha256=00", "sha1=00", "é", "sha256=" + "0" * 64):
         headers = {} if value is None else {header: value}
         hook = RawWebhook(headers=headers, body=UNSIGNED.body)

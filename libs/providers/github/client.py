@@ -22,6 +22,7 @@ from libs.common.provider.client import Budget, HttpAnswer, ProviderHttp
 
 T = TypeVar("T")
 HEADERS = {"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28", "user-agent": "sluice"}
+WRITE = {**HEADERS, "content-type": "application/json"}
 SECONDARY = re.compile(rb"secondary rate", re.IGNORECASE)
 NEXT = re.compile(r'<([^>]+)>;\s*rel="next"')
 LAST = re.compile(r'<([^>]+)>;\s*rel="last"')
@@ -72,6 +73,15 @@ def check_status(answer: HttpAnswer) -> None:
     if answer.status >= 500:
         raise ProviderUnavailable(f"GitHub answered {answer.status}")
     raise ProviderContractBroken(f"GitHub answered {answer.status}")
+
+
+def check_hook(http: ProviderHttp, answer: HttpAnswer) -> None:
+    """A hook route answers 404 as well when the token may not see hooks: that is no proof of anything gone."""
+    note_budget(http, answer)
+    try:
+        check_status(answer)
+    except ResourceGone:
+        raise LostSight("GitHub shows no hooks of this repository: the token needs admin rights on it") from None
 
 
 def limited(answer: HttpAnswer) -> RateLimited | None:

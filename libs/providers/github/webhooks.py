@@ -6,27 +6,28 @@ Source: docs "Validating webhook deliveries", "Webhook events and payloads", RES
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Literal
 from urllib.parse import parse_qs
 
 import msgspec
 
-from libs.common.errors import LostSight, MalformedPayload, ProviderContractBroken, ResourceGone, SignatureInvalid
+from libs.common.errors import LostSight, MalformedPayload, ProviderContractBroken, SignatureInvalid
 from libs.common.events.source import SourceType
 from libs.common.events.webhook import Hint
 from libs.common.provider.client import HttpAnswer, ProviderHttp
 from libs.common.provider.sync import Resource
-from libs.common.provider.webhooks import Delivery, RawWebhook, Subscription, WebhookFacet
+from libs.common.provider.webhooks import Delivery, Missed, RawWebhook, RedeliveringFacet, Subscription
 from libs.common.security.secrets import Secret
 from libs.common.security.signing import constant_time_equal, hmac_sha256_hex
-from libs.providers.github.client import HEADERS, check_status, decode, get, next_link, note_budget
+from libs.providers.github import missed
+from libs.providers.github.client import HEADERS, WRITE, check_hook, decode, get, next_link
 
 SIGNATURE = "x-hub-signature-256"
 DELIVERY = "x-github-delivery"
 EVENT = "x-github-event"
 FORM = "application/x-www-form-urlencoded"
 BRANCH = "refs/heads/"
-WRITE = {**HEADERS, "content-type": "application/json"}
 MISFIT = "the body does not fit the event"
 
 Outcome = Literal["handled", "ignored", "unknown"]
@@ -211,7 +212,7 @@ class GithubWebhooks:
         if answer.status == 422:
             hook = await _with_url(http, resource, url, answer)
             answer = await http.request("PATCH", f"{_hooks(resource)}/{hook.id}", headers=WRITE, body=body)
-        _check(http, answer)
+        check_hook(http, answer)
         return Subscription(external_id=str(decode(answer, Hook).id))
 
     async def unregister(self, http: ProviderHttp, resource: Resource, external_id: str) -> None:
@@ -219,9 +220,17 @@ class GithubWebhooks:
         url = f"{_hooks(resource)}/{external_id}"
         answer = await http.request("DELETE", url, headers=HEADERS)
         if answer.status != 404:
-            _check(http, answer)
+            check_hook(http, answer)
         elif (await http.request("GET", url, headers=HEADERS)).status == 200:
             raise LostSight("GitHub keeps the hook: the token may not delete hooks of this repository")
+
+    async def missed(
+        self, http: ProviderHttp, resource: Resource, external_id: str, since: datetime
+    ) -> Sequence[Missed]:
+        return await missed.find_missed(http, f"{_hooks(resource)}/{external_id}", since)
+
+    async def redeliver(self, http: ProviderHttp, resource: Resource, external_id: str, attempt: str) -> None:
+        await missed.ask_again(http, f"{_hooks(resource)}/{external_id}", attempt)
 
 
 def _signature(secret: Secret, body: bytes) -> bytes:
@@ -286,13 +295,4 @@ def _message(answer: HttpAnswer) -> str:
     return decode(answer, Refusal).message[:200]
 
 
-def _check(http: ProviderHttp, answer: HttpAnswer) -> None:
-    """A hook route answers 404 as well when the token may not see hooks: that is no proof of anything gone."""
-    note_budget(http, answer)
-    try:
-        check_status(answer)
-    except ResourceGone:
-        raise LostSight("GitHub shows no hooks of this repository: the token needs admin rights on it") from None
-
-
-FACET: WebhookFacet = GithubWebhooks()
+FACET: RedeliveringFacet = GithubWebhooks()

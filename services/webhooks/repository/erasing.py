@@ -6,6 +6,7 @@ from libs.common.database.transaction import Transaction
 
 # Children first; deleting an endpoint waits for the deliveries that are being stored at it.
 ERASED_TABLES = (
+    "missed_delivery",
     "subscription",
     "delivery",
     "endpoint",

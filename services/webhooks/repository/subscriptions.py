@@ -117,7 +117,10 @@ async def of_integration(tx: Transaction, integration_id: str, *, after: str | N
     return await tx.fetch_all(
         """
         SELECT s.id, s.resource_id, r.external_id, r.name, s.wanted, s.state, s.hook_id, s.expires_at, s.code, s.detail,
-               s.updated_at, s.asserted_at,
+               s.updated_at, s.asserted_at, nullif(s.looked_at, 'infinity') AS looked_at, s.look_code, s.look_detail,
+               (SELECT count(*) FROM missed_delivery m JOIN endpoint e ON e.integration_id = m.integration_id
+                 WHERE m.subscription_id = s.id AND NOT EXISTS (
+                   SELECT 1 FROM delivery d WHERE d.endpoint_id = e.id AND d.delivery_key = m.delivery_key)) AS missed,
                (SELECT d.received_at FROM delivery d WHERE d.integration_id = s.integration_id
                  ORDER BY d.id DESC LIMIT 1) AS last_delivery_at
           FROM subscription s JOIN resource r ON r.id = s.resource_id

@@ -7,10 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from libs.common.database.transaction import Row
-from libs.common.errors import AuthExpired, Disposition, GrantFailure, NotFound, SightFailure, SluiceError
-from libs.common.internal import AccessToken
-from libs.common.provider.client import ProviderHttp
-from libs.common.provider.sync import Resource
+from libs.common.errors import Disposition, GrantFailure, NotFound, SightFailure, SluiceError
 from libs.common.provider.webhooks import Subscription
 from libs.common.security.secrets import Secret
 from libs.common.telemetry.logging import get_logger
@@ -21,6 +18,7 @@ from services.webhooks.deps import Deps
 from services.webhooks.domain import HookState, hook_url
 from services.webhooks.endpoints import open_secret
 from services.webhooks.repository import projections, subscriptions
+from services.webhooks.use_cases.lending import ask_provider, resource_of
 from services.webhooks.use_cases.report import announce, settle_later
 
 log = get_logger(__name__)
@@ -119,43 +117,18 @@ async def _replace(deps: Deps, work: Work, made: Subscription) -> None:
 
 
 async def _register(deps: Deps, work: Work) -> Subscription:
-    """A token that the provider refuses is reported to auth's broker, which may have a newer one: asked once."""
-    facet = registry.facet(work.row["provider"], "webhooks")
-    url = hook_url(deps.settings.public_url, work.row["provider"], work.row["endpoint_id"])
-    token = await _token(deps, work)
-    try:
-        return await facet.register(_http(deps, work, token), _resource(work.row), url, work.secret)
-    except AuthExpired:
-        newer = await _token(deps, work, refused_version=token.version)
-        return await facet.register(_http(deps, work, newer), _resource(work.row), url, work.secret)
+    row, facet = work.row, registry.facet(work.row["provider"], "webhooks")
+    url = hook_url(deps.settings.public_url, row["provider"], row["endpoint_id"])
+    return await ask_provider(deps, row, lambda http: facet.register(http, resource_of(row), url, work.secret))
 
 
 async def _remove(deps: Deps, work: Work) -> None:
     """Without a grant or sight of the resource nothing can be removed, and nobody else ever will: that is the end."""
-    facet = registry.facet(work.row["provider"], "webhooks")
+    row, facet = work.row, registry.facet(work.row["provider"], "webhooks")
     try:
-        token = await _token(deps, work)
-        await facet.unregister(_http(deps, work, token), _resource(work.row), work.row["hook_id"])
+        await ask_provider(deps, row, lambda http: facet.unregister(http, resource_of(row), row["hook_id"]))
     except (GrantFailure, SightFailure, NotFound) as error:
-        log.warning("hook_left_behind", subscription_id=work.row["id"], code=error.code)
-
-
-async def _token(deps: Deps, work: Work, refused_version: int | None = None) -> AccessToken:
-    row = work.row
-    return await deps.tokens.lend(
-        row["workspace_id"],
-        row["integration_id"],
-        teardown=not row["connected"],
-        refused_version=refused_version,
-    )
-
-
-def _http(deps: Deps, work: Work, token: AccessToken) -> ProviderHttp:
-    return deps.granted(registry.manifest(work.row["provider"]), token)
-
-
-def _resource(row: Row) -> Resource:
-    return Resource(kind=row["kind"], external_id=row["external_id"], name=row["name"], url=row["url"])
+        log.warning("hook_left_behind", subscription_id=row["id"], code=error.code)
 
 
 async def _note(deps: Deps, work: Work, standing: Standing) -> None:

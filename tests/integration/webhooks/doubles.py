@@ -22,6 +22,7 @@ class HooksApi:
 
     api_url = "https://api.github.com"
     base_url = "https://github.com"
+    budget: Budget | None = None
 
     def __init__(self) -> None:
         self.reset()

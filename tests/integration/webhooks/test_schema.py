@@ -36,7 +36,7 @@ async def test_lists_of_tables_are_those_of_the_schema(world: World) -> None:
 async def test_another_workspace_sees_no_row(world: World, deps: Deps) -> None:
     await world.post(recorded("issues__opened"))
     async with deps.db.transaction("another") as tx:
-        assert [await tx.fetch_value(f"SELECT count(*) FROM {table}") for table in TENANT_TABLES] == [0] * 6
+        assert [await tx.fetch_value(f"SELECT count(*) FROM {table}") for table in TENANT_TABLES] == [0] * 7
 
 
 async def test_worker_role_sees_no_endpoint(world: World, migrated: Postgres) -> None:

@@ -94,9 +94,11 @@ class World:
     async def disconnect(self) -> None:
         await follow.follow_integration(IntegrationDisconnected(**self._next(), cause="user"), deps=self.deps)
 
-    async def select(self, name: str = "octo/hello", resource_id: str | None = None) -> ResourceSelected:
+    async def select(
+        self, name: str = "octo/hello", resource_id: str | None = None, external_id: str = "1"
+    ) -> ResourceSelected:
         event = ResourceSelected(
-            **self._next(), resource_id=resource_id or new_id(), kind="repository", external_id="1", name=name
+            **self._next(), resource_id=resource_id or new_id(), kind="repository", external_id=external_id, name=name
         )
         await follow.follow_resource(event, deps=self.deps)
         return event

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from libs.common.provider.client import Budget
 from libs.common.provider.manifest import WebhookScheme
-from services.webhooks.domain import Desired, Hooks, hook_url, kept_headers, next_state, report, wants_hook
+from services.webhooks.domain import (
+    LEAST_BETWEEN_LOOKS,
+    Desired,
+    Hooks,
+    hook_url,
+    kept_headers,
+    next_look_before,
+    next_state,
+    report,
+    rests_until,
+    wants_hook,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -89,3 +101,27 @@ def test_kept_headers_are_the_schemes_names_without_the_signature() -> None:
 
 def test_hook_url_stands_under_the_public_url() -> None:
     assert hook_url("https://sluice.example/", "github", "abc") == "https://sluice.example/v1/hooks/github/abc"
+
+
+@pytest.mark.parametrize(
+    ("started", "before"),
+    [
+        (timedelta(hours=5), timedelta(minutes=30)),
+        (timedelta(minutes=2), timedelta(minutes=2)),
+        (timedelta(0), LEAST_BETWEEN_LOOKS),
+    ],
+)
+def test_look_is_due_by_its_time_or_since_the_start_but_never_at_once_again(
+    started: timedelta, before: timedelta
+) -> None:
+    assert next_look_before(NOW, started=NOW - started, every=timedelta(minutes=30)) == NOW - before
+
+
+@pytest.mark.parametrize(("remaining", "rests"), [(501, False), (500, True), (0, True)])
+def test_last_tenth_of_a_budget_is_left_to_the_sync(remaining: int, rests: bool) -> None:
+    budget = Budget(limit=5000, remaining=remaining, resets_at=NOW)
+    assert rests_until(budget) == (NOW if rests else None)
+
+
+def test_account_of_which_nothing_is_known_need_not_rest() -> None:
+    assert rests_until(None) is None

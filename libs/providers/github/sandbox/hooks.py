@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from libs.providers.github.sandbox import shapes
+from libs.providers.github.sandbox import attempts, shapes
 from libs.providers.github.sandbox.call import Call, Refused, invalid, not_found, ok, route
 from libs.providers.github.sandbox.listing import ordered, page
 from libs.providers.github.sandbox.records import Hook
@@ -77,7 +77,7 @@ class Hooks:
         return self.deliveries.send(
             guid=guid, event=event, url=hook.url, headers=_headers(hook, event, guid, body), body=body,
             action=payload.get("action"), hook_id=hook.id, repository_id=hook.repo,
-            muted=None if self.world.switches.deliver_hooks else "deliverHooks is switched off",
+            muted=self._muted(),
         )  # fmt: skip
 
     def _ping(self, shelf: Shelf, hook: Hook) -> None:
@@ -148,27 +148,30 @@ class Hooks:
         return Answer(204)
 
     def delivered(self, call: Call) -> Answer:
-        """Newest first, `status=success|failure` as asked."""
         _may(call, MAY_READ)
-        status = call.query.get("status")
-        mine = [d for d in self.deliveries.listed(hook_id=_hook(call).id) if _has(d, status)]
-        rows = ordered(mine, lambda d: (d.id, 0), descending=True)
-        return page(call, rows, lambda d: msgspec.json.encode(_delivery(d)))
+        return attempts.page(call, self._kept(call))
 
     def delivery(self, call: Call) -> Answer:
         _may(call, MAY_READ)
         found = self._delivery(call)
         answered = {"headers": {}, "payload": found.error or ""}
-        return ok({**_delivery(found), "url": found.url, "request": _sent(found), "response": answered})
+        return ok({**attempts.shape(found), "url": found.url, "request": _sent(found), "response": answered})
 
     def attempt(self, call: Call) -> Answer:
-        _may(call, MAY_READ)
-        self.deliveries.again(self._delivery(call).id)
+        _may(call, MAY_WRITE)
+        self.deliveries.again(self._delivery(call).id, muted=self._muted())
         return ok({}, status=202)
+
+    def _muted(self) -> str | None:
+        return None if self.world.switches.deliver_hooks else "deliverHooks is switched off"
+
+    def _kept(self, call: Call) -> list[Delivery]:
+        now = time.time() + self.world.switches.clock_ahead
+        return attempts.kept(self.deliveries.listed(hook_id=_hook(call).id), now)
 
     def _delivery(self, call: Call) -> Delivery:
         wanted = int(call.params["delivery"])
-        for found in self.deliveries.listed(hook_id=_hook(call).id):
+        for found in self._kept(call):
             if found.id == wanted:
                 return found
         raise not_found()
@@ -240,23 +243,6 @@ def _check(shelf: Shelf, hook: Hook) -> None:
     for event in hook.events:
         if sum(event in other.events for other in others) >= MOST_HOOKS_PER_EVENT:
             raise invalid("Hook", f'The "{event}" event cannot have more than {MOST_HOOKS_PER_EVENT} hooks')
-
-
-def _has(delivery: Delivery, status: str | None) -> bool:
-    if status not in ("success", "failure"):
-        return True
-    return delivery.state == ("delivered" if status == "success" else "failed")
-
-
-def _delivery(it: Delivery) -> dict[str, Any]:
-    words = {"delivered": "OK", "failed": "Invalid HTTP Response", "pending": "pending"}[it.state]
-    if it.state == "failed" and it.status == 0:
-        words = "failed to connect to host"
-    return {
-        "id": it.id, "guid": it.guid, "delivered_at": shapes.iso(int(it.time)), "redelivery": it.redelivery,
-        "duration": it.seconds, "status": words, "status_code": it.status, "event": it.event, "action": it.action,
-        "installation_id": None, "repository_id": it.repository_id, "throttled_at": None,
-    }  # fmt: skip
 
 
 def _sent(it: Delivery) -> dict[str, Any]:

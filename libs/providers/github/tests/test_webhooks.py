@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +18,7 @@ from libs.common.errors import (
     ProviderContractBroken,
     ProviderUnavailable,
     RateLimited,
+    ResourceGone,
     SignatureInvalid,
 )
 from libs.common.events import Hint
@@ -326,3 +327,70 @@ async def test_hook_that_the_token_may_not_delete_is_no_success() -> None:
 async def test_refused_removal_is_no_success() -> None:
     with pytest.raises(ProviderUnavailable):
         await FACET.unregister(HooksApi((502, {})), REPOSITORY, "12")
+
+
+# --- missed deliveries
+
+SINCE = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def attempt(number: int, guid: str, code: int, *, at: str = "2026-11-23T13:00:00Z", status: str = "") -> dict[str, Any]:
+    return {"id": number, "guid": guid, "delivered_at": at, "status_code": code, "status": status, "event": "issues"}
+
+
+async def missed_of(*answers: tuple[int, Any]) -> tuple[list[tuple[str, str]], HooksApi]:
+    api = HooksApi(*answers)
+    found = await FACET.missed(api, REPOSITORY, "12", SINCE)
+    return [(one.delivery_key, one.attempt) for one in found], api
+
+
+async def test_missed_are_those_of_which_no_attempt_got_through() -> None:
+    page = [
+        attempt(9, "again", 200), attempt(8, "twice", 502), attempt(7, "under-way", 0, status="pending"),
+        attempt(6, "odd", 0, status="unknown"), attempt(5, "twice", 500), attempt(4, "again", 500),
+        attempt(3, "moved", 302),
+    ]  # fmt: skip
+    found, api = await missed_of((200, page))
+    assert found == [("twice", "8"), ("odd", "6")]
+    assert [one[:2] for one in api.asked] == [("GET", "/repositories/1/hooks/12/deliveries?per_page=100")]
+
+
+async def test_attempts_are_read_by_cursor_back_to_the_last_look_and_no_further() -> None:
+    second = "https://api.github.com/repositories/1/hooks/12/deliveries?cursor=v1_5"
+    link = f'<{second}>; rel="next"'
+    old = "2026-11-23T11:59:59Z"
+    pages = [
+        (200, {"items": [attempt(6, "a", 502)], "link": link}),
+        (200, {"items": [attempt(5, "b", 502), attempt(4, "old", 502, at=old)], "link": link}),
+    ]
+    found, api = await missed_of(*pages)
+    assert found == [("a", "6"), ("b", "5")]
+    assert [one[1] for one in api.asked][1:] == [second]
+
+
+async def test_hook_that_was_never_tried_has_missed_nothing() -> None:
+    assert (await missed_of((200, [])))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, AuthExpired), (403, LostSight), (404, LostSight), (429, RateLimited), (503, ProviderUnavailable)],
+)
+async def test_deliveries_that_cannot_be_listed_are_never_an_empty_list(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await missed_of((status, {"message": "no"}))
+
+
+async def test_delivery_is_asked_for_by_the_number_of_its_attempt() -> None:
+    api = HooksApi((202, {}))
+    await FACET.redeliver(api, REPOSITORY, "12", "8")
+    assert api.asked == [("POST", "/repositories/1/hooks/12/deliveries/8/attempts", None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, ResourceGone), (403, LostSight), (422, ProviderContractBroken), (429, RateLimited)],
+)
+async def test_refused_redelivery_says_what_to_do(status: int, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await FACET.redeliver(HooksApi((status, {"message": "no"})), REPOSITORY, "12", "8")

@@ -125,3 +125,38 @@ async def test_hook_that_github_would_refuse_is_refused(hub: Driven, receiver: R
     assert (await hub.client.patch(path, json={"add_events": ["create"]})).json()["events"][0] == "create"
     assert (await hub.client.delete(path)).status_code == 204
     assert (await hub.change("open_issue", title="Nobody listens"))["deliveries"] == []
+
+
+async def test_attempts_are_listed_newest_first_by_cursor_and_by_outcome(hub: Driven, receiver: Receiver) -> None:
+    hook = (await hook_to(hub, receiver.url)).json()["id"]
+    path = f"{REPO}/hooks/{hook}/deliveries"
+    await hub.control("POST", "settings", deliverHooks=False)
+    for at in range(4):
+        await hub.change("open_issue", title=f"Dropped {at}")
+    pages = await hub.pages(f"{path}?per_page=2")
+    assert [len(page) for page in pages] == [2, 2, 1]
+    ids = [one["id"] for page in pages for one in page]
+    assert ids == sorted(ids, reverse=True)
+    failed = [one for page in await hub.pages(f"{path}?per_page=3&status=failure") for one in page]
+    assert [(one["status_code"], one["status"]) for one in failed] == [(502, "failed to connect to host")] * 4
+    assert [one["event"] for one in await hub.json(f"{path}?status=success")] == ["ping"]
+    assert (await hub.get(f"{path}?cursor=nonsense")).status_code == 400
+
+
+async def test_attempt_is_made_only_for_who_may_write_hooks_and_fails_while_they_are_dropped(
+    hub: Driven, receiver: Receiver
+) -> None:
+    hook = (await hook_to(hub, receiver.url)).json()["id"]
+    await hub.control("POST", "settings", deliverHooks=False)
+    (number,) = (await hub.change("open_issue", title="Dropped"))["deliveries"]
+    again = f"/github/api{REPO}/hooks/{hook}/deliveries/{number}/attempts"
+    reader = (await hub.control("POST", "tokens", scopes=["read:repo_hook"]))["token"]
+    bearer = {"authorization": f"Bearer {reader}"}
+    assert (await hub.client.post(again, headers=bearer)).status_code == 404
+    assert (await hub.client.post(again)).status_code == 202
+    listed = await hub.json(f"{REPO}/hooks/{hook}/deliveries?status=failure")
+    assert [one["redelivery"] for one in listed] == [True, False]
+    assert len({one["guid"] for one in listed}) == 1
+    await hub.control("POST", "settings", clockAhead=3 * 24 * 3600)
+    assert (await hub.client.post(again)).status_code == 404
+    assert await hub.json(f"{REPO}/hooks/{hook}/deliveries") == []

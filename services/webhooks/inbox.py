@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from sqlalchemy.exc import IntegrityError
+from asyncpg import IntegrityConstraintViolationError
 
 from libs.common.database.engine import Database
 from libs.common.errors import NotFound
@@ -50,11 +50,11 @@ class Inbox:
         """Resolves every future. An endpoint erased meanwhile fails its own deliveries, not its neighbours'."""
         (storing,), _ = await asyncio.wait([asyncio.create_task(self._store([arrival for arrival, _ in batch]))])
         error = storing.exception()
-        if isinstance(error, IntegrityError) and len(batch) > 1:
+        if isinstance(error, IntegrityConstraintViolationError) and len(batch) > 1:
             for one in batch:
                 await self._flush([one])
             return
-        if isinstance(error, IntegrityError):
+        if isinstance(error, IntegrityConstraintViolationError):
             error = NotFound()
         for arrival, future in batch:
             _resolve(future, error, arrival.id in storing.result() if error is None else False)

@@ -6,14 +6,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from libs.common.database.absence import is_away
+from libs.common.database.pool import Pool
 from libs.common.database.transaction import Transaction
 from libs.common.errors import DependencyDown
 
@@ -26,6 +23,7 @@ LIMITS = {
 # A plan kept from when a table was empty reads it whole for as long as nobody analyses it: of a first sync's 10,000
 # sources that was most of the time. Planning a statement of ours anew takes a tenth of a millisecond.
 PLANNING = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
+QUOTING = {"standard_conforming_strings": "on"}  # a doubled quote is all that a literal of ours needs
 _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
@@ -37,14 +35,15 @@ class Database:
     ) -> None:
         self.service = service
         self.outbox_written = asyncio.Event()
-        self._app = _engine(service, app_url, app_pool)
-        self._worker = _engine(service, worker_url, worker_pool)
+        names = {"search_path": f"{service},public", "application_name": f"sluice-{service}"}
+        settings = {**LIMITS, **PLANNING, **QUOTING, **names}
+        self._app = Pool(app_url, app_pool, settings)
+        self._worker = Pool(worker_url, worker_pool, settings)
 
     @asynccontextmanager
     async def transaction(self, workspace: str) -> AsyncIterator[Transaction]:
         """Commits on success, rolls back on error; sees and writes the rows of `workspace` only."""
         async with self._open(self._app, workspace) as tx:
-            await tx.execute("SELECT set_config('app.workspace', :workspace, true)", workspace=workspace)
             yield tx
 
     @asynccontextmanager
@@ -69,33 +68,18 @@ class Database:
             return False
 
     async def close(self) -> None:
-        await self._app.dispose()
-        await self._worker.dispose()
+        await self._app.close()
+        await self._worker.close()
 
     @asynccontextmanager
-    async def _open(self, engine: AsyncEngine, workspace: str | None) -> AsyncIterator[Transaction]:
+    async def _open(self, pool: Pool, workspace: str | None) -> AsyncIterator[Transaction]:
         try:
-            async with engine.begin() as connection:
+            async with pool.transaction(workspace) as connection:
                 tx = Transaction(connection, workspace=workspace, service=self.service)
                 yield tx
-        except (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if is_away(error):
                 raise DependencyDown("Postgres is away") from error
             raise
         if tx.emitted:
             self.outbox_written.set()
-
-
-def _engine(service: str, url: str, size: int) -> AsyncEngine:
-    names = {"search_path": f"{service},public", "application_name": f"sluice-{service}"}
-    settings = {**LIMITS, **PLANNING, **names}
-    arguments: dict[str, Any] = {"server_settings": settings, "timeout": 5}
-    return create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
-        pool_size=size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        connect_args=arguments,
-    )

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import RowMapping, TextClause, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncpg
 
 from libs.common.events.event import Event
 from libs.common.outbox import writer
 
 if TYPE_CHECKING:
-    import asyncpg
+    from libs.common.database.pool import Connection
 
-Row = RowMapping
+Row: TypeAlias = asyncpg.Record
+_NAMED = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 
 
 @lru_cache(maxsize=1024)
-def _statement(sql: str) -> TextClause:
-    return text(sql)
+def _statement(sql: str) -> tuple[str, tuple[str, ...]]:
+    """With the driver's `$1` for each `:name`, and the names in their order."""
+    places: dict[str, int] = {}
+    text = _NAMED.sub(lambda found: f"${places.setdefault(found[1], len(places) + 1)}", sql)
+    return text, tuple(places)
 
 
 class Transaction:
@@ -29,7 +33,7 @@ class Transaction:
     `workspace` is None in a queue transaction (worker role).
     """
 
-    def __init__(self, connection: AsyncConnection, *, workspace: str | None, service: str) -> None:
+    def __init__(self, connection: Connection, *, workspace: str | None, service: str) -> None:
         self._connection = connection
         self.workspace = workspace
         self.service = service
@@ -37,30 +41,30 @@ class Transaction:
 
     async def execute(self, sql: str, **parameters: object) -> int:
         """Runs a statement; answers the number of rows it touched."""
-        return (await self._connection.execute(_statement(sql), parameters)).rowcount
+        text, names = _statement(sql)
+        told = await self._connection.execute(text, *(parameters[name] for name in names))
+        count = told.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
 
     async def execute_many(self, sql: str, rows: Iterable[Mapping[str, object]]) -> None:
-        listed = list(rows)
-        if listed:
-            await self._connection.execute(_statement(sql), listed)
+        text, names = _statement(sql)
+        await self._connection.executemany(text, [[row[name] for name in names] for row in rows])
 
     async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Row]:
-        return (await self._connection.execute(_statement(sql), parameters)).mappings().all()
+        text, names = _statement(sql)
+        return await self._connection.fetch(text, *(parameters[name] for name in names))
 
     async def fetch_one(self, sql: str, **parameters: object) -> Row | None:
-        return (await self._connection.execute(_statement(sql), parameters)).mappings().first()
+        return next(iter(await self.fetch_all(sql, **parameters)), None)
 
     async def fetch_value(self, sql: str, **parameters: object) -> Any:
         """The first column of the first row, or None."""
-        return (await self._connection.execute(_statement(sql), parameters)).scalar()
+        row = await self.fetch_one(sql, **parameters)
+        return None if row is None else row[0]
 
     async def driver(self) -> asyncpg.Connection[Any]:
         """The asyncpg connection inside this transaction, for a measured hot path (unnest, COPY)."""
-        raw = await self._connection.get_raw_connection()
-        driver = cast("asyncpg.Connection[Any]", raw.driver_connection)
-        if not driver.is_in_transaction():  # it begins with the first statement that SQLAlchemy sends
-            await self.execute("SELECT true")
-        return driver
+        return self._connection
 
     async def emit(self, *events: Event) -> None:
         """The only way to publish: rows of this transaction, sent by the relay after the commit."""

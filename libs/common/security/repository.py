@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 
+class Row(Protocol):
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
 class Tx(Protocol):
     """The part of the kernel's transaction that the vault needs."""
 
-    async def fetch_one(self, sql: str, **parameters: object) -> Mapping[Any, Any] | None: ...
-    async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Mapping[Any, Any]]: ...
+    async def fetch_one(self, sql: str, **parameters: object) -> Row | None: ...
+    async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Row]: ...
     async def execute(self, sql: str, **parameters: object) -> Any: ...
 
 
@@ -77,5 +81,5 @@ class DataKeyStore:
         await tx.execute("DELETE FROM data_key WHERE workspace_id = :workspace", workspace=workspace)
 
 
-def _data_key(row: Mapping[Any, Any]) -> DataKey:
+def _data_key(row: Row) -> DataKey:
     return DataKey(row["id"], row["kek_id"], bytes(row["wrapped"]))

@@ -35,7 +35,7 @@ STORED_AS_IS = (
 async def store(tx: Transaction, arrivals: Sequence[Arrival]) -> set[str]:
     """Answers the ids that were new: a repeat, by its id or by the bytes of a handled one, changes nothing.
 
-    Raises IntegrityError when an endpoint is gone by now. `tx` is of the worker role.
+    Raises IntegrityConstraintViolationError when an endpoint is gone by now. `tx` is of the worker role.
     """
     columns: dict[str, Any] = {name: [getattr(one, name) for one in arrivals] for name in STORED_AS_IS}
     headers = [msgspec.json.encode(one.headers).decode() for one in arrivals]

@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from services.auth.deps import Deps
 from services.auth.tables import TENANT_TABLES
@@ -166,7 +165,7 @@ async def test_another_workspace_sees_and_writes_nothing(deps: Deps, one: dict[s
     async with deps.db.transaction("another") as tx:
         assert await tx.fetch_value("SELECT count(*) FROM integration") == 0
         assert await tx.execute("UPDATE integration SET name = 'x' WHERE id = :id", id=one["id"]) == 0
-    with pytest.raises(DBAPIError, match="row-level security"):
+    with pytest.raises(asyncpg.PostgresError, match="row-level security"):
         async with deps.db.transaction("another") as tx:
             await tx.execute("INSERT INTO workspace (workspace_id) VALUES ('not-mine')")
 
@@ -178,7 +177,7 @@ async def test_worker_role_reads_no_credential(deps: Deps, one: dict[str, Any]) 
 
 
 async def test_audit_rows_cannot_be_rewritten(deps: Deps, workspace: str, one: dict[str, Any]) -> None:
-    with pytest.raises(DBAPIError, match="permission denied"):
+    with pytest.raises(asyncpg.PostgresError, match="permission denied"):
         async with deps.db.transaction(workspace) as tx:
             await tx.execute("DELETE FROM audit")
 

@@ -1,8 +1,11 @@
 """An absent server pauses its callers; a mistake of ours must not look like it, or it would be waited out for ever."""
 
+import asyncio
+from collections.abc import Iterable
+from threading import Thread
+
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from libs.common.database.engine import Database
 from libs.common.errors import DependencyDown
@@ -31,7 +34,7 @@ async def test_a_mistake_of_ours_is_not_an_absence(db: Database, sql: str, param
             await tx.execute("SET LOCAL statement_timeout = '100ms'")
             await tx.execute(sql, **parameters)
 
-    with pytest.raises(DBAPIError):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
         await mistaken()
     async with db.transaction("ws") as tx:
         assert await tx.fetch_value("SELECT 1") == 1
@@ -51,6 +54,62 @@ async def test_a_backend_ended_in_mid_transaction_is_an_absence(postgres: Postgr
         await ended()
     async with db.queue() as tx:
         assert await tx.fetch_value("SELECT pg_backend_pid()") != pid
+
+
+async def test_connections_that_end_while_nobody_uses_them_are_no_absence(
+    postgres: Postgres, name: str, db: Database
+) -> None:
+    async def pid_of(_: int) -> int:
+        async with db.queue() as tx:
+            return int(await tx.fetch_value("SELECT pg_backend_pid() FROM pg_sleep(0.1)"))
+
+    before = set(await asyncio.gather(*map(pid_of, range(4))))
+    ending = Thread(target=lambda: asyncio.run(_end_backends(postgres, name, before)))
+    ending.start()
+    ending.join()  # holds this loop: it has heard of nothing when the next transactions begin
+    after = set(await asyncio.gather(*map(pid_of, range(4))))
+    assert len(before) == len(after) == 4
+    assert not before & after
+
+
+async def test_a_transaction_that_is_cancelled_leaves_its_connection_usable(db: Database) -> None:
+    begun = asyncio.Event()
+
+    async def wait_for_ever() -> None:
+        async with db.queue() as tx:
+            begun.set()
+            await tx.execute("SELECT pg_sleep(60)")
+
+    for _ in range(8):  # more than there are connections
+        begun.clear()
+        waiting = asyncio.create_task(wait_for_ever())
+        await begun.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    async with db.queue() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'") <= 1
+
+
+@pytest.mark.parametrize("workspace", ["ws", "o'brien", "'; DROP TABLE outbox; --", "\\", "\\'", "ünïcode", ""])
+async def test_a_transaction_is_of_the_workspace_that_it_names_whatever_the_name(db: Database, workspace: str) -> None:
+    async with db.transaction(workspace) as tx:
+        assert await tx.fetch_value("SELECT current_setting('app.workspace')") == workspace
+    async with db.queue() as tx:
+        assert not await tx.fetch_value("SELECT current_setting('app.workspace', true)")
+
+
+async def test_json_comes_as_values(db: Database) -> None:
+    given = '{"a": [1, 2.5, null, "ü"]}'
+    async with db.transaction("ws") as tx:
+        for kind in ("json", "jsonb"):
+            found = await tx.fetch_value(f"SELECT CAST(:given AS {kind})", given=given)
+            assert found == {"a": [1, 2.5, None, "ü"]}
+
+
+async def _end_backends(postgres: Postgres, name: str, pids: Iterable[int]) -> None:
+    for pid in pids:
+        await _end_backend(postgres, name, pid)
 
 
 async def _end_backend(postgres: Postgres, name: str, pid: int) -> None:

@@ -1,7 +1,7 @@
 """A transaction that somebody forgot holds back neither the events of the others nor its own for ever (L06)."""
 
+import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from libs.common.database.engine import Database
 from libs.common.errors import DependencyDown
@@ -32,7 +32,7 @@ async def test_open_write_transaction_holds_back_no_event_of_another(db: Databas
 
 
 async def test_forgotten_transaction_is_ended_by_the_server_and_leaves_nothing(db: Database, bus: rig.Bus) -> None:
-    with pytest.raises((DBAPIError, DependencyDown)):
+    with pytest.raises((asyncpg.PostgresError, DependencyDown)):
         await _forget(db)
     assert await rig.event_ids(db) == set()
     async with rig.running(Relay(db, "auth", bus)):  # the pool gives out a living connection again

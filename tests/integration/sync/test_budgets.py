@@ -13,8 +13,8 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-from sqlalchemy import event
 
+from libs.common.database.pool import Connection, Pool
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
 from libs.common.limits.rules import Flow
@@ -218,7 +218,7 @@ async def test_manual_work_is_claimed_before_polls_and_a_small_workspace_beside_
 
 
 async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
-    make: MakeEngine, world: World, figure: Tell
+    make: MakeEngine, world: World, figure: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
         world.repo(f"r{number}", items=3)
@@ -236,10 +236,10 @@ async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
     working = [asyncio.create_task(Executor(engine.deps, number).step()) for number in range(4)]
     for _ in working:
         await hung.acquire()
-    held = checkouts(engine)
-    pools = [engine.deps.db._app.pool, engine.deps.db._worker.pool]
+    held = checkouts(monkeypatch)
+    pools = [engine.deps.db._app, engine.deps.db._worker]
     # The leases are kept alive meanwhile, a moment each.
-    await eventually(lambda: sum(pool.checkedout() for pool in pools) == 0, timeout=5)  # type: ignore[attr-defined]
+    await eventually(lambda: sum(pool.in_use for pool in pools) == 0, timeout=5)
 
     statuses = await ask_often(engine, 500)
     timeouts = sum(status != 200 for status in statuses)
@@ -255,16 +255,23 @@ async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
     assert (await engine.run())["state"] == "succeeded"
 
 
-def checkouts(engine: Engine) -> list[float]:
+def checkouts(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds of every use of a connection from now on, whichever pool it is of."""
     held: list[float] = []
-    for made in (engine.deps.db._app, engine.deps.db._worker):
-        event.listen(made.sync_engine, "checkout", lambda _, record, __: record.info.update(since=time.monotonic()))
-        event.listen(
-            made.sync_engine,
-            "checkin",
-            lambda _, record: held.append(time.monotonic() - record.info.pop("since", time.monotonic())),
-        )
+    since: dict[int, float] = {}
+    take, give_back = Pool.take, Pool.give_back
+
+    async def timed_take(pool: Pool) -> Connection:
+        connection = await take(pool)
+        since[id(connection)] = time.monotonic()
+        return connection
+
+    def timed_give_back(pool: Pool, connection: Connection) -> None:
+        held.append(time.monotonic() - since.pop(id(connection), time.monotonic()))
+        give_back(pool, connection)
+
+    monkeypatch.setattr(Pool, "take", timed_take)
+    monkeypatch.setattr(Pool, "give_back", timed_give_back)
     return held
 
 

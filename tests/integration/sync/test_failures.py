@@ -306,10 +306,10 @@ async def test_error_of_ours_counts_as_an_attempt_and_ends(
 async def test_no_connection_is_held_while_the_provider_hangs(engine: Engine, world: World) -> None:
     world.repo("r1", items=5, files=2)
     checked_out: list[int] = []
-    pool = engine.deps.db._app.pool
+    pool = engine.deps.db._app
 
     def look(path: str) -> None:
-        checked_out.append(pool.checkedout())  # type: ignore[attr-defined]
+        checked_out.append(pool.in_use)
 
     world.faults.append(look)
     await engine.sync()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
+from services.chunker.chunking.markdown_jsx import is_module_code
 from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
 from services.chunker.chunking.splitting import container_units, line_units, prose_units, spans, starts_exact
@@ -16,9 +17,9 @@ _COMMENT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)[ \t]*$",
     re.MULTILINE,
 )
-# Characters a token: above the first a list is cut before it is counted, so that nothing is counted twice;
-# above the second nothing can fit.
-_LONG, _TOO_LONG = 4, 16
+# Characters a token: above the first what has lines to cut at is cut before it is counted, so that nothing is counted
+# twice; above the second not even prose fits.
+_LONG, _TOO_LONG = 4, 7
 _SHORT = 2  # a block of fewer characters than half the tokens of a budget waits for the next
 _LONGEST_HEADER = 300
 # In a conversation the title stands above the comments, and headings inside a comment below its line.
@@ -91,7 +92,7 @@ class _Reader:
         if name:
             self.named, self.bare = name, True
             return
-        if block.end - self.waiting <= self.budget * (_LONG if block.kind in _DIVISIBLE else _TOO_LONG):
+        if block.end - self.waiting <= self.budget * (_TOO_LONG if block.kind == "paragraph" else _LONG):
             tokens = self.count(self.text[self.waiting : block.end])
             if tokens <= self.budget:
                 self._add(self.waiting, tokens)
@@ -103,27 +104,29 @@ class _Reader:
             block = msgspec.structs.replace(block, start=_first_line(self.text, block))
         glued = self.bare
         opening = self._flush(block.start)
-        pieces = self._alone(block) if block.kind in _UNDIVIDED else self._cut(block)
+        pieces = self._whole(block, self._cut(block))
         pieces[0].rank = GLUED if glued else BLOCK
         if opening and pieces[0].exact and opening.tokens + pieces[0].tokens <= self.budget:
             opening.tokens += pieces.pop(0).tokens
         self.units += pieces
 
-    def _alone(self, block: Block) -> list[Unit]:
-        """A block too long beside what waited, or with the blank lines after it, may still fit whole."""
-        text, start, end = self.text, block.start, block.end
-        if end - start > self.budget * _TOO_LONG:
-            return self._cut(block)
-        tokens = self.count(text[start:end])
-        if tokens > self.budget:
-            end = start + len(text[start:end].rstrip()) + 1
-            tokens = self.count(text[start:end])
-        if tokens > self.budget:
-            return self._cut(block)
-        units = [Unit(start, tokens, BLOCK, self.section, starts_exact(text, start))]
-        if end < block.end:
-            units.append(Unit(end, self.count(text[end : block.end]), BLOCK, self.section, exact=False))
-        return units
+    def _whole(self, block: Block, pieces: list[Unit]) -> list[Unit]:
+        """What was cut because it is long fits after all: the counts of lines add up. Or it does without the blanks
+        after it: they may stand apart, the inside of a fence may not."""
+        tokens = sum(piece.tokens for piece in pieces)
+        if not all(piece.exact for piece in pieces):
+            return pieces
+        if tokens <= self.budget:
+            pieces[0].tokens = tokens
+            return pieces[:1]
+        end = block.start + len(self.text[block.start : block.end].rstrip()) + 1
+        if block.kind not in _UNDIVIDED or tokens - (block.end - end) > self.budget:
+            return pieces
+        tokens = self.count(self.text[block.start : end])
+        if tokens > self.budget or end >= block.end:
+            return pieces
+        blanks = self.count(self.text[end : block.end])
+        return [Unit(block.start, tokens, BLOCK, self.section), Unit(end, blanks, BLOCK, self.section, exact=False)]
 
     def _flush(self, end: int) -> Unit | None:
         """What waits becomes a unit that ends at `end`; returned if it adds up with what may follow."""
@@ -145,14 +148,15 @@ class _Reader:
         text, start, end, budget, section = self.text, block.start, block.end, self.budget, self.section
         if block.kind in _DIVISIBLE:
             return container_units(text, start, end, section, budget, block.fences)
-        if block.kind == "paragraph" and not holds_table(text, start, end):
+        if block.kind == "paragraph" and not (holds_table(text, start, end) or is_module_code(text, start)):
             return prose_units(text, start, end, section, budget)
-        return line_units(text, start, end, section, budget, _header(text, start) if block.kind == "table" else "")
+        header = _header(text, start) if block.kind == "table" else ""
+        return line_units(text, start, end, section, budget, header, grain=budget)
 
 
 _MAY_NAME = ("html", "paragraph")
 _DIVISIBLE = ("list", "quote")
-_UNDIVIDED = ("fence", "code", "html")
+_UNDIVIDED = ("fence", "code", "html", "jsx")
 
 
 def _first_line(text: str, block: Block) -> int:

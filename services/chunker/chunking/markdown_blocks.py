@@ -11,12 +11,13 @@ from functools import cache
 import msgspec
 
 from services.chunker.chunking.markdown_containers import list_end, quote_end
+from services.chunker.chunking.markdown_jsx import tag_end
 
 
 class Block(msgspec.Struct, gc=False):
     """One block of `kind`; `end` covers the blanks after it.
 
-    Kinds: heading, fence, code, html, list, quote, table, paragraph, rule, definitions, front.
+    Kinds: heading, fence, code, html, jsx, list, quote, table, paragraph, rule, definitions, front.
     """
 
     kind: str
@@ -44,10 +45,12 @@ _STOPS = (
 )
 _TAIL = r"(?:[ \t]*+\n)*+(?:[ \t]++\Z)?"
 _BLANKS = re.compile(_TAIL)
-_PARAGRAPH = re.compile(
-    rf"([^\n]*+\n?(?:[^ \t\n#`~>\-+*1_=<][^\n]*+\n?|(?!{_STOPS}|[ \t]*+{_EOL})[^\n]++\n?)*+){_TAIL}"
-)
-_ATX = re.compile(rf"[ ]{{0,3}}(#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}{_TAIL}")
+_LINES = rf"[^\n]*+\n?(?:[^ \t\n#`~>\-+*1_=<][^\n]*+\n?|(?!{_STOPS}|[ \t]*+{_EOL})[^\n]++\n?)*+"
+_HEADING = rf"(\#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}"
+# What most blocks are: a paragraph that opens with a word, a heading at the margin.
+_COMMON = re.compile(rf"(?:([^\s#`~<>\-*_+\[0-9]{_LINES})|{_HEADING}){_TAIL}")
+_PARAGRAPH = re.compile(rf"({_LINES}){_TAIL}")
+_ATX = re.compile(rf"[ ]{{0,3}}{_HEADING}{_TAIL}")
 _SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
 _ROW = re.compile(rf"[ ]{{0,3}}(?:=++|--)[ \t]*+{_EOL}")
 _FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
@@ -75,21 +78,20 @@ _DELIMITER_ROW = re.compile(rf"[ ]{{0,3}}\|?[ \t]*+:?-++:?[ \t]*+(?:\|[ \t]*+:?-
 
 def scan(text: str) -> Iterator[Block]:
     """The top-level blocks, in order, covering the whole text; blanks belong to the block before them."""
-    at, end = 0, len(text)
+    at, end, common = 0, len(text), _COMMON.match
     front = _FRONT.match(text) if text.startswith(("---", "+++")) else None
     if front:
         at = _after_blanks(text, front.end())
         yield Block("front", 0, at)
     start, at = at, _after_blanks(text, at)
     while at < end:
-        first = text[at]
-        block = None
-        if not first.isalpha():
-            for read in _READERS.get(first, ()):
-                block = read(text, at)
-                if block:
-                    break
-        block = block or _paragraph(text, at)
+        found = common(text, at)
+        if found is None:
+            block = _uncommon(text, at)
+        elif found[1]:
+            block = _paragraph(text, at, found.end(1), found.end())
+        else:
+            block = Block("heading", at, found.end(), len(found[2]), _heading_text(found[3]))
         if start < at:  # blanks before the first block
             block.start = start
         yield block
@@ -98,15 +100,26 @@ def scan(text: str) -> Iterator[Block]:
         yield Block("paragraph", start, end)
 
 
+def _uncommon(text: str, at: int) -> Block:
+    for read in _READERS.get(text[at], ()):
+        block = read(text, at)
+        if block:
+            return block
+    return _words(text, at)
+
+
 def _after_blanks(text: str, at: int) -> int:
     blanks = _BLANKS.match(text, at)
     return blanks.end() if blanks else at
 
 
-def _paragraph(text: str, at: int) -> Block:
-    """A paragraph, a table, or a heading underlined on its last line."""
+def _words(text: str, at: int) -> Block:
     found = _PARAGRAPH.match(text, at)
-    stop, end = (found.end(1), found.end()) if found else (len(text), len(text))
+    return _paragraph(text, at, found.end(1), found.end()) if found else Block("paragraph", at, len(text))
+
+
+def _paragraph(text: str, at: int, stop: int, end: int) -> Block:
+    """A paragraph, a table, or a heading underlined on its last line; its lines end at `stop`, the blanks at `end`."""
     second = text.find("\n", at, stop) + 1
     if 0 < second < stop and text[second] in _DELIMITERS and _is_table(text, at, second, stop):
         return Block("table", at, _table_end(text, stop, end))
@@ -154,43 +167,50 @@ def _heading(text: str, at: int) -> Block | None:
     found = _ATX.match(text, at)
     if not found:
         return None
-    marks, title = found.groups("")
-    title = title.strip(" \t")
+    return Block("heading", at, found.end(), len(found[1]), _heading_text(found[2]))
+
+
+def _heading_text(raw: str | None) -> str:
+    title = (raw or "").strip(" \t")
     if title.endswith("#"):
         unclosed = title.rstrip("#")
         if not unclosed or unclosed[-1] in " \t":
             title = unclosed.rstrip(" \t")
-    return Block("heading", at, found.end(), len(marks), title)
+    return title
 
 
 def _fence(text: str, at: int) -> Block | None:
     found = _FENCE.match(text, at)
     if not found:
         return None
-    stop = _fence_stop(text, found.end(), found[1] or found[2])
-    return Block("fence", at, _after_blanks(text, stop), fences=((at, stop),))
+    stop, end = _fence_stop(text, found.end(), found[1] or found[2])
+    return Block("fence", at, end, fences=((at, stop),))
 
 
 @cache
 def _closer(mark: str) -> re.Pattern[str]:
-    return re.compile(rf"[ ]{{0,3}}{mark}{{3,}}+[ \t]*+{_EOL}")
+    return re.compile(rf"([ ]{{0,3}}{mark}{{3,}}+[ \t]*+{_EOL}){_TAIL}")
 
 
-def _fence_stop(text: str, at: int, marks: str) -> int:
-    """The end of the closing line, at least as long as the opening one; the end of the text where none closes."""
+def _fence_stop(text: str, at: int, marks: str) -> tuple[int, int]:
+    """The end of the closing line, at least as long as the opening one, and of the blanks after it; the end of the
+    text where none closes."""
     closer = _closer(marks[0])
     at = text.find(marks, at)
     while at >= 0:
         line = text.rfind("\n", 0, at) + 1
         found = closer.match(text, line)
         if found:
-            return found.end()
+            return found.end(1), found.end()
         line_end = text.find("\n", at)
         at = text.find(marks, line_end) if line_end >= 0 else -1
-    return len(text)
+    return len(text), len(text)
 
 
 def _html(text: str, at: int) -> Block | None:
+    tag = tag_end(text, at)
+    if tag:
+        return Block("jsx", at, _after_blanks(text, _line_end(text, tag)))
     found = _HTML_START.match(text, at)
     if found:
         return Block("html", at, _after_blanks(text, _html_stop(text, at, found)))

@@ -1,0 +1,56 @@
+"""MDX: where the opening tag of a component ends, whatever blank lines and headings its attributes hold."""
+
+import re
+
+_OPENING = re.compile(r"<[A-Z][\w.:-]*+(?=[ \t]*+\n|[ \t]++[\w{])")
+_STRING = r"\"[^\"\n]*+\"|'(?:[^'\\\n]++|\\.)*+'"
+_ATTRIBUTES = re.compile(rf"(?:[\w:.=/ \t-]++|\n(?![ \t]*+\n)|{_STRING})*+")
+_IN_EXPRESSION = re.compile(rf"(?:[^{{}}\"'`]++|\"(?:[^\"\\\n]++|\\.)*+\"|{_STRING}|[\"'])*+")
+_ESCAPED = re.compile(r"(?:[^`\\]++|\\.)*+", re.DOTALL)
+_MODULE = re.compile(r"(?:import[ \t]++(?:[\w{*][^\n]*+\bfrom\b|[\"'])|export[ \t]++(?:const|let|default|function|async)\b)")
+
+
+def is_module_code(text: str, at: int) -> bool:
+    """Whether the paragraph imports or exports instead of saying something."""
+    return _MODULE.match(text, at) is not None
+
+
+def tag_end(text: str, at: int) -> int:
+    """Where the tag of a component that opens at `at` ends if that is not on its first line; 0 if none does.
+
+    An expression that never closes reaches to the end of the text, as an open fence does.
+    """
+    opening = _OPENING.match(text, at)
+    if not opening:
+        return 0
+    at, first_line_end = opening.end(), text.find("\n", at)
+    while True:
+        at = _end(_ATTRIBUTES, text, at)
+        mark = text[at : at + 1]
+        if mark == "{":
+            at = _expression_end(text, at + 1)
+        else:
+            return at + 1 if mark == ">" and 0 <= first_line_end < at else 0
+
+
+def _expression_end(text: str, at: int) -> int:
+    depth = 1
+    templates = True  # a template that does not close is none, and none after it is
+    while depth:
+        at = _end(_IN_EXPRESSION, text, at)
+        mark = text[at : at + 1]
+        if not mark:
+            return at
+        at += 1
+        if mark == "`":
+            closed = _end(_ESCAPED, text, at) if templates else len(text)
+            templates = closed < len(text)
+            at = closed + 1 if templates else at
+        else:
+            depth += 1 if mark == "{" else -1
+    return at
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at

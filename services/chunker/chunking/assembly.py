@@ -1,6 +1,7 @@
 """From a document to its chunks: units by kind, packing, then ids, byte ranges and the context kept beside the text."""
 
 from collections.abc import Iterator
+from itertools import accumulate, pairwise
 
 from services.chunker.chunking.code import code_units
 from services.chunker.chunking.ids import ChunkIds
@@ -39,57 +40,57 @@ def _units(document: Document, budget: int) -> list[Unit]:
 class _Assembly:
     def __init__(self, document: Document, budget: int) -> None:
         self.document, self.text, self.budget = document, document.text, budget
-        self.ascii = document.text.isascii()
         self.units = _units(document, budget)
+        title, file = document.title.strip()[:_LONGEST_TITLE], (document.path or "")[-_LONGEST_CONTEXT:]
+        self.place = "\n".join(line for line in (title, file) if line)
         self.contexts: dict[tuple[tuple[str, ...], str], str] = {}
 
     def chunks(self) -> list[Chunk]:
-        ids = ChunkIds(self.document.source_id)
+        ids, ascii = ChunkIds(self.document.source_id), self.text.isascii()
         chunks: list[Chunk] = []
         byte = 0
-        for units, end, tokens in self._groups():
-            text = self.text[units[0].start : end]
-            section = units[0].section
+        for first, last, end, tokens in self._groups():
+            opening = self.units[first]
+            text = self.text[opening.start : end]
+            section = opening.section
             if not section.path:
-                section = next((unit.section for unit in units if unit.section.path), section)
-            start, byte = byte, byte + (len(text) if self.ascii else len(text.encode()))
-            path, context = section.path, self._context(section.path, units[0].header)
+                section = next((unit.section for unit in self.units[first:last] if unit.section.path), section)
+            start, byte = byte, byte + (len(text) if ascii else len(text.encode()))
+            path = section.path
+            context = self.contexts.get((path, opening.header)) or self._context(path, opening.header)
             id = ids.next(path, text)
             chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context))
         return chunks
 
-    def _groups(self) -> Iterator[tuple[list[Unit], int, int]]:
-        """The units of each chunk, where its text ends, its exact token count."""
+    def _groups(self) -> Iterator[tuple[int, int, int, int]]:
+        """First unit of each chunk and the one after its last, where its text ends, its exact token count."""
         units = self.units
+        totals = [0, *accumulate(unit.tokens for unit in units)]
+        inexact = [0, *accumulate(not unit.exact for unit in units)]
         cuts = pack(units, self.text, self.budget)
-        for first, last in zip(cuts, [*cuts[1:], len(units)], strict=True):
-            end = units[last].start if last < len(units) else len(self.text)
-            tokens = 0
-            for unit in units[first:last]:
-                if not unit.exact:
-                    yield from self._recounted(units[first:last], end)
-                    break
-                tokens += unit.tokens
+        for first, last in pairwise([*cuts, len(units)]):
+            if inexact[first] == inexact[last]:
+                yield first, last, self._end(last), totals[last] - totals[first]
             else:
-                yield units[first:last], end, tokens
+                yield from self._recounted(first, last)
 
-    def _recounted(self, units: list[Unit], end: int) -> Iterator[tuple[list[Unit], int, int]]:
+    def _end(self, last: int) -> int:
+        return self.units[last].start if last < len(self.units) else len(self.text)
+
+    def _recounted(self, first: int, last: int) -> Iterator[tuple[int, int, int, int]]:
         """Where pieces of a line were counted apart, the chunk is counted again and, rarely, halved."""
-        tokens = counter()(self.text[units[0].start : end])
-        if tokens <= self.budget or len(units) == 1:
-            yield units, end, tokens
+        end = self._end(last)
+        tokens = counter()(self.text[self.units[first].start : end])
+        if tokens <= self.budget or last - first == 1:
+            yield first, last, end, tokens
             return
-        half = len(units) // 2
-        yield from self._recounted(units[:half], units[half].start)
-        yield from self._recounted(units[half:], end)
+        half = (first + last) // 2
+        yield from self._recounted(first, half)
+        yield from self._recounted(half, last)
 
     def _context(self, path: tuple[str, ...], header: str) -> str:
         """Title, path inside the repository, headings: what the text alone does not say, bounded in length."""
-        known = self.contexts.get((path, header))
-        if known is None:
-            title = self.document.title.strip()[:_LONGEST_TITLE]
-            file = (self.document.path or "")[-_LONGEST_CONTEXT:]
-            place = " > ".join(path)[-_LONGEST_CONTEXT:]
-            known = "\n".join(line for line in (title, file, place, header) if line)
-            self.contexts[path, header] = known
-        return known
+        headings = " > ".join(path)[-_LONGEST_CONTEXT:]
+        context = "\n".join(line for line in (self.place, headings, header) if line)
+        self.contexts[path, header] = context
+        return context

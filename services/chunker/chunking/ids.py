@@ -1,7 +1,6 @@
 """Chunk ids that depend on a chunk's own words and place in the outline, never on what stands before it."""
 
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -19,11 +18,12 @@ class ChunkIds:
 
     def __init__(self, source_id: str) -> None:
         self._source_id = source_id
-        self._twins: Counter[bytes] = Counter()
+        self._twins: dict[bytes, int] = {}
 
     def next(self, anchor_path: Sequence[str], text: str) -> str:
-        parts = (self._source_id, "\n".join(anchor_path), _same_words(text))
-        digest = sha256("\0".join(parts).encode()).digest()
-        twin = self._twins[digest]
-        self._twins[digest] += 1
-        return digest.hex()[:32] if not twin else sha256(b"%s%d" % (digest, twin)).hexdigest()[:32]
+        """The hash of source, path and words; of its twins' number too, for all but the first of equal ones."""
+        path = "\n".join(anchor_path)
+        digest = sha256(f"{self._source_id}\0{path}\0{_same_words(text)}".encode()).digest()
+        twin = self._twins.get(digest, 0)
+        self._twins[digest] = twin + 1
+        return digest[:16].hex() if not twin else sha256(b"%s%d" % (digest, twin)).hexdigest()[:32]

@@ -151,7 +151,7 @@ class _Reader:
         if block.kind == "paragraph" and not (holds_table(text, start, end) or is_module_code(text, start)):
             return prose_units(text, start, end, section, budget)
         header = _header(text, start) if block.kind == "table" else ""
-        return line_units(text, start, end, section, budget, header, grain=budget)
+        return line_units(text, start, end, section, budget, header, coarse=True)
 
 
 _MAY_NAME = ("html", "paragraph")

@@ -5,7 +5,6 @@ Pieces are small on purpose: packing chooses among their starts by content, so t
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from zlib import crc32
 
 from services.chunker.chunking.model import BLOCK, ITEM, LINE, SENTENCE, WORD, Section, Unit
 from services.chunker.chunking.tokens import counter
@@ -19,8 +18,7 @@ _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _QUOTE_MARKS = re.compile(r"[ \t>]*\n?\Z")
 _SMALLEST_RUN, _LONGEST_RUN = 16, 64
-_OPENS = re.compile(r"[ \t]*+[{<]|\S")  # an object, a tag, what stands at the margin
-_HEAD, _ONE_IN = 48, 3
+_OPENING_LINE = re.compile(r"\n(?=\S|[ \t]*+[{<])")  # at the margin, or the start of an object or a tag
 
 
 def starts_exact(text: str, start: int) -> bool:
@@ -47,20 +45,21 @@ def spans(starts: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
 
 
 def line_units(
-    text: str, start: int, end: int, section: Section, budget: int, header: str = "", grain: int = 0
+    text: str, start: int, end: int, section: Section, budget: int, header: str = "", coarse: bool = False
 ) -> list[Unit]:
     """A fence, a table, HTML, source without a grammar: a unit a line, best cut after a gap and at the margin.
 
-    With a `grain`, in characters, lines that are no better places than others are counted together up to it.
+    `coarse`: lines that are no better a place than the one before are counted with it.
     """
     units: list[Unit] = []
     count = counter()
-    for at, stop in spans(list(_run_starts(text, start, end, grain) if grain else line_starts(text, start, end)), end):
+    starts = [start, *(m.end() for m in _OPENING_LINE.finditer(text, start, end))] if coarse else ()
+    for at, stop in spans(starts or list(line_starts(text, start, end)), end):
         tokens = count(text[at:stop])
         if tokens <= budget:
             follows = header if at > start else ""
             units.append(Unit(at, tokens, _line_rank(text, at), section, starts_exact(text, at), follows))
-        elif grain:
+        elif coarse:
             units += line_units(text, at, stop, section, budget, header)
         else:
             units += prose_units(text, at, stop, section, budget)
@@ -69,16 +68,6 @@ def line_units(
 
 def _line_rank(text: str, at: int) -> int:
     return LINE + (not text[at].isspace()) + (text[max(at - 2, 0) : at] == "\n\n")
-
-
-def _run_starts(text: str, start: int, end: int, grain: int) -> Iterator[int]:
-    """Where runs of lines start, chosen by content, so that an edit above moves none of those below."""
-    run = start
-    for at in line_starts(text, start, end):
-        opening = text[at : at + _HEAD]
-        if at == start or at - run >= grain or _OPENS.match(opening) or not crc32(opening.encode()) & _ONE_IN:
-            yield at
-            run = at
 
 
 def container_units(

@@ -1,47 +1,71 @@
-"""MB/s of chunking beside one token count of the same text, paired round by round.
+"""Markdown chunked at 512 tokens: our speed, fill and starts beside other splitters and beside one token count.
 
-Run by `python -m tests.bench.chunking`. Texts are this checkout's own Markdown files and, as far as those
-do not suffice, what is installed beside the interpreter; nothing is downloaded. CPU time of one process, median of the
-rounds' own ratios, so that other work on the machine weighs on both sides alike.
+Run by `python -m tests.bench.chunking`. All chunk the same real documentation (tests/bench/documents.py) one after
+another in each round; figures are CPU time of one process each, and ratios medians of the rounds' own, so that other
+work on the machine weighs on all alike. A splitter is named with the counter it was given: `toktok` is ours, `rs_bpe`
+was ours before, `tiktoken` is what chonkie takes when told cl100k; `characters` is chonkie as it comes, which counts
+no tokens at all and is shown beside the others only.
 """
 
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import median
 
 from services.chunker.chunking import Document, chunk
 from services.chunker.chunking.tokens import counter
-from tests.bench.sources import own_and_installed
+from tests.bench.chunk_starts import Quality, quality
+from tests.bench.documents import documents
+from tests.bench.peers.splitters import PACKAGES, Splitters, running_splitters
+from tests.bench.peers.venvs import python_of, version_of
 
-_BUDGET = 512
-_ROUNDS = 7
+BUDGET = 512
+ROUNDS = 7
+LEAST_RATIO, LEAST_FILL, MOST_INSIDE = 1.25, 0.7, 0.01
 
 
 def main() -> None:
-    _bench_markdown()
+    files = [Document(name, "file", name, name, "markdown", None, text) for name, text in documents(".md", ".mdx")]
+    texts = [file.text for file in files]
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    print(
+        f"{len(files)} files, {size:.2f} MB;",
+        *(f"{name} {version_of(python_of('splitters'), name)}" for name in PACKAGES),
+    )
+    with running_splitters(texts) as others:
+        _tell_speed(files, others, size)
+        for name in others.names:
+            _tell_quality(name, quality(texts, others.chunks(name), BUDGET))
+    _tell_quality("ours", quality(texts, [[one.text for one in chunk(file, BUDGET)] for file in files], BUDGET))
 
 
-def _bench_markdown() -> None:
-    documents = [Document(name, "file", name, name, "markdown", None, text) for name, text in own_and_installed(".md")]
-    _report("chunk_markdown", "token_count", documents, lambda document: counter()(document.text))
+def _tell_speed(files: Sequence[Document], others: Splitters, size: float) -> None:
+    ours: list[float] = []
+    theirs: dict[str, list[float]] = {name: [] for name in ("token_count", *others.names)}
+    for _ in range(ROUNDS):
+        ours.append(_cpu_seconds(lambda file: chunk(file, BUDGET), files))
+        theirs["token_count"].append(_cpu_seconds(lambda file: counter()(file.text), files))
+        for name in others.names:
+            theirs[name].append(others.seconds(name))
+    print(f"figure chunk_markdown value={size / median(ours):.2f} unit=MB/s against={LEAST_RATIO}_of_chonkie")
+    for name, seconds in theirs.items():
+        ratio = median(other / our for other, our in zip(seconds, ours, strict=True))
+        print(
+            f"figure chunk_markdown_beside_{name} value={size / median(seconds):.2f} unit=MB/s against=ours"
+            f" ratio={ratio:.3f}"
+        )
 
 
-def _report(figure: str, against: str, documents: list[Document], anchor: Callable[[Document], object]) -> None:
-    size = sum(len(document.text.encode()) for document in documents) / 1e6
-    seconds: list[float] = []
-    ratios: list[float] = []
-    for _ in range(_ROUNDS):
-        ours = _cpu_seconds(lambda document: chunk(document, _BUDGET), documents)
-        ratios.append(_cpu_seconds(anchor, documents) / ours)
-        seconds.append(ours)
-    speed = size / statistics.median(seconds)
-    print(f"figure {figure} value={speed:.2f} unit=MB/s against={against} ratio={statistics.median(ratios):.3f}")
+def _tell_quality(name: str, found: Quality) -> None:
+    print(
+        f"figure chunk_markdown_quality_{name} value={found.fill:.3f} unit=of_budget against={LEAST_FILL}"
+        f" chunks={found.chunks} over={found.over} inside_fence={found.inside:.4f} most_inside={MOST_INSIDE}"
+    )
 
 
-def _cpu_seconds(work: Callable[[Document], object], documents: list[Document]) -> float:
+def _cpu_seconds(work: Callable[[Document], object], files: Sequence[Document]) -> float:
     start = time.process_time()
-    for document in documents:
-        work(document)
+    for file in files:
+        work(file)
     return time.process_time() - start
 
 

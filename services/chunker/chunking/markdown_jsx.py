@@ -7,7 +7,9 @@ _STRING = r"\"[^\"\n]*+\"|'(?:[^'\\\n]++|\\.)*+'"
 _ATTRIBUTES = re.compile(rf"(?:[\w:.=/ \t-]++|\n(?![ \t]*+\n)|{_STRING})*+")
 _IN_EXPRESSION = re.compile(rf"(?:[^{{}}\"'`]++|\"(?:[^\"\\\n]++|\\.)*+\"|{_STRING}|[\"'])*+")
 _ESCAPED = re.compile(r"(?:[^`\\]++|\\.)*+", re.DOTALL)
-_MODULE = re.compile(r"(?:import[ \t]++(?:[\w{*][^\n]*+\bfrom\b|[\"'])|export[ \t]++(?:const|let|default|function|async)\b)")
+_MODULE = re.compile(
+    r"(?:import[ \t]++(?:[\w{*][^\n]*+\bfrom\b|[\"'])|export[ \t]++(?:const|let|default|function|async)\b)"
+)
 
 
 def is_module_code(text: str, at: int) -> bool:

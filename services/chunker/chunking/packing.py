@@ -14,8 +14,8 @@ from services.chunker.chunking.model import BLOCK, GLUED, HARD, Unit
 from services.chunker.chunking.splitting import INEXACT_ROOM
 
 _HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary
-_APART = 0.8  # budgets on either side that an anchor must outrank
-_FULL_FROM = 0.6  # a chunk may end from here on
+_APART = 0.9  # budgets on either side that an anchor must outrank
+_FULL_FROM = 0.7  # a chunk may end from here on
 _WHOLE_FROM = 0.3  # or from here on, rather than inside a block, a list item, a function body
 _EVEN = 0.3  # the last two chunks of a run share it no less evenly than this
 _SPREAD = 0x9E3779B1

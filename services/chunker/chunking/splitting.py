@@ -49,7 +49,8 @@ def line_units(
 ) -> list[Unit]:
     """A fence, a table, HTML, source without a grammar: a unit a line, best cut after a gap and at the margin.
 
-    `coarse`: lines that are no better a place than the one before are counted with it.
+    `coarse`, for a block of a document: lines that are no better a place to cut than the one before are counted with
+    it, and the edges of other blocks are better ones.
     """
     units: list[Unit] = []
     count = counter()
@@ -58,7 +59,7 @@ def line_units(
         tokens = count(text[at:stop])
         if tokens <= budget:
             follows = header if at > start else ""
-            units.append(Unit(at, tokens, _line_rank(text, at), section, starts_exact(text, at), follows))
+            units.append(Unit(at, tokens, _line_rank(text, at) - coarse, section, starts_exact(text, at), follows))
         elif coarse:
             units += line_units(text, at, stop, section, budget, header)
         else:

@@ -18,7 +18,7 @@ _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _QUOTE_MARKS = re.compile(r"[ \t>]*\n?\Z")
 _SMALLEST_RUN, _LONGEST_RUN = 16, 64
-_OPENING_LINE = re.compile(r"\n(?=\S|[ \t]*+[{<])")  # at the margin, or the start of an object or a tag
+_OPENING_LINE = re.compile(r"\n(?=[^\s\])}`~]|[ \t]*+[{<])")  # at the margin and closing nothing, or an object or a tag
 
 
 def starts_exact(text: str, start: int) -> bool:

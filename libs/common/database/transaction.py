@@ -48,7 +48,9 @@ class Transaction:
 
     async def execute_many(self, sql: str, rows: Iterable[Mapping[str, object]]) -> None:
         text, names = _statement(sql)
-        await self._connection.executemany(text, [[row[name] for name in names] for row in rows])
+        listed = [[row[name] for name in names] for row in rows]
+        if listed:
+            await self._connection.executemany(text, listed)
 
     async def fetch_all(self, sql: str, **parameters: object) -> Sequence[Row]:
         text, names = _statement(sql)

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from libs.cli import (
+    captures,
     changes,
     connecting,
     deletions,
@@ -50,6 +51,7 @@ app.add_typer(hooks.deliveries, name="deliveries")
 app.add_typer(hooks.endpoint, name="webhook-endpoint")
 app.add_typer(deletions.app, name="deletions")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(captures.app, name="captures")
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(erasing.app, name="workspace")
 

@@ -12,6 +12,8 @@ from libs.common.events.source import Cause
 
 
 class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """`waits`: how often it was parked or backed off, and for how long altogether."""
+
     fetched: int = 0
     created: int = 0
     updated: int = 0
@@ -20,6 +22,10 @@ class RunCounts(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     requests: int = 0
     not_modified: int = 0
+    bytes: int = 0
+    pages: int = 0
+    waits: int = 0
+    waited_seconds: float = 0.0
 
 
 class SyncStarted(Event, frozen=True, kw_only=True):

@@ -60,7 +60,7 @@ def on_sluice_error(request: Request[Any, Any, Any], error: SluiceError) -> Resp
 def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """Litestar's own refusals. Its texts are not passed on: some quote what the caller sent."""
     if isinstance(error, ValidationException):
-        return answer(request, _validation(error))
+        return answer(request, _validation(request, error))
     kind = BY_STATUS.get(error.status_code)
     if kind is None:
         return on_bug(request, error)
@@ -96,12 +96,26 @@ def _is_routed(request: Request[Any, Any, Any], method: Any) -> bool:
     return True
 
 
-def _validation(error: ValidationException) -> SluiceError:
+def _validation(request: Request[Any, Any, Any], error: ValidationException) -> SluiceError:
     faults = error.extra if isinstance(error.extra, list) else []
     if not faults:
-        return MalformedPayload("the request lacks something that the route needs")
+        return _missing(error)
     fault = faults[0]
     if fault.get("key") == "data":
         return MalformedPayload("the route needs a JSON body")
     found = invalid(str(fault.get("message", "")))
-    return InvalidInput(found.detail, pointer="/" + str(fault.get("key", "")).replace(".", "/"))
+    argument, *rest = str(fault.get("key", "")).split(".")
+    return InvalidInput(found.detail, pointer="/" + "/".join([_told_as(request, argument), *rest]))
+
+
+def _missing(error: ValidationException) -> SluiceError:
+    """Litestar looks parameters up by the name that callers know, and keeps the look-up that failed."""
+    if isinstance(error.__cause__, KeyError):
+        return InvalidInput("this parameter is required", pointer=f"/{error.__cause__.args[0]}")
+    return MalformedPayload("the request lacks something that the route needs")
+
+
+def _told_as(request: Request[Any, Any, Any], argument: str) -> str:
+    """The parameter as callers know it: the handler's argument may have another name."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(argument)
+    return getattr(field.kwarg_definition, "name", None) or argument if field else argument

@@ -157,14 +157,20 @@ async def _finish(tx: Transaction, report: Row) -> None:
 async def _end(tx: Transaction, report: Row, *, state: str, code: str | None, detail: str | None) -> None:
     if not await runs.finish(tx, report["id"], state=state, error_code=code, error=detail):
         return
-    counts = RunCounts(**{field: report[field] for field in RunCounts.__struct_fields__})
+    counts = {field: report[field] for field in RunCounts.__struct_fields__}
+    counts["waited_seconds"] = round(counts["waited_seconds"], 3)
     at = datetime.now(UTC)
     about = {"workspace_id": str(tx.workspace), "integration_id": report["integration_id"], "run_id": report["id"]}
     if state == "succeeded":
-        await tx.emit(SyncCompleted(**about, cause=report["cause"], counts=counts, finished_at=at))
+        await tx.emit(SyncCompleted(**about, cause=report["cause"], counts=RunCounts(**counts), finished_at=at))
         return
     failed = SyncFailed(
-        **about, cause=report["cause"], counts=counts, code=code or "failed", detail=detail or "", finished_at=at
+        **about,
+        cause=report["cause"],
+        counts=RunCounts(**counts),
+        code=code or "failed",
+        detail=detail or "",
+        finished_at=at,
     )
     await tx.emit(failed)
 

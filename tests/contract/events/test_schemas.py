@@ -16,6 +16,13 @@ SAMPLES = sorted((HERE / "samples").rglob("*.json"))
 topics = pytest.mark.parametrize("topic", CATALOG, ids=lambda topic: topic.name)
 
 
+def _told_then(sample: object, written: object) -> object:
+    """What is written today, without the fields that the sample's time did not know."""
+    if not (isinstance(sample, dict) and isinstance(written, dict)):
+        return written
+    return {key: _told_then(sample[key], written[key]) for key in sample}
+
+
 def golden(topic: Topic) -> dict:
     return msgspec.json.decode((HERE / "golden" / f"{topic.name}.json").read_bytes())
 
@@ -57,7 +64,7 @@ def test_a_shipped_sample_is_read_with_unknown_fields_and_keeps_its_key(path: Pa
     newer = msgspec.json.encode({**sample, "a_field_of_tomorrow": {"deep": [1]}})
     assert msgspec.json.decode(newer, type=topic.event) == event
     written = msgspec.json.decode(msgspec.json.encode(event))
-    assert {key: written[key] for key in sample} == sample
+    assert _told_then(sample, written) == sample
 
 
 @topics

@@ -170,6 +170,12 @@ async def test_run_whose_resources_all_wait_is_parked_until_the_first_may_go_on(
     assert states == ["running"]
     ended = (await api.get(f"/v1/sync-runs/{run}")).json()
     assert (ended["state"], ended["parkedUntil"]) == ("succeeded", None)
+    [told] = await engine.events("sync.completed")
+    shown = ended["counts"]
+    assert told["counts"]["waits"] == shown["waits"] == 2
+    assert 0 < told["counts"]["bytes"] == shown["bytes"]
+    assert told["counts"]["pages"] == shown["pages"] > 0
+    assert 0 < told["counts"]["waited_seconds"] == shown["waitedSeconds"]
 
 
 async def test_run_is_parked_while_finding_its_resources_waits(engine: Engine, world: World) -> None:

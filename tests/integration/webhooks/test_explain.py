@@ -59,4 +59,5 @@ async def test_foreign_and_half_a_question_are_refused(world: World) -> None:
     asked = {"resource": "1", "stream": "issues", "key": "issue:1"}
     absent = await world.http.get(f"/v1/integrations/{new_id()}/explain", params=asked, headers=AUTH)
     half = await world.http.get(f"{world.path}/explain", params={"resource": "1"}, headers=AUTH)
-    assert (absent.status_code, half.status_code) == (404, 400)
+    assert (absent.status_code, half.status_code) == (404, 422)
+    assert half.json()["pointer"] in ("/stream", "/key")

@@ -2,10 +2,12 @@
 
 import io
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from libs.cli import connecting, screen
@@ -50,7 +52,7 @@ def sluice(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
      ["webhook-endpoint", "set-secret", "github"], ["sync", "github", "--full"], ["deletions", "list", "github"],
      ["deletions", "sweeps", "github"], ["deletions", "show", "x"], ["deletions", "apply", "x", "--yes"],
      ["deletions", "reject", "x"], ["deletions", "restore", "x"], ["quarantine", "list", "github"],
-     ["quarantine", "retry", "github", "issue:1"]],
+     ["quarantine", "retry", "github", "issue:1"], ["captures", "list", "github"], ["captures", "show", "x"]],
 )  # fmt: skip
 def test_command_without_a_stack_fails_with_the_next_step_on_stderr_alone(
     sluice: Ran, command: list[str], monkeypatch: pytest.MonkeyPatch
@@ -100,6 +102,47 @@ def test_ids_of_a_wide_table_are_whole_in_a_pipe_and_on_a_terminal(
     table(("run", *map(str, range(9)), "source"), [(ids[0], *["0" * 12] * 9, ids[1])], "")
     written = capsys.readouterr().out
     assert all(one in written for one in ids)
+
+
+CAPTURED: dict[str, Any] = {
+    "id": "01a2146e-aa25-7524-afeb-a382cce3a884", "integrationId": "i", "resourceId": "r", "stream": "issues",
+    "code": "provider_contract_broken", "detail": "title is null", "status": 200, "cut": True, "body": None,
+    "url": "https://api.github.com/repositories/1/issues", "capturedAt": "2026-11-25T00:00:00Z",
+    "expiresAt": "2026-11-28T00:00:00Z",
+}  # fmt: skip
+BODY = '[{"number": 1, "title": null, "body": "[bold]as it came[/bold]"}]'
+
+
+class CapturesDoor(Gateway):
+    """Answers by path alone."""
+
+    answers: ClassVar[dict[str, Any]] = {
+        "/v1/workspaces/default/integrations": {"items": [{"id": "i", "type": "github", "name": "GitHub"}]},
+        "/v1/integrations/i/captured-pages": {"items": [CAPTURED]},
+        f"/v1/captured-pages/{CAPTURED['id']}": {**CAPTURED, "body": BODY},
+    }
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+        return dict(self.answers[path])
+
+
+def test_answer_that_did_not_fit_is_found_in_the_list_and_shown_as_it_came(
+    sluice: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gateway, "of", lambda root: CapturesDoor("http://127.0.0.1:1", "key"))
+    code, listed, _ = sluice("captures", "list", "github")
+    assert code == 0
+    assert all(word in listed for word in (CAPTURED["id"], "issues", "provider_contract_broken", "title is null"))
+    code, shown, _ = sluice("captures", "show", CAPTURED["id"])
+    assert code == 0
+    assert all(word in shown for word in (BODY, CAPTURED["url"], "the first MiB of it"))
+    assert msgspec.json.decode(sluice("captures", "show", CAPTURED["id"], "--json")[1])["body"] == BODY
+
+
+def test_empty_list_of_answers_says_how_they_are_kept(sluice: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gateway, "of", lambda root: CapturesDoor("http://127.0.0.1:1", "key"))
+    monkeypatch.setitem(CapturesDoor.answers, "/v1/integrations/i/captured-pages", {"items": []})
+    assert "SYNC_CAPTURE_PAGES" in sluice("captures", "list", "github")[1]
 
 
 def test_body_of_connect_leaves_out_what_was_not_asked() -> None:

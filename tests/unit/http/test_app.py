@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter, RawBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, RawBody
 from litestar.testing import AsyncTestClient
 
 from libs.common.errors import (
@@ -96,10 +96,17 @@ async def raw(body: RawBody) -> dict[str, int]:
 @get("/v1/pages")
 async def pages(
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 10,
-    page_cursor: Annotated[str, QueryParameter(name="cursor")] = "",
+    page_cursor: Annotated[str, QueryParameter(name="cursor", max_length=100)] = "",
 ) -> dict[str, Any]:
     at = decode_cursor(page_cursor, int) if page_cursor else 0
     return {"limit": limit, "at": at}
+
+
+@get("/v1/explained")
+async def explained(
+    wanted: Annotated[str, QueryParameter(name="externalId", min_length=1)], since: FromQuery[datetime]
+) -> dict[str, str]:
+    return {"wanted": wanted, "since": since.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,7 @@ async def ready() -> dict[str, bool]:
 @pytest.fixture
 async def client() -> AsyncIterator[AsyncTestClient[Any]]:
     resolver = ChainResolver([ApiKeyResolver({sha256(KEY.encode()).hexdigest()}), ServiceResolver()])
-    handlers = [raises, make_item, raw, pages, me, anyone, inside, identity]
+    handlers = [raises, make_item, raw, pages, explained, me, anyone, inside, identity]
     app = create_http("demo", handlers, {"deps": Deps("here", object())}, SETTINGS, resolver, ready, max_body=10_000)
     async with AsyncTestClient(app, raise_server_exceptions=False) as made:
         yield made
@@ -251,12 +258,35 @@ async def test_large_body_is_413(client: Any, path: str) -> None:
         ("cursor=%21%21", "invalid_cursor", "/cursor"),
         ("cursor=InRleHQi", "invalid_cursor", "/cursor"),
         ("cursor=%00", "invalid_input", "/"),
+        (f"cursor={'x' * 101}", "invalid_input", "/cursor"),
     ],
 )
 async def test_query_fault_is_422_with_pointer(client: Any, query: str, code: str, pointer: str) -> None:
     response = await client.get(f"/v1/pages?{query}", headers=BEARER)
     assert_problem(response, 422, code, pointer)
     assert "abc" not in response.json().get("detail", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "detail"),
+    [
+        ("since=2026-11-26T00:00:00Z", "/externalId", "this parameter is required"),
+        ("externalId=issue:1", "/since", "this parameter is required"),
+        ("externalId=&since=2026-11-26T00:00:00Z", "/externalId", None),
+        ("externalId=issue:1&since=yesterday", "/since", None),
+    ],
+)
+async def test_missing_or_malformed_parameter_is_told_by_the_name_that_callers_know(
+    client: Any, query: str, pointer: str, detail: str | None
+) -> None:
+    response = await client.get(f"/v1/explained?{query}", headers=BEARER)
+    body = assert_problem(response, 422, "invalid_input", pointer)
+    assert detail is None or body["detail"] == detail
+    assert "yesterday" not in response.text
+
+
+async def test_missing_parameter_is_no_news_for_an_unknown_caller(client: Any) -> None:
+    assert_problem(await client.get("/v1/explained"), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,7 @@ async def test_site_that_fails_keeps_its_trouble_to_itself(two: TwoSites) -> Non
     assert (failing["state"], failing["error_code"]) == ("error", "lost_sight")
     assert failing["last_complete_at"] < fine["last_complete_at"]
     assert await two.pages(OTHER) == pages
-    assert {(event["change"], event["path"]) for event in await two.events()} == {
-        ("updated", "/docusaurus/docs/events")
-    }
+    assert await two.told() == {"updated": {"/docs/events"}}
 
 
 async def test_site_goes_on_at_its_own_cursor_while_the_other_is_done(two: TwoSites) -> None:

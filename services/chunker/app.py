@@ -19,6 +19,7 @@ from services.chunker.api import HANDLERS
 from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
 from services.chunker.settings import ChunkerSettings
+from services.chunker.use_cases.searching import Searcher
 from services.chunker.workers.indexing import Indexer
 
 SERVICE = "chunker"
@@ -62,4 +63,8 @@ def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None)
     async def ready() -> dict[str, bool]:
         return {"postgres": await db.ready()}
 
-    return create_http(SERVICE, HANDLERS, {"db": db}, settings, resolver, ready)
+    return create_http(SERVICE, HANDLERS, {"db": db, "searcher": _searcher(settings, db)}, settings, resolver, ready)
+
+
+def _searcher(settings: ChunkerSettings, db: Database) -> Searcher:
+    return Searcher(db, fusion=settings.search_fusion, depth=settings.search_depth)

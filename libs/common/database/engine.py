@@ -24,6 +24,7 @@ LIMITS = {
 # sources that was most of the time. Planning a statement of ours anew takes a tenth of a millisecond.
 PLANNING = {"jit": "off", "plan_cache_mode": "force_custom_plan"}
 QUOTING = {"standard_conforming_strings": "on"}  # a doubled quote is all that a literal of ours needs
+ONE_MOMENT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _IDENTIFIER = re.compile(r"[a-z_]+")
 
 
@@ -44,6 +45,12 @@ class Database:
     async def transaction(self, workspace: str) -> AsyncIterator[Transaction]:
         """Commits on success, rolls back on error; sees and writes the rows of `workspace` only."""
         async with self._open(self._app, workspace) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def snapshot(self, workspace: str) -> AsyncIterator[Transaction]:
+        """Reads only: all its statements see the rows of `workspace` as they were at one moment."""
+        async with self._open(self._app, workspace, ONE_MOMENT) as tx:
             yield tx
 
     @asynccontextmanager
@@ -72,9 +79,9 @@ class Database:
         await self._worker.close()
 
     @asynccontextmanager
-    async def _open(self, pool: Pool, workspace: str | None) -> AsyncIterator[Transaction]:
+    async def _open(self, pool: Pool, workspace: str | None, mode: str = "") -> AsyncIterator[Transaction]:
         try:
-            async with pool.transaction(workspace) as connection:
+            async with pool.transaction(workspace, mode) as connection:
                 tx = Transaction(connection, workspace=workspace, service=self.service)
                 yield tx
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

@@ -32,9 +32,9 @@ class Pool:
         self.in_use = 0
 
     @asynccontextmanager
-    async def transaction(self, workspace: str | None) -> AsyncIterator[Connection]:
+    async def transaction(self, workspace: str | None, mode: str = "") -> AsyncIterator[Connection]:
         """Commits on success, rolls back on error. Raises TimeoutError when no connection comes free in time."""
-        connection = await self._begun(_begin(workspace))
+        connection = await self._begun(_begin(workspace, mode))
         try:
             yield connection
             await connection.execute("COMMIT")
@@ -96,14 +96,14 @@ class Pool:
         return connection
 
 
-def _begin(workspace: str | None) -> str:
+def _begin(workspace: str | None, mode: str) -> str:
     """One round trip for both: each statement of a transaction comes after it."""
     if workspace is None:
-        return "BEGIN"
+        return f"BEGIN {mode}"
     if "\0" in workspace:
         raise ValueError("a workspace's name holds no U+0000")
     quoted = workspace.replace("'", "''")
-    return f"BEGIN; SELECT set_config('app.workspace', '{quoted}', true)"
+    return f"BEGIN {mode}; SELECT set_config('app.workspace', '{quoted}', true)"
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -10,23 +10,30 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
-from libs.common.http.wire import Page, Wire
+from libs.common.errors import InvalidInput, NotFound
+from libs.common.http.wire import Wire
 from libs.common.security.principals import Principal
+from libs.providers import registry
 from services.chunker.api.wire import READ
-from services.chunker.domain.searching import Filters
+from services.chunker.domain.bm25 import weight_of
+from services.chunker.domain.searching import Corrected, Filters, Group, Question, Ranked
 from services.chunker.lexical import Highlight, highlight
-from services.chunker.use_cases import searching
+from services.chunker.use_cases.searching import Answers, Searcher
 
 
 class SearchAsked(Wire):
-    """`query` is plain words; every filter narrows."""
+    """`query` is plain words; "words in quotes" must stand in the text. Every filter narrows.
+
+    `group` source: the best chunk of each source. `explain`: what made each score.
+    """
 
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
     cursor: str | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
+    group: Group = "none"
+    explain: bool = False
 
 
 class FoundHighlight(Wire):
@@ -58,11 +65,54 @@ class FoundSource(Wire):
     version: int
 
 
+class LegExplained(Wire):
+    """`raw` and `rank` are null for a chunk that is not among this ranking's candidates."""
+
+    leg: str
+    raw: float | None
+    rank: int | None
+    normalised: float
+    weight: float
+
+
+class LexemeExplained(Wire):
+    """`score` is its part of the lexical raw score."""
+
+    lexeme: str
+    frequency: int
+    idf: float
+    score: float
+
+
+class Explained(Wire):
+    legs: list[LegExplained]
+    lexemes: list[LexemeExplained]
+
+
 class Found(Wire):
+    """`more_from_source` counts its other candidates when the answer is grouped by source."""
+
     score: float
     highlights: list[FoundHighlight]
     chunk: FoundChunk
     source: FoundSource
+    more_from_source: int | None = None
+    explanation: Explained | None = None
+
+
+class WordCorrected(Wire):
+    """`word` stands nowhere in the workspace; the stems in `to` were looked for in its place."""
+
+    word: str
+    to: list[str]
+
+
+class SearchAnswer(Wire):
+    """`next_cursor` null is the end."""
+
+    items: list[Found]
+    next_cursor: str | None = None
+    corrected: list[WordCorrected] = msgspec.field(default_factory=list)
 
 
 @post("/v1/workspaces/{workspace:str}/search", status_code=200, operation_id="search", tags=["search"])
@@ -70,33 +120,71 @@ async def search(
     workspace: FromPath[str],
     data: JSONBody[SearchAsked],
     principal: NamedDependency[Principal],
-    db: NamedDependency[Database],
-) -> Page[Found]:
+    searcher: NamedDependency[Searcher],
+) -> SearchAnswer:
     """Chunks that answer the words, best first."""
     principal.require(READ)
     principal.require_workspace(workspace)
-    answers = await searching.search(
-        db, workspace, query=data.query, filters=data.filters, cursor=data.cursor, limit=data.limit
+    question = Question(query=data.query, filters=_canonical(data.filters), group=data.group)
+    found = await searcher.search(workspace, question, cursor=data.cursor, limit=data.limit, explain=data.explain)
+    return SearchAnswer(
+        items=[_found(row, ranked, found, data) for row, ranked in zip(found.rows, found.ranked, strict=True)],
+        next_cursor=found.next_cursor,
+        corrected=[_corrected(one, data.query) for one in found.corrected],
     )
-    return Page(items=[_found(row, answers.lexemes) for row in answers.rows], next_cursor=answers.next_cursor)
 
 
-def _found(row: Row, lexemes: Sequence[str]) -> Found:
+def _canonical(filters: Filters) -> Filters:
+    """Raises InvalidInput for a provider that nobody knows: an empty answer would hide the mistake."""
+    providers: list[str] = []
+    for n, name in enumerate(filters.providers):
+        try:
+            providers.append(registry.manifest(name).id)
+        except NotFound as error:
+            raise InvalidInput(error.detail, pointer=f"/filters/providers/{n}") from None
+    return msgspec.structs.replace(filters, providers=tuple(providers))
+
+
+def _found(row: Row, ranked: Ranked, found: Answers, asked: SearchAsked) -> Found:
     source = {name: row[name] for name in FoundSource.__struct_fields__ if name != "id"}
+    chunk = {name: row[name] for name in FoundChunk.__struct_fields__ if name != "path"}
     return Found(
-        score=round(row["score"], 6),
-        highlights=[_highlighted(one) for one in highlight(row["text"], lexemes)],
-        chunk=FoundChunk(
-            id=row["id"],
-            text=row["text"],
-            path=list(row["heading_path"]),
-            anchor=row["anchor"],
-            start_byte=row["start_byte"],
-            end_byte=row["end_byte"],
-        ),
+        score=round(ranked.score, 6),
+        highlights=[_highlighted(one) for one in highlight(row["text"], found.lexemes)],
+        chunk=FoundChunk(path=list(row["heading_path"]), **chunk),
         source=FoundSource(id=row["source_id"], **source),
+        more_from_source=ranked.further if asked.group == "source" else None,
+        explanation=_explained(ranked, found.matched[ranked.pk], found) if asked.explain else None,
     )
 
 
 def _highlighted(one: Highlight) -> FoundHighlight:
     return FoundHighlight(text=one.text, ranges=[(start, end) for start, end in one.ranges])
+
+
+def _explained(ranked: Ranked, matched: Sequence[Row], found: Answers) -> Explained:
+    idf = {word.lexeme: word.idf for word in found.words}
+    return Explained(
+        legs=[
+            LegExplained(
+                leg=one.leg, raw=one.raw, rank=one.rank, normalised=round(one.normalised, 6), weight=one.weight
+            )
+            for one in ranked.legs
+        ],
+        lexemes=[
+            LexemeExplained(
+                lexeme=row["lexeme"],
+                frequency=row["frequency"],
+                idf=idf[row["lexeme"]],
+                score=round(idf[row["lexeme"]] * weight_of(row["frequency"], row["words"], found.mean), 6),
+            )
+            for row in matched
+        ],
+    )
+
+
+def _corrected(one: Corrected, query: str) -> WordCorrected:
+    """The word as it was typed, where it can be told from its stem."""
+    typed = (word.strip(".,;:!?()[]") for word in query.split())
+    word = next((word for word in typed if word.lower().startswith(one.word[:-1])), one.word)
+    return WordCorrected(word=word, to=list(one.to))

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
-K1 = 1.2  # BM25's usual constants, measured best here (retrieval notes, section 3)
-B = 0.75
+from libs.common.events.source import SourceType
+
+
+def lexical_weight(words: int) -> float:
+    """The share of the words in a fused score, the rest is the vectors'."""
+    return 0.5
+
+
+Group = Literal["none", "source"]
+Fusion = Literal["minmax", "rrf"]
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Every named field narrows; several values of one field are alternatives. `path` is a prefix."""
 
-    types: tuple[str, ...] = ()
+    types: tuple[SourceType, ...] = ()
     providers: tuple[str, ...] = ()
     integrations: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
@@ -23,8 +33,109 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_
     updated_before: datetime | None = None
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a page of answers ended: the next one starts below this score."""
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One search, apart from which page of it is wanted."""
 
+    query: str
+    filters: Filters = Filters()
+    group: Group = "none"
+
+    def key(self) -> str:
+        """Short and the same for the same question: a cursor is of one question only."""
+        return sha256(msgspec.json.encode(self)).hexdigest()[:12]
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A lexeme of the query and how rare it is in the workspace."""
+
+    lexeme: str
+    idf: float
+
+
+class Corrected(msgspec.Struct, frozen=True, array_like=True):
+    """A word that stands nowhere in the workspace, and the lexemes that are looked for in its place."""
+
+    word: str
+    to: tuple[str, ...]
+
+
+class Edge(msgspec.Struct, frozen=True, array_like=True):
+    """A place in one ranking: scores fall, and of equal ones the older chunk comes first."""
+
+    raw: float
+    pk: int
+
+    def reached_by(self, raw: float | None, pk: int) -> bool:
+        return raw is not None and (-raw, pk) <= (-self.raw, self.pk)
+
+
+class Scale(msgspec.Struct, frozen=True, array_like=True):
+    """How one leg's raw scores are read: `low` and `high` of its first candidates are 0 and 1.
+
+    `floor` is the last candidate of this stretch, `ceiling` that of the stretch before: what reaches it was shown.
+    Whoever is not among the candidates counts as `absent`.
+    """
+
+    low: float
+    high: float
+    absent: float
+    floor: Edge
+    ceiling: Edge | None = None
+
+    def normalise(self, raw: float | None) -> float:
+        raw = self.absent if raw is None else max(raw, self.absent)
+        return (raw - self.low) / (self.high - self.low) if self.high > self.low else float(raw >= self.high)
+
+
+class Stretch(msgspec.Struct, frozen=True, array_like=True):
+    """The candidates of each leg down to `depth`; `idfs` and `mean` stay as they were on the first page."""
+
+    depth: int
+    scales: tuple[Scale, ...]
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page."""
+
+    question: str
+    mean: float
+    idfs: tuple[float, ...]
+    corrected: tuple[Corrected, ...]
+    stretch: Stretch
     score: float
     pk: int
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """One ranking: raw scores by chunk, best first, of at most `asked`."""
+
+    name: Literal["lexical", "vector"]
+    weight: float
+    raw: dict[int, float]
+    asked: int
+
+    @property
+    def exhausted(self) -> bool:
+        return len(self.raw) < self.asked
+
+
+class LegScore(msgspec.Struct, frozen=True):
+    """What one leg says of a chunk; without a rank it is not among that leg's candidates."""
+
+    leg: str
+    weight: float
+    normalised: float
+    raw: float | None = None
+    rank: int | None = None
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A candidate with its score. `shown`: on an earlier stretch already; `due`: on this one."""
+
+    pk: int
+    score: float
+    stretch: Stretch
+    shown: bool
+    due: bool
+    legs: tuple[LegScore, ...] = ()
+    further: int = 0

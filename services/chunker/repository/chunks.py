@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.indexing import Cut
-from services.chunker.repository import summaries
+from services.chunker.repository import lexemes, summaries
 
 SAVE_SOURCE = """
 INSERT INTO indexed_source AS s (id, workspace_id, integration_id, resource_id, resource_name, provider, type, name,
@@ -133,6 +133,7 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> None:
         INSERT_POSTINGS, workspace_id=workspace, source_id=source_id, ids=list(texts), texts=list(texts.values())
     )
     await tx.execute(COUNT_WORDS, source_id=source_id)
+    await lexemes.remember(tx, workspace, source_id, list(texts))
 
 
 async def _drop(tx: Transaction, pks: Sequence[int]) -> None:

@@ -1,72 +1,121 @@
-"""BM25 in SQL, narrowed by filters."""
+"""BM25 in SQL over the postings, held to whatever narrows the search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import msgspec
 
 from libs.common.database.transaction import Row, Transaction
-from services.chunker.domain.searching import K1, B, Filters, Position
+from services.chunker.domain.bm25 import K1, B, idf
+from services.chunker.domain.query import Parsed
+from services.chunker.domain.searching import Word
+from services.chunker.repository.filters import Narrowing
 
-# BM25 over the postings of the query's words; every row it reads is of this workspace (row-level security).
-# The words are an array, not a join: whatever the statistics say, they are looked up in the index.
-SEARCH = """
-WITH corpus AS (
-  SELECT greatest(sum(chunks), 1) AS chunks, greatest(sum(words), 1) / greatest(sum(chunks), 1) AS mean
+# One row a lexeme of the query, or one with none; counting reads nothing but the index of the postings.
+READ_QUERY = """
+SELECT k.known, c.chunks, c.words, tsvector_to_array(to_tsvector('english', :phrase_words)) AS quoted, w.lexeme,
+  (SELECT count(*) FROM posting p WHERE p.lexeme = w.lexeme) AS held
+FROM (SELECT EXISTS (SELECT FROM known_workspace) AS known) k
+CROSS JOIN (
+  SELECT CAST(coalesce(sum(chunks), 0) AS double precision) AS chunks,
+    CAST(coalesce(sum(words), 0) AS double precision) AS words
   FROM indexed_source
-), weighed AS (
-  SELECT p.lexeme, ln(1 + (max(c.chunks) - count(*) + 0.5) / (count(*) + 0.5)) AS idf
-  FROM posting p CROSS JOIN corpus c WHERE p.lexeme = ANY(CAST(:lexemes AS text[])) GROUP BY p.lexeme
-), scored AS (
-  SELECT p.chunk_pk AS pk, CAST(sum(w.idf * p.frequency * ({k1} + 1)
-    / (p.frequency + {k1} * (1 - {b} + {b} * p.words / c.mean))) AS double precision) AS score
-  FROM posting p JOIN weighed w USING (lexeme) CROSS JOIN corpus c
-  WHERE p.lexeme = ANY(CAST(:lexemes AS text[])) GROUP BY p.chunk_pk
-)
-SELECT f.score, f.pk, k.id, k.text, k.anchor, k.heading_path, k.start_byte, k.end_byte,
-  s.id AS source_id, s.type, s.name, s.url, s.path, s.provider, s.integration_id, s.resource_id, s.resource_name,
-  s.version
-FROM scored f JOIN chunk k ON k.pk = f.pk JOIN indexed_source s ON s.id = k.source_id
-WHERE {filters}
-ORDER BY f.score DESC, f.pk LIMIT :limit
+) c
+LEFT JOIN unnest(to_tsvector('english', :words)) w ON true
 """
-LEXEMES = "SELECT lexeme FROM unnest(to_tsvector('english', :query))"
+
+# The words one by one, each looked up in the index: whatever the statistics say, no plan reads the table.
+RANK = """
+WITH {allowed} scored AS (
+  SELECT p.chunk_pk AS pk,
+    sum(w.idf * p.frequency * {k1_and_1} / (p.frequency + {k1} * ({rest} + {b} * p.words / CAST(:mean AS float8))))
+      AS score
+  FROM unnest(CAST(:lexemes AS text[]), CAST(:idfs AS float8[])) AS w(lexeme, idf)
+  CROSS JOIN LATERAL (
+    SELECT chunk_pk, CAST(frequency AS float8) AS frequency, words FROM posting p
+    WHERE p.lexeme = w.lexeme {held} OFFSET 0
+  ) p
+  GROUP BY p.chunk_pk
+)
+SELECT pk, score FROM scored ORDER BY score DESC, pk LIMIT :depth
+"""
+ALLOWED = "allowed AS MATERIALIZED ({sql}),"
+HELD = "AND p.chunk_pk IN (SELECT pk FROM allowed)"
+
+COUNT = """
+SELECT w.lexeme, (SELECT count(*) FROM posting p WHERE p.lexeme = w.lexeme) AS held
+FROM unnest(CAST(:lexemes AS text[])) AS w(lexeme)
+"""
+SOURCES = "SELECT pk, source_id FROM chunk WHERE pk = ANY(CAST(:pks AS bigint[]))"
+MATCHED = """
+SELECT chunk_pk, lexeme, frequency, words FROM posting
+WHERE lexeme = ANY(CAST(:lexemes AS text[])) AND chunk_pk = ANY(CAST(:pks AS bigint[])) ORDER BY lexeme
+"""
+CHUNKS = """
+SELECT k.pk, k.id, k.text, k.anchor, k.heading_path, k.start_byte, k.end_byte, s.id AS source_id, s.type, s.name,
+  s.url, s.path, s.provider, s.integration_id, s.resource_id, s.resource_name, s.version
+FROM chunk k JOIN indexed_source s ON s.id = k.source_id WHERE k.pk = ANY(CAST(:pks AS bigint[]))
+"""
 
 
-async def search(
-    tx: Transaction, lexemes: Sequence[str], filters: Filters, after: Position | None, limit: int
+class Read(msgspec.Struct, frozen=True):
+    """A query as the workspace's index sees it; `held` counts the chunks that hold each lexeme."""
+
+    known: bool
+    chunks: float
+    mean: float
+    held: dict[str, int]
+    quoted: list[str]
+
+    def word(self, lexeme: str, held: int) -> Word:
+        return Word(lexeme, idf(self.chunks, held))
+
+
+async def read_query(tx: Transaction, parsed: Parsed) -> Read:
+    rows = await tx.fetch_all(READ_QUERY, words=parsed.words, phrase_words=parsed.phrase_words)
+    one = rows[0]
+    held = {row["lexeme"]: row["held"] for row in rows if row["lexeme"] is not None}
+    return Read(one["known"], one["chunks"], max(one["words"], 1.0) / max(one["chunks"], 1.0), held, one["quoted"])
+
+
+async def count(tx: Transaction, lexemes: Sequence[str]) -> dict[str, int]:
+    rows = await tx.fetch_all(COUNT, lexemes=list(lexemes))
+    return {row["lexeme"]: row["held"] for row in rows}
+
+
+async def rank(
+    tx: Transaction, words: Sequence[Word], mean: float, narrow: Narrowing | None, depth: int
 ) -> Sequence[Row]:
-    conditions, values = _conditions(filters)
-    if after:
-        conditions.append("(f.score < :after_score OR (f.score = :after_score AND f.pk > :after_pk))")
-        values |= {"after_score": after.score, "after_pk": after.pk}
-    sql = SEARCH.format(k1=K1, b=B, filters=" AND ".join(conditions) or "true")
-    return await tx.fetch_all(sql, lexemes=list(lexemes), limit=limit, **values)
-
-
-async def lexemes(tx: Transaction, query: str) -> list[str]:
-    return [row["lexeme"] for row in await tx.fetch_all(LEXEMES, query=query)]
-
-
-def _conditions(filters: Filters) -> tuple[list[str], dict[str, Any]]:
-    columns = {
-        "types": "s.type",
-        "providers": "s.provider",
-        "integrations": "s.integration_id",
-        "resources": "s.resource_id",
-        "authors": "s.author",
+    """`pk` and `score` of the best chunks, at most `depth`."""
+    parameters = {
+        "lexemes": [word.lexeme for word in words],
+        "idfs": [word.idf for word in words],
+        "mean": mean,
+        "depth": depth,
+        **(narrow.values if narrow else {}),
     }
-    conditions: list[str] = []
-    values: dict[str, Any] = {}
-    for name, column in columns.items():
-        if wanted := getattr(filters, name):
-            conditions.append(f"{column} = ANY(CAST(:{name} AS text[]))")
-            values[name] = list(wanted)
-    if filters.path is not None:
-        conditions.append("starts_with(s.path, :path)")
-        values["path"] = filters.path
-    for name, sign in (("updated_after", ">="), ("updated_before", "<")):
-        if (moment := getattr(filters, name)) is not None:
-            conditions.append(f"s.updated_at {sign} :{name}")
-            values[name] = moment
-    return conditions, values
+    return await tx.fetch_all(rank_sql(narrow), **parameters)
+
+
+def rank_sql(narrow: Narrowing | None) -> str:
+    return RANK.format(
+        allowed=ALLOWED.format(sql=narrow.sql) if narrow else "",
+        held=HELD if narrow else "",
+        k1=K1,
+        k1_and_1=K1 + 1,
+        b=B,
+        rest=1 - B,
+    )
+
+
+async def sources(tx: Transaction, pks: Sequence[int]) -> dict[int, str]:
+    return {row["pk"]: row["source_id"] for row in await tx.fetch_all(SOURCES, pks=list(pks))}
+
+
+async def matched(tx: Transaction, pks: Sequence[int], words: Sequence[Word]) -> Sequence[Row]:
+    return await tx.fetch_all(MATCHED, pks=list(pks), lexemes=[word.lexeme for word in words])
+
+
+async def chunks(tx: Transaction, pks: Sequence[int]) -> dict[int, Row]:
+    return {row["pk"]: row for row in await tx.fetch_all(CHUNKS, pks=list(pks))}

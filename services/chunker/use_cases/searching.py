@@ -1,38 +1,203 @@
-"""Finding chunks by their words."""
+"""Finding chunks by words and by meaning: both rankings of one moment, fused, a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from libs.common.database.engine import Database
-from libs.common.database.transaction import Row
+from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
-from libs.common.http.wire import decode_cursor, encode_cursor
-from services.chunker.domain.searching import Filters, Position
-from services.chunker.lexical import query_terms
+from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
+from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, opened
+from services.chunker.domain.query import Parsed, parse
+from services.chunker.domain.searching import (
+    Corrected,
+    Fusion,
+    Leg,
+    Position,
+    Question,
+    Ranked,
+    Stretch,
+    Word,
+    lexical_weight,
+)
+from services.chunker.domain.typos import can_be_mistyped, likely
+from services.chunker.repository import lexemes
 from services.chunker.repository import search as ranking
-from services.chunker.repository import workspaces
+from services.chunker.repository.filters import Narrowing, narrowing
+
+MOST_CORRECTED = 4  # words of one query; they travel in cursors
+ALIKE = 20
+MOST_NEAR = 1000  # what a walk of the vectors' graph can give
+
+
+class Vectors(Protocol):
+    """The ranking by meaning. `embed` is asked before a transaction opens; None: there is nothing to compare with."""
+
+    async def embed(self, query: str) -> bytes | None: ...
+    async def nearest(
+        self, tx: Transaction, query: bytes, depth: int, narrow: Narrowing | None
+    ) -> list[tuple[int, float]]: ...
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    rows: Sequence[Row]
-    lexemes: list[str]
+    """`rows` stand beside `ranked`; `words` are what was looked for, typos already replaced."""
+
+    rows: list[Row]
+    ranked: list[Ranked]
+    words: list[Word]
+    corrected: list[Corrected]
+    mean: float
+    matched: Mapping[int, list[Row]]
     next_cursor: str | None
 
+    @property
+    def lexemes(self) -> list[str]:
+        return [word.lexeme for word in self.words]
 
-async def search(
-    db: Database, workspace: str, *, query: str, filters: Filters, cursor: str | None, limit: int
-) -> Answers:
-    """Raises NotFound for a workspace that never connected anything, InvalidCursor for a foreign cursor."""
-    after = decode_cursor(cursor, Position) if cursor else None
-    terms = query_terms(query)
-    async with db.transaction(workspace) as tx:
-        if not await workspaces.knows(tx, workspace):
-            raise NotFound("unknown workspace, or nothing is connected in it yet")
-        lexemes = await ranking.lexemes(tx, terms)
-        rows = await ranking.search(tx, lexemes, filters, after, limit + 1)
-    more = rows[limit - 1] if len(rows) > limit else None
-    next_cursor = encode_cursor(Position(score=more["score"], pk=more["pk"])) if more else None
-    return Answers(rows=rows[:limit], lexemes=lexemes, next_cursor=next_cursor)
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the lexical ranking is asked; frozen by the first page."""
+
+    words: list[Word]
+    corrected: list[Corrected]
+    mean: float
+
+
+class Asked(msgspec.Struct, frozen=True):
+    question: Question
+    terms: Terms
+    narrow: Narrowing | None
+    vector: bytes | None
+    weight: float
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """`depth`: how many candidates each ranking gives at first."""
+
+    db: Database
+    fusion: Fusion = "minmax"
+    depth: int = 100
+    vectors: Vectors | None = None
+
+    async def search(
+        self, workspace: str, question: Question, *, cursor: str | None = None, limit: int = 10, explain: bool = False
+    ) -> Answers:
+        """Raises NotFound for a workspace that never connected anything, InvalidCursor for a foreign cursor."""
+        position = _position(question, cursor)
+        parsed = parse(question.query)
+        vector = await self.vectors.embed(question.query) if self.vectors and parsed.words else None
+        async with self.db.snapshot(workspace) as tx:
+            read = await ranking.read_query(tx, parsed)
+            if not read.known:
+                raise NotFound("unknown workspace, or nothing is connected in it yet")
+            terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
+            narrow = narrowing(question.filters, parsed.phrases, read.quoted)
+            weight = 1.0 if vector is None else lexical_weight(len(read.held))
+            asked = Asked(question, terms, narrow, vector, weight)
+            found = await self._find(tx, asked, position, limit + 1)
+            return await _answers(tx, asked, found, limit, explain)
+
+    async def _find(self, tx: Transaction, asked: Asked, position: Position | None, limit: int) -> list[Ranked]:
+        """Stretch after stretch, each twice as deep, until there is enough or no more.
+
+        A later page looks beyond its stretch: what came into the index meanwhile may have pushed others down.
+        """
+        found: list[Ranked] = []
+        before: Stretch | None = None
+        depth = position.stretch.depth if position else self.depth
+        while True:
+            legs = await self._legs(tx, asked, 2 * depth if position else depth)
+            stretch = position.stretch if position else opened(legs, depth, before)
+            ranked = fused(legs, stretch, self.fusion, {})
+            if asked.question.group == "source":
+                ranked = grouped(ranked, await ranking.sources(tx, [one.pk for one in ranked]))
+            found += first(following(ranked, position), limit - len(found))
+            if len(found) == limit or is_end(legs, ranked):
+                return found
+            before, position, depth = stretch, None, depth * 2
+
+    async def _legs(self, tx: Transaction, asked: Asked, depth: int) -> list[Leg]:
+        rows = await ranking.rank(tx, asked.terms.words, asked.terms.mean, asked.narrow, depth)
+        legs = [Leg("lexical", asked.weight, {row["pk"]: round(row["score"], DIGITS) for row in rows}, depth)]
+        if self.vectors and asked.vector is not None:
+            near = await self.vectors.nearest(tx, asked.vector, min(depth, MOST_NEAR), asked.narrow)
+            asked_for = depth if depth <= MOST_NEAR else len(near) + 1
+            legs.append(Leg("vector", 1 - asked.weight, {pk: round(s, DIGITS) for pk, s in near}, asked_for))
+        return legs
+
+
+def _position(question: Question, cursor: str | None) -> Position | None:
+    if cursor is None:
+        return None
+    position = decode_cursor(cursor, Position)
+    if position.question != question.key():
+        raise InvalidCursor("this cursor belongs to another search: send it with the same query and filters",
+                            pointer="/cursor")  # fmt: skip
+    return position
+
+
+async def _terms(tx: Transaction, parsed: Parsed, read: ranking.Read) -> Terms:
+    """A word that stands nowhere gives way to those that look like it."""
+    missing = [lexeme for lexeme, held in read.held.items() if not held and can_be_mistyped(lexeme)]
+    missing = [lexeme for lexeme in missing if lexeme not in read.quoted][:MOST_CORRECTED]
+    corrected: list[Corrected] = []
+    held = dict(read.held)
+    if missing:
+        alike = {word: likely(word, some) for word, some in (await lexemes.alike(tx, missing, ALIKE)).items()}
+        counts = await ranking.count(tx, sorted({one for some in alike.values() for one in some}))
+        held |= {one: count for one, count in counts.items() if count}
+        corrected = [Corrected(word, there) for word, some in alike.items()
+                     if (there := tuple(one for one in some if counts[one]))]  # fmt: skip
+    names = _looked_for(read.held, corrected)
+    return Terms([read.word(name, held[name]) for name in names], corrected, read.mean)
+
+
+def _kept_terms(read: ranking.Read, position: Position) -> Terms:
+    corrected = list(position.corrected)
+    names = _looked_for(read.held, corrected)
+    if len(names) != len(position.idfs):
+        raise InvalidCursor(pointer="/cursor")
+    return Terms([Word(name, idf) for name, idf in zip(names, position.idfs, strict=True)], corrected, position.mean)
+
+
+def _looked_for(held: Mapping[str, int], corrected: Sequence[Corrected]) -> list[str]:
+    replaced = {one.word for one in corrected}
+    words = [lexeme for lexeme in held if lexeme not in replaced]
+    return list(dict.fromkeys([*words, *(name for one in corrected for name in one.to)]))
+
+
+async def _answers(tx: Transaction, asked: Asked, found: list[Ranked], limit: int, explain: bool) -> Answers:
+    page = found[:limit]
+    rows = await ranking.chunks(tx, [one.pk for one in page])
+    matched: dict[int, list[Row]] = {one.pk: [] for one in page}
+    for row in await ranking.matched(tx, list(matched), asked.terms.words) if explain else ():
+        matched[row["chunk_pk"]].append(row)
+    return Answers(
+        rows=[rows[one.pk] for one in page],
+        ranked=page,
+        words=asked.terms.words,
+        corrected=asked.terms.corrected,
+        mean=asked.terms.mean,
+        matched=matched,
+        next_cursor=_cursor(asked, page[-1]) if len(found) > limit else None,
+    )
+
+
+def _cursor(asked: Asked, last: Ranked) -> str:
+    terms = asked.terms
+    position = Position(
+        question=asked.question.key(),
+        mean=terms.mean,
+        idfs=tuple(word.idf for word in terms.words),
+        corrected=tuple(terms.corrected),
+        stretch=last.stretch,
+        score=last.score,
+        pk=last.pk,
+    )
+    return encode_cursor(position)

@@ -20,12 +20,15 @@ from libs.common.internal import SourceBatch, SourceBatchAsked, SourceItem
 from libs.local.postgres import Postgres
 from libs.providers import registry
 from services.chunker.deps import Deps
-from services.chunker.domain.searching import Filters
-from services.chunker.use_cases import indexing, searching
-from services.chunker.use_cases.searching import Answers
+from services.chunker.domain.searching import Question
+from services.chunker.use_cases import indexing
+from services.chunker.use_cases.searching import Answers, Searcher
 from services.chunker.workers.indexing import Indexer
 
-TABLES = "index_wanted, indexed_source, chunk, posting, summary, known_workspace, outbox, erased_workspace"
+TABLES = (
+    "index_wanted, indexed_source, chunk, posting, summary, lexeme, lexeme_gram, known_workspace, outbox,"
+    " erased_workspace"
+)
 
 
 class Owner:
@@ -49,6 +52,7 @@ class Rig:
 
     def __init__(self, db: Database) -> None:
         self.db = db
+        self.searcher = Searcher(db)
         self.owner = Owner()
         self.wake = asyncio.Event()
         self.deps = Deps(db=db, index_wanted=self.wake.set)
@@ -105,9 +109,10 @@ class Rig:
         while await self.indexer.step():
             pass
 
-    async def search(self, query: str, workspace: str = "w1", limit: int = 10, **more: Any) -> Answers:
-        given = {"filters": Filters(), "cursor": None, **more}
-        return await searching.search(self.db, workspace, query=query, limit=limit, **given)
+    async def search(
+        self, query: str, workspace: str = "w1", *, cursor: str | None = None, limit: int = 10, **more: Any
+    ) -> Answers:
+        return await self.searcher.search(workspace, Question(query=query, **more), cursor=cursor, limit=limit)
 
     async def names(self, query: str, **more: Any) -> list[str]:
         return [row["name"] for row in (await self.search(query, **more)).rows]

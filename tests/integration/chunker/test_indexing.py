@@ -258,8 +258,8 @@ async def test_search_before_any_statistics_looks_postings_up_by_index(rig: Rig)
     )
     async with rig.db.transaction("w1") as tx:
         await tx.execute(fill)
-        sql = ranking.SEARCH.format(k1=1.2, b=0.75, filters="true")
-        plan = await tx.fetch_all(f"EXPLAIN {sql}", lexemes=["filler1", "relay"], limit=10)
+        asked = {"lexemes": ["filler1", "relay"], "idfs": [1.0, 2.0], "mean": 100.0, "depth": 10}
+        plan = await tx.fetch_all(f"EXPLAIN {ranking.rank_sql(None)}", **asked)
     text = "\n".join(row["QUERY PLAN"] for row in plan)
     assert "Seq Scan on posting" not in text
     assert "posting_pkey" in text

@@ -1,0 +1,92 @@
+"""Two rankings become one, whose pages stay apart while the index changes. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+import msgspec
+
+from services.chunker.domain.searching import Edge, Fusion, Leg, LegScore, Position, Ranked, Scale, Stretch
+
+RRF_K = 60
+DIGITS = 9  # of a raw score: a sum that is added up in another order is the same score
+
+
+def opened(legs: Sequence[Leg], depth: int, before: Stretch | None = None) -> Stretch:
+    """The stretch that these candidates are. Its scores go on below those of the stretch before."""
+    scales = before.scales if before else (None,) * len(legs)
+    return Stretch(depth, tuple(_scale(leg, scale) for leg, scale in zip(legs, scales, strict=True)))
+
+
+def _scale(leg: Leg, before: Scale | None) -> Scale:
+    """Behind a full list others may follow, no better than its last; behind the end of all matches nothing does."""
+    floor = _last(leg)
+    absent = 0.0 if leg.name == "lexical" and leg.exhausted else floor.raw
+    if before is not None:
+        return Scale(before.low, before.high, absent, floor if leg.raw else before.floor, before.floor)
+    return Scale(absent, max(leg.raw.values(), default=0.0), absent, floor)
+
+
+def _last(leg: Leg) -> Edge:
+    raw, pk = min(((raw, -pk) for pk, raw in leg.raw.items()), default=(0.0, 0))
+    return Edge(raw, -pk)
+
+
+def fused(legs: Sequence[Leg], stretch: Stretch, fusion: Fusion, boosts: Mapping[int, float]) -> list[Ranked]:
+    """Every candidate, best first. `boosts` are factors on a score by chunk: 1.1 lifts it by a tenth."""
+    ranks = [{pk: rank for rank, pk in enumerate(leg.raw, start=1)} for leg in legs]
+    candidates = dict.fromkeys(pk for leg in legs for pk in leg.raw)
+    ranked = [_ranked(pk, legs, ranks, stretch, fusion, boosts.get(pk, 1.0)) for pk in candidates]
+    return sorted(ranked, key=lambda one: (-one.score, one.pk))
+
+
+def _ranked(
+    pk: int, legs: Sequence[Leg], ranks: Sequence[Mapping[int, int]], stretch: Stretch, fusion: Fusion, boost: float
+) -> Ranked:
+    raws = [leg.raw.get(pk) for leg in legs]
+    told = tuple(
+        LegScore(leg.name, leg.weight, scale.normalise(raw), raw, rank.get(pk))
+        for leg, raw, scale, rank in zip(legs, raws, stretch.scales, ranks, strict=True)
+    )
+    pairs = list(zip(stretch.scales, raws, strict=True))
+    shown = any(scale.ceiling is not None and scale.ceiling.reached_by(raw, pk) for scale, raw in pairs)
+    due = not shown and any(scale.floor.reached_by(raw, pk) for scale, raw in pairs)
+    return Ranked(pk, boost * _score(told, fusion), stretch, shown, due, told)
+
+
+def _score(told: Sequence[LegScore], fusion: Fusion) -> float:
+    if fusion == "rrf":
+        return sum(2 * leg.weight / (RRF_K + leg.rank) for leg in told if leg.rank is not None)
+    return sum(leg.weight * leg.normalised for leg in told)
+
+
+def grouped(ranked: Sequence[Ranked], source_of: Mapping[int, str]) -> list[Ranked]:
+    """The best chunk of each source, with the number of its other candidates; a chunk that is gone has no source."""
+    groups: dict[str, list[Ranked]] = defaultdict(list)
+    for one in ranked:
+        if one.pk in source_of:
+            groups[source_of[one.pk]].append(one)
+    return [_lead(group) for group in groups.values()]
+
+
+def _lead(group: Sequence[Ranked]) -> Ranked:
+    """A source that was shown by a chunk of an earlier stretch is not shown again by a lesser one."""
+    shown = any(one.shown for one in group)
+    return msgspec.structs.replace(group[0], shown=shown, due=group[0].due and not shown, further=len(group) - 1)
+
+
+def following(ranked: Sequence[Ranked], position: Position | None) -> Iterator[Ranked]:
+    """What comes behind the position on its stretch."""
+    at = None if position is None else (-position.score, position.pk)
+    return (one for one in ranked if one.due and (at is None or (-one.score, one.pk) > at))
+
+
+def is_end(legs: Sequence[Leg], ranked: Sequence[Ranked]) -> bool:
+    """No ranking has further candidates, and none of these waits for the next stretch."""
+    return all(leg.exhausted for leg in legs) and all(one.shown or one.due for one in ranked)
+
+
+def first(ranked: Iterator[Ranked], limit: int) -> list[Ranked]:
+    return list(islice(ranked, limit))

@@ -1,0 +1,67 @@
+"""Writes a collection as the indexer does, and asks it as the API does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from libs.common.database.engine import Database
+from libs.common.ids import new_id
+from libs.common.internal import SourceItem
+from services.chunker.chunking import Chunk
+from services.chunker.domain.indexing import Cut
+from services.chunker.domain.searching import Question
+from services.chunker.lexical import normalise_for_index
+from services.chunker.repository import chunks, workspaces
+from services.chunker.use_cases.searching import Searcher
+from tests.bench.retrieval.scoring import Labels
+from tests.bench.retrieval.sets import Collection, Page
+
+FOUND = 100
+
+
+class Indexed(msgspec.Struct, frozen=True):
+    """`labels` by source and chunk: what each hit answers."""
+
+    workspace: str
+    collection: Collection
+    labels: dict[tuple[str, str], Labels]
+
+    def hits(self, found: Sequence[tuple[str, str]]) -> list[Labels]:
+        """The best passage of each file, where files are ranked."""
+        if self.collection.by_file:
+            found = list({source: (source, chunk) for source, chunk in reversed(found)}.values())[::-1]
+        return [self.labels[hit] for hit in found]
+
+
+async def load(db: Database, workspace: str, collection: Collection) -> Indexed:
+    async with db.transaction(workspace) as tx:
+        await workspaces.remember(tx, workspace)
+    labels: dict[tuple[str, str], Labels] = {}
+    for page in collection.pages:
+        source = new_id()
+        async with db.transaction(workspace) as tx:
+            await chunks.swap(tx, workspace, _cut(source, page))
+        labels |= {(source, one.chunk.id): one.labels for one in page.passages}
+    return Indexed(workspace, collection, labels)
+
+
+async def ask(searcher: Searcher, indexed: Indexed, query: str) -> list[tuple[str, str]]:
+    """(source, chunk), best first."""
+    answers = await searcher.search(indexed.workspace, Question(query=query), limit=FOUND)
+    return [(row["source_id"], row["id"]) for row in answers.rows]
+
+
+def _cut(source: str, page: Page) -> Cut:
+    item = SourceItem(
+        id=source, state="present", version=1, integration_id="i", resource_id="r", provider="github", type="file",
+        name=page.path.rsplit("/", 1)[-1], path=page.path, content_hash="-",
+    )  # fmt: skip
+    found = tuple(one.chunk for one in page.passages)
+    return Cut(item=item, chunks=found, indexed_texts=tuple(normalise_for_index(text_of(one)) for one in found))
+
+
+def text_of(chunk: Chunk) -> str:
+    return f"{chunk.context}\n{chunk.text}"
+

@@ -1,0 +1,187 @@
+"""Questions with their answers, and the passages among which they are to be found.
+
+`headings.json.gz`: the heading of a section asks for the section, and is withheld from every passage of it. A passage
+answers for a section if it covers half of its body or is made of it by half. `commits.json.gz`: a commit's subject asks
+for the files it changed. `questions.toml`: our own questions about docs/, answered by a page or one of its sections.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from libs.common.provider.text_kinds import kind_of_path
+from services.chunker.chunking import Chunk, Document
+from services.chunker.chunking.languages import language_of
+from tests.bench.retrieval.scoring import Labels
+
+ROOT = Path(__file__).resolve().parents[3]
+QUESTIONS = Path(__file__).with_name("questions.toml")
+FILES = ("docs_corpus.json.gz", "headings.json.gz", "code_corpus.json.gz", "commits.json.gz")
+
+Cutter = Callable[[Document], Sequence[Chunk]]
+
+
+class Query(msgspec.Struct, frozen=True):
+    text: str
+    relevant: Labels
+    any_of: bool = False
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """`chunk` as it is indexed: what is withheld is missing in its text and context."""
+
+    chunk: Chunk
+    labels: Labels
+
+
+class Page(msgspec.Struct, frozen=True):
+    key: str
+    path: str
+    passages: list[Passage]
+
+
+class Collection(msgspec.Struct, frozen=True):
+    """`by_file`: files are ranked, each by its best passage."""
+
+    name: str
+    pages: list[Page]
+    queries: list[Query]
+    by_file: bool = False
+
+
+class Span(NamedTuple):
+    """A section of a rendered page: where its heading and its body stand, in characters."""
+
+    label: str
+    path: tuple[str, ...]
+    start: int
+    body: int
+    end: int
+
+
+def headings(place: Path, cut: Cutter) -> Collection:
+    sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for section in _read(place, "docs_corpus")["sections"]:
+        sections[f"{section['repo']}/{section['path']}"].append(section)
+    pages = [_withheld_page(key, group, cut) for key, group in sections.items()]
+    return Collection("headings", pages, _queries(_read(place, "headings")))
+
+
+def commits(place: Path, cut: Cutter) -> Collection:
+    files = _read(place, "code_corpus")["files"]
+    pages = [
+        Page(
+            f"{file['repo']}/{file['path']}",
+            file["path"],
+            [Passage(one, frozenset({str(file["id"])})) for one in cut(_document(file["path"], file["text"]))],
+        )
+        for file in files
+    ]
+    return Collection("commits", pages, _queries(_read(place, "commits")), by_file=True)
+
+
+def own(cut: Cutter) -> Collection:
+    """Raises ValueError for an answer that docs/ no longer holds."""
+    pages: list[Page] = []
+    known: set[str] = set()
+    for file in sorted((ROOT / "docs").rglob("*.md")):
+        path = str(file.relative_to(ROOT))
+        text = file.read_text()
+        spans = _spans_of_markdown(path, text)
+        known |= {path} | {span.label for span in spans}
+        pages.append(Page(path, path, [
+            Passage(chunk, labels | {path}) for chunk, labels in _labelled(cut(_document(path, text)), spans)
+        ]))  # fmt: skip
+    asked = tomllib.loads(QUESTIONS.read_text())["question"]
+    if lost := {answer for one in asked for answer in one["answer"]} - known:
+        raise ValueError(f"no such page or heading in docs/: {sorted(lost)}")
+    return Collection("own", pages, [Query(one["ask"], frozenset(one["answer"]), any_of=True) for one in asked])
+
+
+def _read(place: Path, name: str) -> Any:
+    return msgspec.json.decode(gzip.decompress((place / f"{name}.json.gz").read_bytes()))
+
+
+def _queries(found: Any) -> list[Query]:
+    return [Query(one["query"], frozenset(map(str, one["relevant"]))) for one in found["queries"]]
+
+
+def _document(path: str, text: str) -> Document:
+    return Document(path, "file", path, path, kind_of_path(path), language_of(path), text)
+
+
+def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter) -> Page:
+    """Rendered as Markdown whatever it was written in: its structure is given, only the text is the page's own."""
+    text, spans = "", []
+    for section in sections:
+        start = len(text)
+        if section["heading"]:
+            text += f"{'#' * min(len(section['heading']), 6)} {section['heading'][-1]}\n\n"
+        body = len(text)
+        text += section["text"]
+        spans.append(Span(str(section["id"]), tuple(section["heading"]), start, body, len(text)))
+        text += "\n\n"
+    path = sections[0]["path"]
+    document = Document(key, "file", path, path, "markdown", None, text)
+    found = _labelled(cut(document), spans)
+    starts = accumulate((len(chunk.text) for chunk, _ in found), initial=0)
+    return Page(key, path, [
+        Passage(_withheld(chunk, start, spans), labels) for (chunk, labels), start in zip(found, starts, strict=False)
+    ])  # fmt: skip
+
+
+def _withheld(chunk: Chunk, start: int, spans: Sequence[Span]) -> Chunk:
+    """Without the heading lines in it; the path ends above the section in which the chunk begins."""
+    text, at, end = "", start, start + len(chunk.text)
+    for span in spans:
+        if span.start < end and span.body > at:
+            text += chunk.text[at - start : max(span.start, at) - start]
+            at = min(max(span.body, at), end)
+    text += chunk.text[at - start :]
+    begun = [span for span in spans if span.start <= start]
+    path = chunk.heading_path[: max(len(begun[-1].path) - 1, 0)] if begun else ()
+    place = " > ".join(chunk.heading_path)
+    context = "\n".join(
+        line for line in (" > ".join(path) if line == place else line for line in chunk.context.split("\n")) if line
+    )
+    return msgspec.structs.replace(chunk, text=text, heading_path=path, context=context)
+
+
+def _labelled(chunks: Sequence[Chunk], spans: Sequence[Span]) -> list[tuple[Chunk, Labels]]:
+    found = []
+    start = 0
+    for chunk in chunks:
+        end = start + len(chunk.text)
+        found.append((chunk, frozenset(_covered(start, end, spans))))
+        start = end
+    return found
+
+
+def _covered(start: int, end: int, spans: Sequence[Span]) -> Iterator[str]:
+    for span in spans:
+        shared = min(end, span.end) - max(start, span.body)
+        if shared > 0 and (2 * shared >= span.end - span.body or 2 * shared >= end - start):
+            yield span.label
+
+
+def _spans_of_markdown(path: str, text: str) -> list[Span]:
+    """Of our own pages, whose headings are lines that begin with #, none of them inside a fence."""
+    spans: list[Span] = []
+    at, fenced = 0, False
+    for line in text.splitlines(keepends=True):
+        fenced ^= line.startswith("```")
+        if line.startswith("#") and not fenced:
+            if spans:
+                spans[-1] = spans[-1]._replace(end=at)
+            name = line.lstrip("#").strip()
+            spans.append(Span(f"{path}#{name}", (name,), at, at + len(line), len(text)))
+        at += len(line)
+    return spans

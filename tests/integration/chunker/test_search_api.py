@@ -1,0 +1,109 @@
+"""Search over HTTP by the real application: hostile queries, filters that nobody knows, explanations, groups."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from libs.common.command import DESCRIBING
+from libs.common.http.app import create_http
+from libs.common.security.principals import every_caller, make_service_keys
+from libs.common.settings import load_settings
+from services.chunker.api import HANDLERS
+from services.chunker.settings import ChunkerSettings
+from tests.integration.chunker.conftest import Rig
+from tests.integration.chunker.hostile_queries import hostile_queries
+from tests.support.figures import Tell
+
+API_KEY = "slk_a-key-of-this-test"
+SEARCH = "/v1/workspaces/w1/search"
+REFUSALS = {200: "", 400: "/problems/malformed_payload", 422: "/problems/invalid_input"}
+
+
+@pytest.fixture
+async def api(rig: Rig, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    make_service_keys(tmp_path, ["auth", "sync", "chunker"])
+    own = {
+        "SERVICE_SIGNING_KEYS_DIR": str(tmp_path),
+        "BOOTSTRAP_API_KEY_SHA256": sha256(API_KEY.encode()).hexdigest(),
+    }
+    settings = load_settings(ChunkerSettings, {**DESCRIBING, **own})
+
+    async def ready() -> dict[str, bool]:
+        return {}
+
+    state = {"db": rig.db, "searcher": rig.searcher}
+    app = create_http("chunker", HANDLERS, state, settings, every_caller(settings, services=None), ready)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # ASGI by two names
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://chunker", headers=headers) as client:
+        yield client
+
+
+async def test_hostile_queries_find_nothing_foreign_and_break_nothing(
+    rig: Rig, api: httpx.AsyncClient, figure: Tell
+) -> None:
+    """RELIABILITY A26. Both workspaces hold every word; only the canary tells whose text an answer shows."""
+    text = "relay a b x word1 w1 w2 true null select drop table chunk camel case {} 1 é 日本語\n"
+    for workspace in ("w1", "w2"):
+        await rig.put(text.format(f"canary-{workspace}"), workspace=workspace, path=f"{workspace}.md")
+    await rig.index()
+    queries = hostile_queries()
+    errors, foreign, found = 0, 0, 0
+    for query in queries:
+        answer = await api.post(SEARCH, json={"query": query})
+        expected = REFUSALS.get(answer.status_code)
+        errors += expected is None or (answer.status_code != 200 and answer.json()["type"] != expected)
+        foreign += "canary-w2" in answer.text
+        found += answer.status_code == 200 and bool(answer.json()["items"])
+    assert len(set(queries)) == 500
+    assert found >= 250
+    figure("A26_errors", errors, "errors", len(queries))
+    figure("A26_foreign", foreign, "rows", len(queries))
+    assert (errors, foreign) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "pointer"),
+    [
+        ({"types": ["issue", "isue"]}, "/filters/types/1"),
+        ({"providers": ["github", "githup"]}, "/filters/providers/1"),
+        ({"kinds": ["issue"]}, "/filters"),
+        ({"updatedAfter": "yesterday"}, "/filters/updatedAfter"),
+    ],
+)
+async def test_filter_that_nobody_knows_is_refused_at_its_place(
+    api: httpx.AsyncClient, filters: dict[str, Any], pointer: str
+) -> None:
+    answer = await api.post(SEARCH, json={"query": "relay", "filters": filters})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["pointer"] == pointer
+
+
+async def test_provider_is_known_by_any_spelling(rig: Rig, api: httpx.AsyncClient) -> None:
+    await rig.put("relay\n")
+    await rig.index()
+    answer = await api.post(SEARCH, json={"query": "relay", "filters": {"providers": ["GitHub"]}})
+    assert len(answer.json()["items"]) == 1
+
+
+async def test_answer_explains_groups_and_tells_what_it_corrected(rig: Rig, api: httpx.AsyncClient) -> None:
+    await rig.put("A webhook is received by the relay.\n", path="a.md")
+    await rig.index()
+    body = {"query": "Webhok relay", "explain": True, "group": "source"}
+    answer = (await api.post(SEARCH, json=body)).json()
+    assert answer["corrected"] == [{"word": "Webhok", "to": ["webhook"]}]
+    (item,) = answer["items"]
+    assert item["moreFromSource"] == 0
+    assert [one["lexeme"] for one in item["explanation"]["lexemes"]] == ["relay", "webhook"]
+    assert item["explanation"]["legs"][0]["rank"] == 1
+    assert [item["highlights"][0]["text"][slice(*one)] for one in item["highlights"][0]["ranges"]] == [
+        "webhook", "relay",
+    ]  # fmt: skip
+    plain = (await api.post(SEARCH, json={"query": "relay"})).json()["items"][0]
+    assert (plain["explanation"], plain["moreFromSource"]) == (None, None)

@@ -1,0 +1,178 @@
+"""What a search promises: phrases, typos, filters that fill their page, groups, explanations, pages that stay apart."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from libs.common.http.wire import InvalidCursor
+from libs.common.internal import SourceItem
+from services.chunker.api.search import _explained
+from services.chunker.domain.searching import Filters, Question
+from services.chunker.use_cases.searching import Searcher
+from tests.integration.chunker.conftest import Rig
+
+WORDS = "relay outbox lease cursor tombstone webhook signature vault budget sweep".split()
+
+
+async def test_quoted_words_must_stand_in_the_text(rig: Rig) -> None:
+    await rig.put("A retry policy for every\nhandler is told here.\n", path="yes.md")
+    await rig.put("The policy of a retry is another matter.\n", path="no.md")
+    await rig.index()
+    assert sorted(await rig.names("retry policy")) == ["no.md", "yes.md"]
+    assert await rig.names('"retry policy"') == ["yes.md"]
+    assert await rig.names('"Every handler"') == ["yes.md"]
+    assert await rig.names('"every handler" "retry policy"') == ["yes.md"]
+    assert await rig.names('"policy retry"') == []
+
+
+async def test_quoted_identifier_is_found_with_its_punctuation(rig: Rig) -> None:
+    await rig.put("use relay.publish(event) and nothing else\n", path="call.md")
+    await rig.put("publish an event by the relay\n", path="prose.md")
+    await rig.put("100% of 50_000 rows\n", path="percent.md")
+    await rig.index()
+    assert await rig.names('"relay.publish(event)"') == ["call.md"]
+    assert await rig.names('"100% of 50_000"') == ["percent.md"]
+    assert await rig.names('"100_ of"') == []
+
+
+async def test_phrase_of_words_that_are_not_indexed_is_found_by_its_text(rig: Rig) -> None:
+    await rig.put("To be or not to be, that is asked.\n", path="hamlet.md")
+    await rig.put("Be it to or not.\n", path="other.md")
+    await rig.index()
+    assert await rig.names('"to be or not to be" asked') == ["hamlet.md"]
+
+
+async def test_mistyped_word_finds_its_neighbour_and_is_told(rig: Rig) -> None:
+    await rig.put("A webhook is received once.\n", path="hooks.md")
+    await rig.put("Nothing of that kind.\n", path="other.md")
+    await rig.index()
+    answers = await rig.search("webhok recieved")
+    assert [row["name"] for row in answers.rows] == ["hooks.md"]
+    assert {one.word: one.to for one in answers.corrected} == {"webhok": ("webhook",), "reciev": ("receiv",)}
+    assert (await rig.search("webhook received")).corrected == []
+
+
+async def test_word_that_only_another_workspace_holds_corrects_nothing_here(rig: Rig) -> None:
+    await rig.put("zanzibar\n", workspace="w2")
+    await rig.put("something\n", workspace="w1")
+    await rig.index()
+    assert (await rig.search("zanzibr")).corrected == []
+
+
+async def test_word_that_left_with_its_source_corrects_nothing(rig: Rig) -> None:
+    source = await rig.put("tombstones\n")
+    await rig.put("something else\n", path="b.md")
+    await rig.index()
+    rig.owner.held[source] = SourceItem(id=source, state="tombstone", version=5)
+    await rig.tell(source, 5, "deleted")
+    await rig.index()
+    assert (await rig.search("tombstne")).corrected == []
+
+
+async def test_narrow_filter_fills_its_page_from_below_the_first_candidates(rig: Rig) -> None:
+    """Thirty better matches elsewhere, candidates of five: the filter works inside the ranking, not behind it."""
+    for n in range(30):
+        await rig.put("relay relay relay\n", path=f"src/{n}.md", author="many")
+    for n in range(4):
+        await rig.put(f"a longer text that names the relay once among others {n}\n", path=f"docs/{n}.md", author="few")
+    await rig.index()
+    rig.searcher = Searcher(rig.db, depth=5)
+    for filters in (Filters(path="docs/"), Filters(authors=("few",))):
+        assert len(await rig.names("relay", filters=filters, limit=4)) == 4
+
+
+async def test_group_by_source_gives_its_best_chunk_and_counts_the_others(rig: Rig) -> None:
+    part = "A sentence about the relay and what else it does. " * 40
+    await rig.put("".join(f"## Part {n}\n\n{part}\n\n" for n in range(5)), path="long.md")
+    await rig.put("The relay, shortly.\n", path="short.md")
+    await rig.index()
+    answers = await rig.search("relay", group="source")
+    assert sorted(row["name"] for row in answers.rows) == ["long.md", "short.md"]
+    further = {row["name"]: one.further for row, one in zip(answers.rows, answers.ranked, strict=True)}
+    assert further["short.md"] == 0
+    assert further["long.md"] >= 4
+
+
+async def test_explanation_adds_up_to_the_raw_score(rig: Rig) -> None:
+    await rig.put("The relay publishes rows of the outbox.\n", path="a.md")
+    await rig.put("An outbox is a table.\n", path="b.md")
+    await rig.index()
+    question = Question(query="what does the relay publish of its outbox")
+    answers = await rig.searcher.search("w1", question, explain=True)
+    best = _explained(answers.ranked[0], answers.matched[answers.ranked[0].pk], answers)
+    assert [one.lexeme for one in best.lexemes] == ["outbox", "publish", "relay"]
+    assert sum(one.score for one in best.lexemes) == pytest.approx(best.legs[0].raw, abs=1e-4)
+    assert (best.legs[0].rank, best.legs[0].normalised, best.legs[0].weight) == (1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("group", ["none", "source"])
+async def test_pages_stay_disjoint_and_whole_while_the_index_changes(rig: Rig, group: str) -> None:
+    """Between pages documents come that outrank all, others leave; depth 4 so that a page spans several stretches."""
+    sources = [await rig.put(f"{' '.join(WORDS[: n % 9 + 1])} number {n}\n", path=f"{n}.md") for n in range(40)]
+    await rig.index()
+    rig.searcher = Searcher(rig.db, depth=4)
+    seen: list[str] = []
+    gone: set[str] = set()
+    cursor: str | None = None
+    for turn in range(20):
+        answers = await rig.search("relay outbox lease number", cursor=cursor, limit=6, group=group)
+        seen += [row["source_id"] for row in answers.rows]
+        if (cursor := answers.next_cursor) is None:
+            break
+        await rig.put("relay outbox lease relay outbox lease number\n", path=f"new{turn}.md")
+        gone.add(sources[turn])
+        rig.owner.held[sources[turn]] = SourceItem(id=sources[turn], state="tombstone", version=5)
+        await rig.tell(sources[turn], 5, "deleted")
+        await rig.index()
+    assert cursor is None
+    assert len(seen) == len(set(seen))
+    assert set(sources) - gone <= set(seen)
+
+
+async def test_cursor_of_another_search_is_refused(rig: Rig) -> None:
+    for n in range(4):
+        await rig.put(f"relay {n}\n", path=f"{n}.md")
+    await rig.index()
+    cursor = (await rig.search("relay", limit=2)).next_cursor
+    assert cursor
+    with pytest.raises(InvalidCursor):
+        await rig.search("outbox", limit=2, cursor=cursor)
+    with pytest.raises(InvalidCursor):
+        await rig.search("relay", limit=2, cursor=cursor, filters=Filters(path="docs/"))
+
+
+async def test_answer_never_mixes_two_versions_of_a_document(rig: Rig) -> None:
+    """Every section tells its version; a document is swapped again and again while it is searched."""
+    source = await rig.put(_versioned(1))
+    await rig.index()
+    swapping = asyncio.create_task(_swap(rig, source, 12))
+    asked = 0
+    while not swapping.done() or asked < 20:
+        rows = (await rig.search("section of the relay", limit=50)).rows
+        versions = {row["text"].split("version")[1].split()[0] for row in rows}
+        assert len(versions) == 1
+        asked += 1
+    await swapping
+
+
+async def _swap(rig: Rig, source: str, times: int) -> None:
+    for version in range(2, times + 2):
+        await rig.put(_versioned(version), source_id=source, version=version)
+        await rig.index()
+
+
+def _versioned(version: int) -> str:
+    padding = "words that fill the section of the relay. " * 30
+    return "".join(f"## Section {n}\n\nversion {version} {padding}\n\n" for n in range(6))
+
+
+async def test_author_and_time_are_combined(rig: Rig) -> None:
+    for month, author in ((1, "one"), (2, "one"), (2, "two")):
+        moment = datetime(2026, month, 3, tzinfo=UTC)
+        await rig.put("relay\n", path=f"{author}{month}.md", author=author, updated_at=moment)
+    await rig.index()
+    filters = Filters(authors=("one",), updated_after=datetime(2026, 2, 1, tzinfo=UTC))
+    assert await rig.names("relay", filters=filters) == ["one2.md"]

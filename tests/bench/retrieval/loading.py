@@ -64,4 +64,3 @@ def _cut(source: str, page: Page) -> Cut:
 
 def text_of(chunk: Chunk) -> str:
     return f"{chunk.context}\n{chunk.text}"
-

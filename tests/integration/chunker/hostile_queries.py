@@ -30,4 +30,9 @@ def hostile_queries(count: int = 500) -> list[str]:
     quoted = (f'"{one}"'[:2000] for one in SYNTAX)
     beside = (f"relay {one}" for one in SYNTAX)
     mixtures = (" ".join(random_.sample(SYNTAX, 4))[:2000] for _ in itertools.count())
-    return list(itertools.islice(itertools.chain(SYNTAX, LONG, quoted, beside, mixtures), count))
+    distinct: dict[str, None] = {}
+    for query in itertools.chain(SYNTAX, LONG, quoted, beside, mixtures):
+        distinct[query] = None
+        if len(distinct) == count:
+            break
+    return list(distinct)

@@ -16,16 +16,28 @@ Types = Annotated[list[str] | None, typer.Option("--type", "-t", help="issue, pu
 Providers = Annotated[list[str] | None, typer.Option("--provider", "-p", help="github, …; repeat.")]
 Integration = Annotated[str, typer.Option("--integration", "-i", help="Only this one, by id or type.")]
 Path = Annotated[str, typer.Option("--path", help="Only below this path of a repository.")]
+Resource = Annotated[list[str] | None, typer.Option("--resource", "-r", help="Only of this resource, by id; repeat.")]
+Author = Annotated[list[str] | None, typer.Option("--author", help="Only by this author; repeat.")]
+After = Annotated[str, typer.Option("--after", help="Only what changed since, 2026-01-31T00:00:00Z.")]
+Before = Annotated[str, typer.Option("--before", help="Only what changed before.")]
+BySource = Annotated[bool, typer.Option("--by-source", help="The best place of each source.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Show what made each score.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 
 
 def search(
-    words: Annotated[str, typer.Argument(help="Plain words.")],
+    words: Annotated[str, typer.Argument(help='Plain words; "words in quotes" must stand in the text.')],
     workspace: Workspace = DEFAULT,
     types: Types = None,
     providers: Providers = None,
     integration: Integration = "",
+    resources: Resource = None,
+    authors: Author = None,
     path: Path = "",
+    after: After = "",
+    before: Before = "",
+    by_source: BySource = False,
+    explain: Explain = False,
     limit: Limit = 10,
     cursor: Cursor = "",
     as_json: AsJson = False,
@@ -33,10 +45,13 @@ def search(
     """Find what answers these words, best first."""
     with gateway() as door:
         filters = {
-            "types": types, "providers": providers, "path": path,
+            "types": types, "providers": providers, "resources": resources, "authors": authors, "path": path,
+            "updatedAfter": after, "updatedBefore": before,
             "integrations": [find_integration(door, workspace, integration)["id"]] if integration else None,
         }  # fmt: skip
-        page = door.post(f"/v1/workspaces/{workspace}/search", search_body(words, filters, limit, cursor))
+        body = search_body(words, filters, limit, cursor) | {"explain": explain}
+        body |= {"group": "source"} if by_source else {}
+        page = door.post(f"/v1/workspaces/{workspace}/search", body)
     emit(page, as_json, lambda: _draw(page))
 
 
@@ -46,6 +61,8 @@ def search_body(words: str, filters: dict[str, Any], limit: int, cursor: str = "
 
 
 def _draw(page: Json) -> None:
+    for one in page["corrected"]:
+        out.print(f"[dim]no {escape(one['word'])} here: looked for {escape(', '.join(one['to']))}[/dim]")
     out.print(drawn(page["items"]))
     if page.get("nextCursor"):
         out.print(f"[dim]more: --cursor {escape(page['nextCursor'])}[/dim]")

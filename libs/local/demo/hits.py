@@ -36,6 +36,19 @@ def _hit(number: int, hit: Json, marked: str | None) -> Iterator[RenderableType]
     yield head
     for highlight in hit["highlights"][:1]:
         yield Padding(_marked(highlight), (0, 0, 0, 6))
+    if hit.get("explanation"):
+        yield Padding(Text(explained(hit["explanation"]), style="dim"), (0, 0, 0, 6))
+
+
+def explained(explanation: Json) -> str:
+    """`lexical #1 0.60 × 1.00 (relay 3.1, outbox 2.2) + vector #4 0.40 × 0.71`"""
+    words = ", ".join(f"{one['lexeme']} {one['score']:.1f}" for one in explanation["lexemes"])
+    parts = []
+    for leg in explanation["legs"]:
+        rank = f"#{leg['rank']}" if leg["rank"] else "–"
+        told = f" ({words})" if leg["leg"] == "lexical" and words else ""
+        parts.append(f"{leg['leg']} {rank} {leg['weight']:.2f} × {leg['normalised']:.2f}{told}")
+    return " + ".join(parts)
 
 
 def headings(name: str, path: Sequence[str]) -> str:

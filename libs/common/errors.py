@@ -6,6 +6,7 @@ SluiceError
 │   │   └── BreakerOpen         it did so too often: nobody calls before `until`
 │   ├── RateLimited             wait until `until`                               (HTTP 429)
 │   ├── DependencyDown          Postgres, Redis or the broker is away            (bus: pause)
+│   ├── Contended               another change of the same rows came first: repeat it
 │   └── LeaseLost               another owner holds the work now
 ├── GrantFailure                the grant no longer works: ask the user          (bus: ack · HTTP 409)
 │   ├── AuthExpired             ask auth's broker for a newer token
@@ -97,6 +98,11 @@ class DependencyDown(PassingFailure):
     code = "dependency_down"
     disposition = Disposition.PAUSE
     title = "A part of this service is away; try again"
+
+
+class Contended(PassingFailure):
+    code = "contended"
+    title = "Another change of the same came first; try again"
 
 
 class LeaseLost(PassingFailure):

@@ -48,6 +48,7 @@ HINTS = {
     "token_refused": "Make a new token at the provider and connect again.",
     "auth_revoked": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
+    "contended": "Nothing was written; the same command again will do.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
     "cursor_expired": "`sluice changes --compact` tells every source as it is now, and where to go on.",
     "invalid_state": "`sluice integrations` shows what is paused or has lost its grant, `sluice runs` what has ended.",

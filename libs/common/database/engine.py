@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from libs.common.database.absence import is_away
+from libs.common.database.contention import is_contended
 from libs.common.database.pool import Pool
 from libs.common.database.transaction import Transaction
-from libs.common.errors import DependencyDown
+from libs.common.errors import Contended, DependencyDown
 
 LIMITS = {
     "lock_timeout": "5s",
@@ -87,6 +88,8 @@ class Database:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             if is_away(error):
                 raise DependencyDown("Postgres is away") from error
+            if is_contended(error):
+                raise Contended from error
             raise
         if tx.emitted:
             self.outbox_written.set()

@@ -256,6 +256,11 @@ def _resumed_at(table: str) -> str:
     return f"CASE WHEN {kept} THEN run_at ELSE now() END"
 
 
+async def lock_all(tx: Transaction, integration_id: str) -> None:
+    """For whoever writes resources of an integration together with their work."""
+    await tx.execute("SELECT FROM work WHERE integration_id = :id ORDER BY resource_id FOR UPDATE", id=integration_id)
+
+
 async def take_away(tx: Transaction, integration_id: str, *, resource_id: str | None = None) -> None:
     """Owners of this integration's resources, or of one, lose them; the work itself stays and is claimed anew."""
     await tx.execute(

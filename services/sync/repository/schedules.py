@@ -185,8 +185,8 @@ async def save(tx: Transaction, integration_id: str, planned: Sequence[Planned])
     rows = [
         {**msgspec.structs.asdict(one), "integration": integration_id, "workspace": tx.workspace} for one in planned
     ]
+    await tx.execute_many(SCHEDULE, rows)  # first, as where a resource is forgotten
     await tx.execute_many(WATCH, rows)
-    await tx.execute_many(SCHEDULE, rows)
 
 
 async def due_of(tx: Transaction, integration_id: str) -> tuple[list[str], list[str]]:
@@ -195,7 +195,7 @@ async def due_of(tx: Transaction, integration_id: str) -> tuple[list[str], list[
     rows = await tx.fetch_all(
         "SELECT resource_id, coalesce(next_sweep_at <= now(), false) AS sweep FROM poll_schedule"
         " WHERE integration_id = :id AND (next_poll_at <= now() + coalesce(every, '0') / 10 OR next_sweep_at <= now())"
-        " ORDER BY resource_id",
+        " AND EXISTS (SELECT FROM resource r WHERE r.id = resource_id AND r.selected) ORDER BY resource_id",
         id=integration_id,
     )
     polls = [row["resource_id"] for row in rows if not row["sweep"]]

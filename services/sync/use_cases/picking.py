@@ -118,7 +118,8 @@ async def _find(deps: Deps, integration: Integration, at: int, reference: str) -
 
 async def _write(tx: Transaction, integration: Integration, manifest: Manifest, wanted: Sequence[Chosen]) -> list[str]:
     """Those that have to be read."""
-    await runs.active_of(tx, integration.id)  # locked before the resources that a worker of it may hold
+    await runs.active_of(tx, integration.id)  # locked before the resources that a worker of it may hold,
+    await leases.lock_all(tx, integration.id)  # and the work between them
     rows = {row["external_id"]: row for row in await resources.of_integration(tx, integration.id)}
     chosen = [one for choice in wanted for one in await _choose(tx, integration, manifest, choice, rows)]
     to_read = list(dict.fromkeys(chosen))

@@ -83,12 +83,13 @@ def _next_poll(outlook: Outlook, every: timedelta | None, base: Base) -> datetim
 
 async def ask_due(tx: Transaction, integration_id: str, manifest_of: Callable[[str], Manifest]) -> bool:
     """One run for everything of the integration that is due. The run and its work are locked before the schedule."""
-    await schedules.forget_unselected(tx, integration_id)
     integration = await integrations.find(tx, integration_id)
     if integration is None:
+        await schedules.forget_unselected(tx, integration_id)
         return False
     manifest = manifest_of(integration.provider)
     if not (integration.works and (integration.polling_enabled or integration.monitor_changes)):
+        await schedules.forget_unselected(tx, integration_id)
         await plan(tx, integration, manifest, Occasion(base="kept"))
         return False
     polls, sweeps = await schedules.due_of(tx, integration_id)
@@ -96,6 +97,7 @@ async def ask_due(tx: Transaction, integration_id: str, manifest_of: Callable[[s
         await request_run(tx, integration, cause="sweep", kind="sweep", only=sweeps)
     if polls:
         await request_run(tx, integration, cause="poll", only=polls)
+    await schedules.forget_unselected(tx, integration_id)
     await plan(tx, integration, manifest, Occasion(base="now", only=[*polls, *sweeps], swept=sweeps))
     await integrations.touch(tx, integration_id)
     return bool(polls or sweeps)

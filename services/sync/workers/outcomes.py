@@ -39,6 +39,7 @@ async def succeed(deps: Deps, claim: Claim, *, complete: bool, left: Budget | No
     async with deps.db.transaction(claim.workspace_id) as tx:
         if not await _lock(tx, claim):
             return
+        await resources.lock_selected(tx, claim.resource_id)  # before its schedule, as for everybody
         again = await leases.finish_work(tx, claim, next_ticket=new_id())
         whole = await note_look(tx, claim, deps.manifest_of, left)
         await resources.note_success(tx, claim.resource_id, complete=complete and whole)

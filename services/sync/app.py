@@ -38,6 +38,7 @@ from services.sync.workers.executor import LOOK_EVERY, Executor
 from services.sync.workers.freshness import COUNT_EVERY, FreshnessGauges
 from services.sync.workers.housekeeping import Cleanup, Reporter
 from services.sync.workers.scheduler import Scheduler
+from services.sync.workers.turns import Turns
 
 NAME = "sync"
 LARGEST_BODY = 1_000_000
@@ -117,7 +118,8 @@ def components(deps: Deps) -> list[Component]:
     wakes = deps.wakes
     lane, lanes = DirtyLane(deps), range(deps.settings.sync_hint_workers)
     scheduler = Scheduler(deps)
-    executors: list[Component] = [Executor(deps, number) for number in range(deps.settings.sync_workers)]
+    turns = Turns(deps)
+    executors: list[Component] = [Executor(deps, number, turns) for number in range(deps.settings.sync_workers)]
     return [
         create_consumer_component(consumers, deps, deps.db, deps.settings),
         Relay(deps.db, NAME, deps.settings),

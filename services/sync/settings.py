@@ -14,6 +14,10 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
     auth_url: Annotated[str, placed("auth inside the network: its broker lends the providers' tokens")]
     sync_workers: Annotated[int, means("resources that one replica pulls at a time")] = 4
     sync_hint_workers: Annotated[int, means("hints that one replica follows at a time, beside the former")] = 3
+    sync_slice_seconds: Annotated[
+        float,
+        means("after how long a resource gives its worker, between two pages, to a workspace that holds fewer workers"),
+    ] = 2.0
     sync_lease_seconds: Annotated[float, means("how long a dead worker's resource stays taken")] = 12.0
     sync_retry_seconds: Annotated[float, means("wait after a failed pull, before the next try")] = 60.0
     sync_page_seconds: Annotated[float, means("how long one page of a provider may take")] = 120.0
@@ -36,6 +40,8 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
             raise ConfigurationError("SYNC_WORKERS must be 1 to 64")
         if not 2 <= self.sync_hint_workers <= 64:
             raise ConfigurationError("SYNC_HINT_WORKERS must be 2 to 64: one is always left to other workspaces")
+        if self.sync_slice_seconds < 0:
+            raise ConfigurationError("SYNC_SLICE_SECONDS must be at least 0")
         if self.sync_lease_seconds < 1:
             raise ConfigurationError("SYNC_LEASE_SECONDS must be at least 1")
         if not 0 <= self.sync_sweep_fuse <= 1:

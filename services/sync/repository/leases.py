@@ -36,13 +36,16 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
+CLAIMED = """
+w.resource_id, w.workspace_id, w.integration_id, w.kind, w.cause, w.ticket, w.run_id, w.streams, w.attempts, w.epoch,
+clock_timestamp() AS since, w.traceparent
+"""
 CLAIM_WORK = f"""
 WITH due AS MATERIALIZED (
   SELECT resource_id FROM work WHERE NOT paused AND run_at <= now() AND lease_until <= now()
   ORDER BY priority, run_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE work w SET {NEW_LEASE}, parked_until = NULL FROM due WHERE w.resource_id = due.resource_id
-RETURNING w.resource_id, w.workspace_id, w.integration_id, w.kind, w.cause, w.ticket, w.run_id, w.streams, w.attempts,
-  w.epoch, clock_timestamp() AS since, w.traceparent
+RETURNING {CLAIMED}
 """
 
 

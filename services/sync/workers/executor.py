@@ -30,6 +30,7 @@ from services.sync.workers import outcomes, parking
 from services.sync.workers.grants import Grant
 from services.sync.workers.lease import under_lease
 from services.sync.workers.pages import Job, make_job, pull_stream
+from services.sync.workers.turns import Turn, Turns
 
 log = get_logger(__name__)
 
@@ -38,41 +39,57 @@ _claims = counter("sync_claims_total", "Resources claimed by the executor", ["ou
 
 
 class Executor:
-    """One worker of many; `step` is one claim."""
+    """One worker of many; `step` is one claim. `turns` are those of its replica."""
 
     kind: Literal["workers"] = "workers"
 
-    def __init__(self, deps: Deps, number: int = 0) -> None:
+    def __init__(self, deps: Deps, number: int = 0, turns: Turns | None = None) -> None:
         self.name = f"executor-{number}"
         self._deps = deps
+        self._turns = turns or Turns(deps)
+        self._next: Turn | None = None
         self._stop = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         self._stop = stop
         await Loop(self.name, self.step, LOOK_EVERY, self._deps.wakes.work).run(stop)
+        if self._next is not None:
+            await outcomes.release(self._deps, self._next.claim)
 
     async def step(self) -> bool:
-        async with self._deps.db.queue() as tx:
-            claim = await leases.claim_work(tx, owner=self._deps.owner, lease=self._deps.lease)
-        if claim is None:
+        turn, self._next = self._next or await self._claim(), None
+        if turn is None:
             return False
-        with use_traceparent(claim.traceparent), span("sync.resource", resource=claim.resource_id, cause=claim.cause):
-            await self._keep(claim)
+        claim = turn.claim
+        try:
+            with (
+                use_traceparent(claim.traceparent),
+                span("sync.resource", resource=claim.resource_id, cause=claim.cause),
+            ):
+                await self._keep(turn)
+        finally:
+            self._turns.end(turn)
+            self._next = turn.next
         return True
 
-    async def _keep(self, claim: Claim) -> None:
-        work = self._work(claim)
+    async def _claim(self) -> Turn | None:
+        async with self._deps.db.queue() as tx:
+            claim = await leases.claim_work(tx, owner=self._deps.owner, lease=self._deps.lease)
+        return None if claim is None else self._turns.begin(claim, self._stop)
+
+    async def _keep(self, turn: Turn) -> None:
+        claim = turn.claim
         try:
-            await under_lease(self._deps, "work", claim.resource_id, claim.epoch, work)
+            await under_lease(self._deps, "work", claim.resource_id, claim.epoch, self._work(turn))
         except LeaseLost:
             _claims.labels("lost").inc()
             log.info("lease_lost", resource=claim.resource_id, epoch=claim.epoch)
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, turn: Turn) -> None:
         """Ends in exactly one outcome; a bug of ours counts as a failed attempt and then shows itself to the loop."""
-        settled = False
+        claim, settled = turn.claim, False
         try:
-            await self._settle(claim)
+            await self._settle(turn)
             settled = True
         except (LeaseLost, asyncio.CancelledError):
             settled = True
@@ -83,10 +100,10 @@ class Executor:
                 detail = "an error of ours, see the log"
                 await outcomes.try_again(self._deps, claim, code="internal", detail=detail)
 
-    async def _settle(self, claim: Claim) -> None:
-        deps = self._deps
+    async def _settle(self, turn: Turn) -> None:
+        deps, claim = self._deps, turn.claim
         try:
-            outcome = await self._pull(claim)
+            outcome = await self._pull(turn)
         except (RateLimited, BreakerOpen) as wait:
             outcome = "parked"
             await parking.park_work(deps, claim, wait)
@@ -107,18 +124,25 @@ class Executor:
             _tell(claim, failure)
         _claims.labels(outcome).inc()
 
-    async def _pull(self, claim: Claim) -> str:
+    async def _pull(self, turn: Turn) -> str:
+        claim = turn.claim
         job = await self._open(claim)
         if job is None:
             return "dropped"
         while streams := self._streams(job):
-            if not await self._pull_stream(job, streams[0]):
-                await outcomes.release(self._deps, claim)
-                return "released"
+            if not await self._pull_stream(job, streams[0], turn):
+                return await self._stop_between_pages(turn)
         left = await left_of(self._deps, job.grant.integration)
         await outcomes.succeed(self._deps, claim, complete=job.complete, left=left)
         self._deps.wakes.report.set()
         return "succeeded"
+
+    async def _stop_between_pages(self, turn: Turn) -> str:
+        if turn.next is None:
+            await outcomes.release(self._deps, turn.claim)
+            return "released"
+        await outcomes.give_back(self._deps, turn.claim)
+        return "passed_on"
 
     async def _open(self, claim: Claim) -> Job | None:
         async with self._deps.db.transaction(claim.workspace_id) as tx:
@@ -142,12 +166,12 @@ class Executor:
         done = {name for name, stored in job.streams.items() if stored.finished_ticket == job.claim.ticket}
         return [stream for stream in chosen if stream not in done]
 
-    async def _pull_stream(self, job: Job, stream: str) -> bool:
+    async def _pull_stream(self, job: Job, stream: str, turn: Turn) -> bool:
         try:
-            return await pull_stream(self._deps, job, stream, self._stop)
+            return await pull_stream(self._deps, job, stream, turn)
         except AuthExpired as refusal:
             await job.grant.renew(refusal)
-            return await pull_stream(self._deps, job, stream, self._stop)
+            return await pull_stream(self._deps, job, stream, turn)
 
 
 def _tell(claim: Claim, failure: SluiceError) -> None:

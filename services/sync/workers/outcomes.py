@@ -62,6 +62,14 @@ async def release(deps: Deps, claim: Claim) -> None:
             await _note_in_run(tx, claim, state="queued")
 
 
+async def give_back(deps: Deps, claim: Claim) -> None:
+    """Somebody else's turn: nothing failed, and the run goes on as soon as a worker is free."""
+    async with deps.db.transaction(claim.workspace_id) as tx:
+        if await _lock(tx, claim):
+            await leases.postpone_work(tx, claim, after=timedelta(), count=False)
+    deps.wakes.work.set()
+
+
 async def wait_a_little(deps: Deps, claim: Claim) -> None:
     """A part of ours is away: no fault of the provider's, so it is not counted."""
     async with deps.db.transaction(claim.workspace_id) as tx:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import datetime
 from typing import cast
@@ -41,6 +40,7 @@ from services.sync.use_cases.apply import Applied, apply_batch
 from services.sync.use_cases.relabelling import follow_label
 from services.sync.workers.ahead import OneAhead
 from services.sync.workers.grants import Grant
+from services.sync.workers.turns import Turn
 
 SLICE = 100  # objects fetched and committed together: a failure in a page of thousands loses no more than this
 
@@ -99,16 +99,16 @@ def make_job(deps: Deps, claim: Claim, resource: Stored, grant: Grant, streams: 
     )  # fmt: skip
 
 
-async def pull_stream(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
-    """Pulls and commits pages until the last; False when asked to stop between two of them."""
+async def pull_stream(deps: Deps, job: Job, stream: str, turn: Turn) -> bool:
+    """Pulls and commits pages until the last; False when the turn is over between two of them."""
     try:
-        return await _pull_pages(deps, job, stream, stop)
+        return await _pull_pages(deps, job, stream, turn)
     except ProviderContractBroken as failure:
         await job.grant.capture(job.resource, stream, code=failure.code, detail=failure.detail)
         raise
 
 
-async def _pull_pages(deps: Deps, job: Job, stream: str, stop: asyncio.Event) -> bool:
+async def _pull_pages(deps: Deps, job: Job, stream: str, turn: Turn) -> bool:
     stored = job.streams.get(stream)
     job.began = job.moment
     full = job.claim.kind == "sweep" and stream not in job.swept
@@ -118,12 +118,13 @@ async def _pull_pages(deps: Deps, job: Job, stream: str, stop: asyncio.Event) ->
         while True:
             page, job.read_after = await ahead.take(job.moment)
             crashpoint("sync.page_pulled")
+            is_end = page.last or await turn.is_nearly_over()
             with span("sync.page", resource=job.resource.id, name=stream, items=len(page.items)):
-                await take_page(deps, job, stream, page, None if page.last or stop.is_set() else ahead)
+                await take_page(deps, job, stream, page, None if is_end else ahead)
             crashpoint("sync.page_committed")
             if page.last:
                 return True
-            if stop.is_set():
+            if await turn.is_over():
                 return False
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from libs.common.testing.eventually import eventually
 from services.sync.use_cases.asking import stop_run, sync_integration
 from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Engine
@@ -271,7 +272,11 @@ async def test_run_tells_what_remains_and_for_how_long(engine: Engine, world: Wo
     run = await begun(engine)
     told: list[dict[str, Any]] = []
 
+    async def two_pages_are_committed() -> bool:
+        return await engine.one("SELECT seen FROM run_resource") == 20
+
     async def look() -> None:
+        await eventually(two_pages_are_committed)  # this one is asked for while the one before it is committed
         await engine.admin.execute("UPDATE run SET started_at = now() - interval '40 seconds'")
         told.append((await api.get(f"/v1/sync-runs/{run}")).json())
 

@@ -22,20 +22,20 @@ class Claims:
     """Remembers where each lane begins, so that rows which were claimed cost nothing more. Each lane with something due
     has its turn before any has a second one: a workspace with very much does not hold the rest up."""
 
-    def __init__(self, db: Database, lease: timedelta = LEASE) -> None:
-        self._db, self._lease = db, lease
+    def __init__(self, db: Database, lease: timedelta = LEASE, most: int = MOST) -> None:
+        self._db, self._lease, self._most = db, lease, most
         self._heads = list(BEGINNING)
         self._block = 0
         self._waiting: list[Lane] = []
 
     async def next(self) -> list[Due]:
-        """At most `MOST`, moved on for the lease: whoever dies with them loses nothing."""
+        """At most `most`, moved on for the lease: whoever dies with them loses nothing."""
         async with self._db.queue() as tx:
             if not self._waiting:
                 await self._look(tx)
             while self._waiting:
                 turn, self._waiting = self._waiting[:LANES_A_CLAIM], self._waiting[LANES_A_CLAIM:]
-                found = await schedules.claim(tx, turn, each=MOST // len(turn), lease=self._lease)
+                found = await schedules.claim(tx, turn, each=self._most // len(turn), lease=self._lease)
                 if found:
                     return found
         return []

@@ -33,7 +33,8 @@ class States:
     """
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, socket_connect_timeout=SECONDS, socket_timeout=SECONDS)
+        # `_asked` bounds each question: with a `socket_timeout` redis-py may forget that it was cancelled.
+        self._redis = Redis.from_url(url, socket_connect_timeout=SECONDS, socket_timeout=None)
 
     async def put(self, ticket: str, waiting: Waiting, seconds: int) -> None:
         await self._asked(self._redis.set(_key(ticket), msgspec.json.encode(waiting), ex=_bounded(seconds)))

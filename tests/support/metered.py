@@ -10,10 +10,14 @@ import msgspec
 
 
 class Call(msgspec.Struct, frozen=True):
-    """`granted` is when the caller was let through, by the clock of this machine; `at` when it arrived here."""
+    """`at` is when it arrived here, `asked` when the caller asked for what let it through, by the same clock.
+
+    It was let through at some moment between the two: what was forbidden before `asked` and until `at` was broken.
+    """
 
     at: float
-    granted: float
+    asked: float
+    probe: bool
     status: int
 
 
@@ -45,9 +49,9 @@ class Metered:
         assert self._server is not None
         self._server.close()
 
-    def most_in_a_window(self) -> int:
+    def most_in_a_window(self, *, after: float = 0.0) -> int:
         """Of any window, wherever it begins."""
-        times = sorted(call.at for call in self.calls)
+        times = sorted(call.at for call in self.calls if call.at >= after)
         return max((at + 1 - bisect_left(times, times[at] - self.window) for at in range(len(times))), default=0)
 
     def used(self, *, before: float) -> float:
@@ -62,10 +66,9 @@ class Metered:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                granted = next(
-                    (float(line[11:]) for line in head.decode().split("\r\n") if line.startswith("x-granted: ")), 0.0
-                )
-                status, extra = self._answer(time.time(), granted)
+                lines = head.decode().split("\r\n")
+                asked, probe = next(line[9:].split() for line in lines if line.startswith("x-asked: "))
+                status, extra = self._answer(time.time(), float(asked), probe == "True")
                 await asyncio.sleep(self.seconds)
                 writer.write(f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n{extra}\r\nok".encode())
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -73,7 +76,7 @@ class Metered:
         finally:
             writer.close()
 
-    def _answer(self, now: float, granted: float) -> tuple[int, str]:
+    def _answer(self, now: float, asked: float, probe: bool) -> tuple[int, str]:
         status, extra = 200, ""
         if self.down:
             status = 503
@@ -83,5 +86,5 @@ class Metered:
             self.refused_at.append(now)
         elif len([call for call in self.calls if call.at > now - self.window]) >= self.limit:
             status, extra = 429, "retry-after: 1\r\n"
-        self.calls.append(Call(now, granted, status))
+        self.calls.append(Call(now, asked, probe, status))
         return status, extra

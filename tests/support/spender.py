@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,19 +21,37 @@ from libs.common.errors import BreakerOpen, PassingFailure, RateLimited
 from libs.common.http.client import OutboundClient, Response
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
-from libs.common.limits.shared import Shared
+from libs.common.limits.rules import Answer, Flow
+from libs.common.limits.shared import Place, Shared
 from libs.common.provider.budgets import Budgets, Credential
 from libs.common.provider.gate import Gates
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Limits
+
+ASKED: ContextVar[str] = ContextVar("ASKED")  # of this worker: when it asked last, and whether it is the probe
 
 
 def tell(fact: str, **more: Any) -> None:
     print(json.dumps({"fact": fact, **more}), flush=True)
 
 
+def show_and_die() -> None:
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(70)
+
+
+class NotingLedger(Ledger):
+    async def take(self, place: Place, ticket: str, flow: Flow, *, holder: str) -> Answer:
+        asked = time.time()
+        answer = await super().take(place, ticket, flow, holder=holder)
+        ASKED.set(f"{asked!r} {answer.probe}")
+        return answer
+
+
 class Stamping:
-    """Implements Outbound: says in each request when the gate let it through."""
+    """Implements Outbound: says in each request when the caller asked for what let it through."""
 
     def __init__(self, client: OutboundClient) -> None:
         self.client = client
@@ -38,14 +59,15 @@ class Stamping:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Response:
-        return await self.client.request(method, url, headers={"x-granted": repr(time.time())}, content=content)
+        return await self.client.request(method, url, headers={"x-asked": ASKED.get()}, content=content)
 
 
 class Spender:
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
         self.client = OutboundClient([order["url"].removeprefix("http://")], attempts=1)
-        ledger = Ledger(Shared(order["redis"]), SystemClock(), f"spender-{new_id()}", replicas=order["replicas"])
+        shared = Shared(order["redis"], order["patience"])
+        ledger = NotingLedger(shared, SystemClock(), f"spender-{new_id()}", replicas=order["replicas"])
         self.gates = Gates(Budgets(ledger, lambda: b"of this test"))
         limits = Limits(
             requests_per_hour=order["per_hour"], window_seconds=order["window"], concurrency=order["concurrency"]
@@ -54,6 +76,7 @@ class Spender:
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, show_and_die)
         beating = asyncio.create_task(self.beat())
         await self.gates.beat()
         tell("ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -43,18 +44,31 @@ class Spenders:
             assert process.stdin is not None
             process.stdin.write(b"\n")
             process.stdin.close()
-        codes = [await asyncio.wait_for(process.wait(), 20) for process in self.processes]
+        codes = await asyncio.gather(*(self._ended(process) for process in self.processes))
         await asyncio.gather(*self._hearing)
         assert codes == [0] * len(codes)
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """Whoever does not end by himself says on stderr what he waits for."""
+        try:
+            return await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            process.send_signal(signal.SIGUSR1)
+            return await asyncio.wait_for(process.wait(), 10)
 
 
 @asynccontextmanager
 async def spending(
     provider: Metered, redis: str, *, flows: Sequence[Sequence[tuple[str, str]]], rest: float = 0.0, **more: Any
 ) -> AsyncIterator[Spenders]:
-    """A process for each entry of `flows`, with a worker for each (workspace, lane) of it."""
+    """A process for each entry of `flows`, with a worker for each (workspace, lane) of it.
+
+    `patience`: seconds for an answer of Redis. A busy machine takes longer than a service waits, and what a replica
+    does without Redis is the affair of another test.
+    """
     order = {
-        "url": provider.url, "redis": redis, "account": new_id(), "rest": rest, "replicas": len(flows),
+        "url": provider.url, "redis": redis, "account": new_id(), "rest": rest, "patience": 20.0,
+        "replicas": len(flows),
         "window": int(provider.window), "per_hour": int(provider.limit * 3600 / provider.window), "concurrency": 16,
         **more,
     }  # fmt: skip

@@ -63,8 +63,10 @@ class Shared:
 
     def __init__(self, url: str, seconds: float = SECONDS) -> None:
         self._seconds = seconds
+        # No `socket_timeout`: with one redis-py sends by `asyncio.wait_for`, which before Python 3.12 may forget that
+        # its caller was cancelled, and whoever asks in a loop then never ends. `_asked` bounds each question.
         self._redis = Redis.from_url(
-            url, socket_connect_timeout=seconds, socket_timeout=seconds, retry=Retry(NoBackoff(), 1)
+            url, socket_connect_timeout=seconds, socket_timeout=None, retry=Retry(NoBackoff(), 1)
         )
         self._script = self._redis.register_script(SCRIPT)
 

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".sluice" / "reports"
 ORDER = os.environ.get("SLUICE_ORDER", "2717962425")  # the shuffle is the same for everybody, so that a red run repeats
 BUDGET_S = {"unit": 30, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
+# A stack for each of two workers, and a file's tests in one of them; the suites of whole stacks have the machine alone.
+PARALLEL = ("unit", "contract", "integration")
 PATHS = {
     "contract": ["tests/contract", "libs/providers"],
     "faults": [
@@ -43,7 +45,7 @@ def run(
 ) -> dict[str, int]:
     report = REPORTS / f"{name}.xml"
     started = time.monotonic()
-    parallel = ["-n", "2"] if name == "unit" else []
+    parallel = ["-n", "2", "--dist", "loadfile"] if name in PARALLEL else []
     command = [
         sys.executable,
         "-m",

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from services.chunker.chunking.code import code_units
+from services.chunker.chunking.code import Code, read_code
 from services.chunker.chunking.ids import ChunkIds
 from services.chunker.chunking.markdown import conversation_units, markdown_units
-from services.chunker.chunking.model import Chunk, Document, Unit
+from services.chunker.chunking.model import Chunk, Document
 from services.chunker.chunking.packing import pack
 from services.chunker.chunking.plain import plain_units
 from services.chunker.chunking.tokens import counter
@@ -25,22 +25,22 @@ def chunk(document: Document, budget: int = 256) -> list[Chunk]:
     return _Assembly(document, budget).chunks()
 
 
-def _units(document: Document, budget: int) -> list[Unit]:
+def _read(document: Document, budget: int) -> Code:
     match document.kind:
         case "markdown":
-            return markdown_units(document.text, budget)
+            return Code(markdown_units(document.text, budget))
         case "conversation":
-            return conversation_units(document.text, budget)
+            return Code(conversation_units(document.text, budget))
         case "code":
-            return code_units(document.text, document.language, budget)
+            return read_code(document.text, document.language, budget)
         case "plain":
-            return plain_units(document.text, budget)
+            return Code(plain_units(document.text, budget))
 
 
 class _Assembly:
     def __init__(self, document: Document, budget: int) -> None:
         self.document, self.text, self.budget = document, document.text, budget
-        self.units = _units(document, budget)
+        self.units, self.imports = _read(document, budget)
         title, file = document.title.strip()[:_LONGEST_TITLE], (document.path or "")[-_LONGEST_CONTEXT:]
         self.place = "\n".join(line for line in (title, file) if line)
         self.contexts: dict[tuple[tuple[str, ...], str], str] = {}
@@ -58,6 +58,8 @@ class _Assembly:
             start, byte = byte, byte + (len(text) if ascii else len(text.encode()))
             path = section.path
             context = self.contexts.get((path, opening.header)) or self._context(path, opening.header)
+            if chunks and (used := self.imports.used_in(text)):
+                context = f"{context}\n{used}"
             id = ids.next(path, text)
             chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context))
         return chunks

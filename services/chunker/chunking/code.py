@@ -1,42 +1,70 @@
 """Source code becomes units: definitions whole where they fit, with their comments; without a grammar, lines."""
 
-from collections.abc import Sequence
-from itertools import accumulate
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tree_sitter import Node
 
 from services.chunker.chunking.grammars import GRAMMARS, Grammar, parse
+from services.chunker.chunking.imports import Imports
 from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, Section, Unit
+from services.chunker.chunking.remarks import first_sentence
 from services.chunker.chunking.scopes import definition_of, scope_name
-from services.chunker.chunking.splitting import line_units, starts_exact
+from services.chunker.chunking.siblings import Item, Siblings
+from services.chunker.chunking.splitting import line_units, paragraph_units, spans, starts_exact
 from services.chunker.chunking.tokens import counter
 
 _DEEPEST = 12  # nested deeper than this, code goes by lines: each level may count its text once more
 _LIKELY_LONG = 5  # beyond this many bytes a token a node is opened uncounted, so that little is counted twice
+_STATEMENT = 4  # a statement inside a definition is opened beyond this part of the budget: fewer cuts are needed then
 _TOP = 11
-
-Scope = tuple[str, ...]
-
-
-class _Item(NamedTuple):
-    """Sibling nodes that start on one line, with the comments and attributes before them: bytes `start` to `end`."""
-
-    start: int
-    end: int
-    nodes: list[Node]
+_ABOUT = 3  # remarks of this many definitions around a chunk are told with it
+_EMPTY_COMMENT = re.compile(r"^[ \t]*+(?:\*|//[/!]?|#|--)?+[ \t]*+\n", re.MULTILINE)
 
 
-def code_units(text: str, language: str | None, budget: int) -> list[Unit]:
+class Code(NamedTuple):
+    units: list[Unit]
+    imports: Imports = Imports()
+
+
+class _Scope(NamedTuple):
+    """The definitions around a unit, and what is remarked on those that begin before it."""
+
+    section: Section = Section()
+    about: tuple[str, ...] = ()
+    header: str = ""
+
+    def entered(self, name: str) -> "_Scope":
+        path = (*self.section.path, name)
+        return _Scope(Section(path, " > ".join(path)), self.about, self.header)
+
+    def remarked(self, remark: str) -> "_Scope":
+        about = (*self.about, remark)[-_ABOUT:] if remark else self.about
+        return _Scope(self.section, about, "\n".join(about))
+
+
+class _Place(NamedTuple):
+    """How an item is to be read: `outer` is around its beginning, `inner` around what follows that."""
+
+    defined: Node | None
+    outer: _Scope
+    inner: _Scope
+    rank: int
+    room: int
+    depth: int
+
+
+def read_code(text: str, language: str | None, budget: int) -> Code:
     """Imports stand apart where the file does not fit one chunk."""
     source = text.encode()
     if len(source) <= budget * _LIKELY_LONG:
         tokens = counter()(text)
         if tokens <= budget:
-            return [Unit(0, tokens, BLOCK, Section())]
+            return Code([Unit(0, tokens, BLOCK, Section())])
     root = parse(source, language) if language and language in GRAMMARS else None
     if root is None or language is None:
-        return line_units(text, 0, len(text), Section(), budget)
+        return Code(line_units(text, 0, len(text), Section(), budget))
     return _Source(text, source, GRAMMARS[language], budget).read(root)
 
 
@@ -44,45 +72,43 @@ class _Source:
     def __init__(self, text: str, source: bytes, grammar: Grammar, budget: int) -> None:
         self.text, self.source, self.grammar, self.budget = text, source, grammar, budget
         self.ascii = len(text) == len(source)
-        self.lines = [0, *accumulate(len(line) for line in source.splitlines(keepends=True))]
+        self.siblings = Siblings(source, grammar)
         self.units: list[Unit] = []
         self._known = (0, 0)
 
-    def read(self, root: Node) -> list[Unit]:
-        items = self._items([root], -1, 0, len(self.source))
+    def read(self, root: Node) -> Code:
+        items = self.siblings.of_file(root)
         after_imports = self._after_imports(items)
+        scope = _Scope().remarked(self._module_remark(items[0]))
         first_after = 0
         for item in items:
             if item.start == after_imports:
                 first_after = len(self.units)
-            self._read_item(item, (), 0)
-        self._close(0, BLOCK)
+            self._read_item(item, scope, 0)
+        self._close(0, BLOCK, self.budget)
         if len(self.units) == 1:
             self.units[0].section = Section()
         if 0 < first_after < len(self.units):
             self.units[first_after].rank = HARD
-        return self.units
+        self.units[0].header = ""
+        return Code(self.units, Imports(self._import_statements(items)))
 
-    def _items(self, nodes: Sequence[Node], row: int, start: int, end: int) -> list[_Item]:
-        """The children of the nodes by the line they start on; what starts on `row` or before belongs to the first."""
-        groups: list[tuple[int, list[Node]]] = [(start, [])]
-        lead: int | None = None
-        for child in (child for node in nodes for child in node.named_children):
-            begins = child.start_point[0]
-            if begins > row and lead is None:
-                lead = begins
-            if child.type not in self.grammar.leads:
-                if lead is not None and self.lines[lead] > groups[-1][0]:
-                    groups.append((self.lines[lead], []))
-                groups[-1][1].append(child)
-                lead = None
-            row = max(row, _last_row(child))
-        if lead is not None and groups[-1][0] < self.lines[lead] < end:
-            groups.append((self.lines[lead], []))
-        ends = [at for at, _ in groups[1:]] + [end]
-        return [_Item(at, stop, inner) for (at, inner), stop in zip(groups, ends, strict=True)]
+    def _module_remark(self, first: Item) -> str:
+        """What the file says of itself: its docstring, or the comment before its package clause and imports."""
+        node = first.nodes[0] if first.nodes else None
+        if node and self.grammar.docstrings:
+            return self._docstring(node)
+        return (
+            first_sentence(self._decoded(first.start, first.bare)) if node and node.type in self.grammar.imports else ""
+        )
 
-    def _after_imports(self, items: Sequence[_Item]) -> int:
+    def _import_statements(self, items: Sequence[Item]) -> Iterator[str]:
+        for item in items:
+            for node in item.nodes:
+                if node.type in self.grammar.imports:
+                    yield self._decoded(node.start_byte, node.end_byte)
+
+    def _after_imports(self, items: Sequence[Item]) -> int:
         """Where the import block at the top of the file ends, its leading docstring and comments included."""
         at = -1
         for i, item in enumerate(items):
@@ -93,49 +119,103 @@ class _Source:
                 break
         return at
 
-    def _read_item(self, item: _Item, scope: Scope, depth: int) -> None:
-        defined = self._definition(item, depth)
-        inner = (*scope, scope_name(defined, self.grammar, self.source)) if defined else scope
-        rank = _rank(depth, defined is not None)
-        if item.end - item.start <= self.budget * _LIKELY_LONG:
-            tokens = counter()(self._piece(item))
-            if tokens <= self.budget:
-                at = self._character(item.start)
-                self.units.append(Unit(at, tokens, rank, _section(inner), starts_exact(self.text, at)))
-                return
-        first = len(self.units)
-        self._open(item, [defined] if defined else item.nodes, inner, depth)
-        self._close(first, rank)
+    def _read_item(self, item: Item, scope: _Scope, depth: int, member: bool = False) -> None:
+        """`member`: of a definition, directly."""
+        place = self._place(item, scope, depth, member)
+        if self._whole(item, place):
+            return
+        if place.defined:
+            place = place._replace(inner=place.inner.remarked(self._remark(place.defined, item)))
+        if place.defined is None or item.bare == item.start:
+            self._open(item, place)
+            return
+        self._comment(item, place)
+        last = len(self.units) - 1
+        bare, place = item._replace(start=item.bare), place._replace(rank=ITEM)
+        if not self._whole(bare, place):
+            self._open(bare, place)
+        self._join_head(last)
 
-    def _close(self, first: int, rank: int) -> None:
+    def _place(self, item: Item, scope: _Scope, depth: int, member: bool) -> _Place:
+        defined = self._definition(item, depth)
+        if defined is None:
+            room = self.budget // _STATEMENT if depth else self.budget
+            return _Place(None, scope, scope, _rank(depth, False, member), room, depth)
+        inner = scope.entered(scope_name(defined, self.grammar, self.source))
+        return _Place(defined, scope, inner, _rank(depth, True, member), self.budget, depth)
+
+    def _definition(self, item: Item, depth: int) -> Node | None:
+        for node in item.nodes:
+            found = definition_of(node, self.grammar)
+            if found and (not depth or found.type in self.grammar.inner_definitions):
+                return found
+        return None
+
+    def _whole(self, item: Item, place: _Place) -> bool:
+        """One unit, if there is room for it."""
+        if item.end - item.start > place.room * _LIKELY_LONG:
+            return False
+        tokens = counter()(self._decoded(item.start, item.end))
+        if tokens > place.room:
+            return False
+        at = self._character(item.start)
+        exact = starts_exact(self.text, at)
+        self.units.append(Unit(at, tokens, place.rank, place.inner.section, exact, place.outer.header))
+        return True
+
+    def _comment(self, item: Item, place: _Place) -> None:
+        """What stands before a definition that has no room for it: cut after its paragraphs, if at all."""
+        around = place._replace(inner=place.outer._replace(section=place.inner.section))
+        if self._whole(item._replace(end=item.bare), around):
+            return
+        start, end = self._character(item.start), self._character(item.bare)
+        starts = [start, *(m.end() for m in _EMPTY_COMMENT.finditer(self.text, start + 1, end) if m.end() < end)]
+        first = len(self.units)
+        for at, stop in spans(starts, end):
+            units = paragraph_units(self.text, at, stop, around.inner.section, self.budget)
+            units[0].rank = ITEM
+            self.units += units
+        for unit in self.units[first:]:
+            unit.header = place.outer.header
+        self.units[first].rank = place.rank
+
+    def _open(self, item: Item, place: _Place) -> None:
         """What was opened and fits after all is whole again: the counts of lines add up."""
+        first = len(self.units)
+        self._read_parts(item, place)
+        self._close(first, place.rank, place.room)
+
+    def _close(self, first: int, rank: int, room: int) -> None:
         opened = self.units[first:]
         opened[0].rank = rank
         tokens = sum(unit.tokens for unit in opened)
-        if tokens <= self.budget and all(unit.exact for unit in opened):
+        if tokens <= room and all(unit.exact for unit in opened):
             opened[0].tokens = tokens
             del self.units[first + 1 :]
 
-    def _definition(self, item: _Item, depth: int) -> Node | None:
-        found = (definition_of(node, self.grammar) for node in item.nodes)
-        return next((node for node in found if node and (not depth or node.type not in _ONLY_AT_TOP)), None)
-
-    def _open(self, item: _Item, nodes: Sequence[Node], scope: Scope, depth: int) -> None:
+    def _read_parts(self, item: Item, place: _Place) -> None:
         """Goes into the nodes until they show more than one line to cut at; lines where they never do."""
+        nodes = [place.defined] if place.defined else item.nodes
         items = [item]
         for _ in range(_DEEPEST):
-            if len(items) > 1 or not nodes or depth >= _DEEPEST:
+            if len(items) > 1 or not nodes or place.depth >= _DEEPEST:
                 break
-            items = self._items(nodes, nodes[0].start_point[0], item.start, item.end)
+            items = self.siblings.inside(nodes, item.start, item.end)
             nodes = items[0].nodes
         if len(items) == 1:
-            start, end = self._character(item.start), self._character(item.end)
-            self.units += line_units(self.text, start, end, _section(scope), self.budget)
+            self._lines(item, place)
             return
         first = len(self.units)
-        for inner in items:
-            self._read_item(inner, scope, depth + 1)
+        self._read_item(items[0], place.outer._replace(section=place.inner.section), place.depth + 1)
+        for one in items[1:]:
+            self._read_item(one, place.inner, place.depth + 1, place.defined is not None)
         self._join_head(first)
+
+    def _lines(self, item: Item, place: _Place) -> None:
+        start, end = self._character(item.start), self._character(item.end)
+        units = line_units(self.text, start, end, place.inner.section, self.budget, place.inner.header)
+        units[0].header = place.outer.header
+        self.units += units
 
     def _join_head(self, first: int) -> None:
         """A signature stays with the first thing after it, unless that is a definition of its own or does not fit."""
@@ -146,8 +226,20 @@ class _Source:
             head.tokens += after.tokens
             del self.units[first + 1]
 
-    def _piece(self, item: _Item) -> str:
-        return self.text[item.start : item.end] if self.ascii else self.source[item.start : item.end].decode()
+    def _remark(self, defined: Node, item: Item) -> str:
+        """The docstring of a definition, or the comment before it."""
+        if not self.grammar.docstrings:
+            return first_sentence(self._decoded(item.start, item.bare))
+        body = defined.child_by_field_name("body")
+        return self._docstring(body.named_children[0]) if body and body.named_children else ""
+
+    def _docstring(self, node: Node) -> str:
+        if node.type != "expression_statement" or node.named_children[0].type != "string":
+            return ""
+        return first_sentence(self._decoded(node.start_byte, node.end_byte))
+
+    def _decoded(self, start: int, end: int) -> str:
+        return self.text[start:end] if self.ascii else self.source[start:end].decode()
 
     def _character(self, byte: int) -> int:
         """The character that a byte offset stands for; offsets are asked in rising order."""
@@ -159,20 +251,10 @@ class _Source:
         return known
 
 
-_ONLY_AT_TOP = frozenset({"lexical_declaration"})
-
-
-def _rank(depth: int, defined: bool) -> int:
+def _rank(depth: int, defined: bool, member: bool) -> int:
     """Outer before inner; between definitions is a good place to cut, between the statements of a body is not."""
     if defined:
         return max(_TOP - 2 * depth, BLOCK)
-    return (_TOP - 1, ITEM)[depth] if depth < 2 else LINE
-
-
-def _last_row(node: Node) -> int:
-    row, column = node.end_point
-    return row if column else row - 1
-
-
-def _section(scope: Scope) -> Section:
-    return Section(scope, " > ".join(scope))
+    if not depth:
+        return _TOP - 1
+    return ITEM if member else LINE

@@ -1,14 +1,15 @@
 """The grammars at hand and the node types that matter in each; a grammar is loaded when its language is first met."""
 
 from collections.abc import Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib import import_module
-from typing import NamedTuple
 
 from tree_sitter import Language, Node, Parser
 
 
-class Grammar(NamedTuple):
+@dataclass(frozen=True)
+class Grammar:
     """`definitions`: node type to the word its scope begins with. `leads`: what stands before and belongs to it."""
 
     module: str
@@ -17,8 +18,15 @@ class Grammar(NamedTuple):
     leads: frozenset[str] = frozenset({"comment"})
     wrappers: frozenset[str] = frozenset()
     function: str = "language"
+    docstrings: bool = False
+
+    @cached_property
+    def inner_definitions(self) -> frozenset[str]:
+        """What is a definition also inside another one."""
+        return frozenset(self.definitions) - {"lexical_declaration"}
 
 
+COMMENTS = frozenset({"comment", "line_comment", "block_comment", "multiline_comment"})
 _ECMASCRIPT = {
     "function_declaration": "function",
     "generator_function_declaration": "function",
@@ -59,6 +67,7 @@ GRAMMARS: Mapping[str, Grammar] = {
         {"function_definition": "def", "class_definition": "class"},
         frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
         wrappers=frozenset({"decorated_definition"}),
+        docstrings=True,
     ),
     "javascript": _ecmascript("tree_sitter_javascript"),
     "typescript": _ecmascript("tree_sitter_typescript", "language_typescript"),

@@ -3,7 +3,9 @@
 import pytest
 
 from services.chunker.chunking import Chunk
+from services.chunker.chunking.imports import Imports
 from services.chunker.chunking.languages import kind_of, language_of
+from services.chunker.chunking.remarks import first_sentence
 from tests.unit.chunker.texts import chunks_of, own_files
 
 _BODY = "        total = first + second * third\n" * 8
@@ -156,3 +158,85 @@ def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> Non
 )
 def test_language_and_kind_follow_the_file_name(path: str, language: str | None, kind: str) -> None:
     assert (language_of(path), kind_of(path)) == (language, kind)
+
+
+_IMPORTS = "import os\nfrom app.money import Price, tax\nimport app.rare\n\n\n"
+
+
+def test_method_is_told_what_its_class_says_of_itself_and_a_part_of_it_what_it_says() -> None:
+    long = (
+        python_class(3).replace("A class.", "Keeps the shop open. And more.")
+        + "\n\ndef last():\n"
+        + "    call()\n" * 20
+    )
+    chunks = chunks_of('"""The shop."""\n' + _IMPORTS + long, "code", "python", budget=64)
+    methods = [c for c in chunks if c.text.lstrip().startswith("# about m1")]
+    assert [c.context.splitlines()[2:] for c in methods] == [["The shop", "Keeps the shop open"]]
+    assert "Keeps the shop open" not in starting(chunks, "def last").context
+    inside = next(c for c in chunks if c.anchor == "class Foo > def m1" and "def m1" not in c.text)
+    assert inside.context.splitlines()[2:] == ["The shop", "Keeps the shop open", "Does 1"]
+
+
+def test_comment_before_a_definition_is_told_with_what_follows_further_down() -> None:
+    body = "".join(f"\tcall{i}(first, second)\n" for i in range(60))
+    source = f"// Copyright of somebody.\n\npackage p\n\n// Run does it all. Slowly.\nfunc Run() {{\n{body}}}\n"
+    last = chunks_of(source, "code", "go", budget=96)[-1]
+    assert last.context.splitlines() == ["Title", "func Run", "Run does it all"]
+
+
+def test_chunk_is_told_where_the_names_it_uses_come_from() -> None:
+    source = _IMPORTS + "def one():\n    return Price(tax)\n" + "\n\ndef two():\n    return osprey\n" * 20
+    chunks = chunks_of(source, "code", "python", budget=64)
+    assert "app.money" not in chunks[0].context
+    assert [c.context.splitlines()[-1] for c in chunks[1:]][:2] == ["app.money", "def two"]
+    assert not any("app.rare" in c.context for c in chunks)
+
+
+@pytest.mark.parametrize(
+    ("statement", "name", "module"),
+    [
+        ("import a.b.c as d", "d", "a.b.c"),
+        ("import os, sys", "sys", "sys"),
+        ("from .near import (\n    one,  # noqa\n    two,\n)", "two", "near"),
+        ("import React, { useState as state } from 'react'", "state", "react"),
+        ('import (\n\t"fmt"\n\tyaml "gopkg.in/yaml.v3"\n)', "yaml", "gopkg.in/yaml.v3"),
+        ("import java.util.List;", "List", "java.util.List"),
+        ("use std::{fs::File, io};", "File", "std"),
+        ("use App\\Models\\User as Person;", "Person", "App\\Models\\User"),
+    ],
+)
+def test_name_leads_to_its_module(statement: str, name: str, module: str) -> None:
+    imports = Imports([statement])
+    assert imports.used_in(f"x = {name}(1)") == module
+    assert imports.used_in(f"x{name} = {name}y") == ""
+
+
+@pytest.mark.parametrize(
+    ("comment", "sentence"),
+    [
+        ("/**\n * Adds two numbers, e.g. these. Then more.\n * @param a\n */\n", "Adds two numbers, e.g. these"),
+        ("/// Drops it\n#[inline]\n", "Drops it"),
+        ('r"""Raw\n    words.\n\n    More."""', "Raw words"),
+        ("// Copyright 2020\n//\n// All rights.\n", ""),
+        ("/** @deprecated */", ""),
+        ("# noqa: E501\n", ""),
+        ("", ""),
+    ],
+)
+def test_first_sentence_of_a_comment_has_no_marks(comment: str, sentence: str) -> None:
+    assert first_sentence(comment) == sentence
+
+
+def test_function_that_fits_only_without_its_comment_is_whole() -> None:
+    comment = "/**\n" + " * Words about it, many of them.\n *\n" * 14 + " */\n"
+    functions = [f"{comment}export function f{i}(x) {{\n{_LINE}}}\n" for i in range(4)]
+    chunks = chunks_of("\n".join(functions), "code", "typescript", budget=200)
+    assert sum(c.text.startswith("export function") and c.text.rstrip().endswith("}") for c in chunks) == 4
+    assert all(c.text.startswith(("/**", "export function", " * Words")) for c in chunks)
+
+
+def test_statements_without_a_gap_are_cut_apart_only_where_they_must_be() -> None:
+    group = "".join(f"    value{i} = call(first, second)\n" for i in range(6))
+    source = "def long():\n" + "\n".join(group for _ in range(12))
+    chunks = chunks_of(source, "code", "python", budget=128)
+    assert all(c.text.lstrip().startswith(("def", "value0 ")) for c in chunks)

@@ -1,0 +1,25 @@
+"""The first sentence of what a comment or docstring says: read beside a chunk that stands further down."""
+
+import re
+
+_MARKS = re.compile(
+    r"^[ \t]*(?:/\*+!?|\*/|\*+|//+!?|#+!?(?!\[)|--+|[rRuUbB]?(?:\"\"\"|''')|[rRuU]?[\"'])?[ \t]*|\*+/|\"\"\"|'''", re.M
+)
+_NOT_SAID = re.compile(
+    r"[@/]|#\[|\[|(?i:copyright|licen[cs]e|spdx|eslint|ts-|noqa|type:|mypy:|nolint|go:|rustfmt|-\*-)"
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s+[A-Z]|\s*\Z)")
+_LONGEST_READ, _LONGEST = 600, 160
+
+
+def first_sentence(raw: str) -> str:
+    """Without comment marks, on one line, bounded; nothing for licences, tags and switches of tools."""
+    said: list[str] = []
+    for line in _MARKS.sub("", raw[:_LONGEST_READ]).split("\n"):
+        words = line.strip()
+        if _NOT_SAID.match(words) or (said and not words):
+            break
+        said += [words] if words else []
+    text = " ".join(said)
+    end = _SENTENCE_END.search(text)
+    return text[: end.start() if end else None].strip("\"' ")[:_LONGEST]

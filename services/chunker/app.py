@@ -19,8 +19,10 @@ from services.chunker.api import HANDLERS
 from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
 from services.chunker.settings import ChunkerSettings
+from services.chunker.summarising.extracting import Extracting
 from services.chunker.use_cases.searching import Searcher
 from services.chunker.workers.indexing import Indexer
+from services.chunker.workers.summarising import Summariser
 
 SERVICE = "chunker"
 IDLE_S = 0.5
@@ -40,11 +42,12 @@ def build(settings: ChunkerSettings) -> Service:
         batch=settings.index_batch,
     )
     indexers = [Loop(f"indexer-{n}", indexer.step, idle=IDLE_S, wake=wake) for n in range(settings.index_workers)]
+    summariser = Loop("summariser", Summariser(db=db, writer=Extracting()).step, idle=IDLE_S)
     deps = Deps(db=db, index_wanted=wake.set)
     return Service(
         SERVICE,
         _http(settings, db, tokens),
-        [create_consumer_component(consumers, deps, db, settings), *indexers, Relay(db, SERVICE, settings)],
+        [create_consumer_component(consumers, deps, db, settings), *indexers, summariser, Relay(db, SERVICE, settings)],
         host=settings.http_host,
         port=settings.http_port,
         on_close=[sync.aclose, outbound.aclose, db.close],

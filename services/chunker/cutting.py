@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from libs.common.internal import SourceItem
 from libs.common.provider.chunks import ChunkFacet, Layout, SourceText
 from services.chunker.chunking import Chunk, Document, chunk
-from services.chunker.domain.indexing import Cut, Summary
+from services.chunker.domain.indexing import Cut
 from services.chunker.lexical import normalise_for_index
-from services.chunker.summarising import section_summaries
+from services.chunker.summarising import Node, Written, code_outline, outline_node, source_tree, summarise
 
 FacetOf = Callable[[str], ChunkFacet]
+NOTHING_KNOWN: Mapping[str, Written] = {}
 
 
-def cut(item: SourceItem, facet_of: FacetOf, budget: int) -> Cut:
-    """Pure and CPU-bound. Raises what the provider's layout or our own cutter raises."""
+def cut(item: SourceItem, facet_of: FacetOf, budget: int, known: Mapping[str, Written] = NOTHING_KNOWN) -> Cut:
+    """Pure and CPU-bound; `known` are summaries made before, by the hash of their input.
+
+    Raises what the provider's layout or our own cutter raises.
+    """
     layout = facet_of(item.provider).layout(_text(item))
     if layout.skip or not item.content:
         return Cut(item=item, skipped=layout.skip or "empty")
@@ -25,25 +29,18 @@ def cut(item: SourceItem, facet_of: FacetOf, budget: int) -> Cut:
         item=item,
         chunks=chunks,
         indexed_texts=tuple(normalise_for_index(f"{one.context}\n{one.text}") for one in chunks),
-        summaries=_summaries(layout, chunks),
+        summaries=_summaries(document, layout.title, chunks, known),
     )
 
 
-def _summaries(layout: Layout, chunks: tuple[Chunk, ...]) -> tuple[Summary, ...]:
-    """The source first, then its top sections. Code has no sentences to choose from: its outline is its anchors."""
-    if layout.kind == "code":
-        return ()
-    anchors = {one.id: one.anchor for one in chunks}
-    return tuple(
-        Summary(
-            ordinal=ordinal,
-            anchor=anchors[section.chunk_ids[0]] if section.heading_path else "",
-            heading=" › ".join(section.heading_path) or layout.title,
-            text=section.summary,
-            chunk_ids=section.chunk_ids,
-        )
-        for ordinal, section in enumerate(section_summaries(chunks))
-    )
+def _summaries(
+    document: Document, title: str, chunks: tuple[Chunk, ...], known: Mapping[str, Written]
+) -> tuple[Node, ...]:
+    """The source first. Code has no sentences to choose from: its outline is its summary."""
+    if document.kind == "code":
+        outline = code_outline(document.text, document.language)
+        return outline_node(document.source_id, title, chunks, outline, known)
+    return source_tree(document.source_id, title, chunks, summarise, known)
 
 
 def _text(item: SourceItem) -> SourceText:

@@ -4,8 +4,14 @@ index_wanted    one row a source that must be (re)indexed or removed: greatest v
 indexed_source  what is searchable: its version, labels for filters, number and length of its chunks
 chunk           text with its byte range; replaced in the transaction that swaps a source's version
 posting         word → chunk with frequency and length: all that BM25 reads
-summary         extractive summaries of a source and of its sections
+summary         one tree from a section to the workspace, each node made from those below it
 lexeme          every word of a workspace; lexeme_gram: its trigrams, by which a mistyped word finds it
+summary_change  what of a tree's items changed since it was made
+summary_wanted  one row a tree that is to be made anew, claimed by lease
+summary_paid    answers of an endpoint by the hash of what was asked
+summary_spent   its tokens of each day
+feedback        what people said of answers, one word a person and target
+feedback_count  its counts for each integration
 known_workspace workspaces that connected something, so that an unknown one is a 404
 """
 
@@ -18,8 +24,13 @@ TENANT_TABLES: tuple[str, ...] = (
     "summary",
     "lexeme",
     "lexeme_gram",
+    "summary_change",
+    "summary_paid",
+    "summary_spent",
+    "feedback",
+    "feedback_count",
     "known_workspace",
 )
-QUEUE_TABLES: tuple[str, ...] = ("index_wanted",)
-LOCATABLE: tuple[str, ...] = ("indexed_source",)
+QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "summary_wanted")
+LOCATABLE: tuple[str, ...] = ("indexed_source", "summary")
 EVERY_TABLE = (*TENANT_TABLES, *QUEUE_TABLES)

@@ -8,6 +8,7 @@ import msgspec
 
 from libs.common.internal import SourceItem
 from services.chunker.chunking import Chunk
+from services.chunker.summarising import Node
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,23 +25,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """`anchor` "" and `ordinal` 0 is the source itself; its sections follow in order. `chunk_ids`: made from these."""
-
-    ordinal: int
-    anchor: str
-    heading: str
-    text: str
-    chunk_ids: tuple[str, ...] = ()
-
-
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
     """A source, cut: everything that replaces its old rows."""
 
     item: SourceItem
     chunks: tuple[Chunk, ...] = ()
     indexed_texts: tuple[str, ...] = ()
-    summaries: tuple[Summary, ...] = ()
+    summaries: tuple[Node, ...] = ()
     skipped: str | None = None
 
 

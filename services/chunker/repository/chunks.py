@@ -7,7 +7,8 @@ from typing import Any
 
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.indexing import Cut
-from services.chunker.repository import lexemes, summaries
+from services.chunker.repository import lexemes
+from services.chunker.repository.summaries import sources
 
 SAVE_SOURCE = """
 INSERT INTO indexed_source AS s (id, workspace_id, integration_id, resource_id, resource_name, provider, type, name,
@@ -82,7 +83,7 @@ SOURCE_FIELDS = (
 PLACE = ("ordinal", "anchor", "heading_path", "start_byte", "end_byte")
 
 
-async def swap(tx: Transaction, workspace: str, cut: Cut) -> bool:
+async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: bool = False) -> bool:
     """Replaces a source whole. False when a newer version is already there."""
     item = cut.item
     saved = await tx.execute(
@@ -94,14 +95,14 @@ async def swap(tx: Transaction, workspace: str, cut: Cut) -> bool:
     )
     if saved:
         await _swap_chunks(tx, workspace, cut)
-        await summaries.swap(tx, workspace, item.id, cut.summaries)
+        await sources.swap(tx, item, workspace, cut.summaries, better=better_summaries)
     return bool(saved)
 
 
-async def remove(tx: Transaction, source_id: str) -> None:
+async def remove(tx: Transaction, workspace: str, source_id: str) -> None:
     rows = await tx.fetch_all(KEPT, source_id=source_id)
     await _drop(tx, [row["pk"] for row in rows])
-    await summaries.drop(tx, source_id)
+    await sources.drop(tx, workspace, source_id)
     await tx.execute("DELETE FROM indexed_source WHERE id = :source_id", source_id=source_id)
 
 

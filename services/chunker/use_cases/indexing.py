@@ -9,6 +9,8 @@ from libs.common.telemetry.tracing import current_traceparent
 from services.chunker.deps import Deps
 from services.chunker.domain.indexing import Cut, Wanted
 from services.chunker.repository import chunks, queue, workspaces
+from services.chunker.repository.summaries import sources, trees
+from services.chunker.summarising import Written
 
 
 async def want_index(event: SourceChanged, deps: Deps) -> None:
@@ -22,17 +24,24 @@ async def want_index(event: SourceChanged, deps: Deps) -> None:
 async def want_integration_removed(event: IntegrationDisconnected, deps: Deps) -> None:
     async with deps.db.transaction(event.workspace_id) as tx:
         await queue.want_integration_removed(tx, event.integration_id, current_traceparent())
+        await trees.drop_integration(tx, event.workspace_id, event.integration_id)
     deps.index_wanted()
 
 
-async def save_index(db: Database, wanted: Wanted, cut: Cut) -> None:
+async def save_index(db: Database, wanted: Wanted, cut: Cut, *, better_summaries: bool = False) -> None:
     """One transaction: old rows leave, new ones are there, the wish is done, the fact goes out."""
     async with db.transaction(wanted.workspace_id) as tx:
         if not await queue.holds(tx, wanted):
             return
-        await chunks.swap(tx, wanted.workspace_id, cut)
+        await chunks.swap(tx, wanted.workspace_id, cut, better_summaries=better_summaries)
         await queue.done(tx, wanted, cut.item.version)
         await tx.emit(_indexed(wanted, cut.item.version, chunks=len(cut.chunks)))
+
+
+async def known_summaries(db: Database, wanted: Wanted) -> dict[str, Written]:
+    """Read before cutting: what was made of the same input is kept."""
+    async with db.transaction(wanted.workspace_id) as tx:
+        return await sources.known(tx, wanted.source_id)
 
 
 async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
@@ -40,7 +49,7 @@ async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
     async with db.transaction(wanted.workspace_id) as tx:
         if not await queue.holds(tx, wanted):
             return
-        await chunks.remove(tx, wanted.source_id)
+        await chunks.remove(tx, wanted.workspace_id, wanted.source_id)
         await queue.done(tx, wanted, version)
         await tx.emit(_indexed(wanted, version, deleted=True))
 

@@ -1,4 +1,4 @@
-"""What is stored of a source: its chunks, its summaries, the way it came."""
+"""What is stored of a source: its chunks, the way it came."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from libs.common.errors import NotFound
 from libs.common.http.explained import Step
 from libs.common.outbox.told import told_of
 from services.chunker.explaining import index_steps
-from services.chunker.repository import chunks, summaries, workspaces
+from services.chunker.repository import chunks, workspaces
 
 
 async def read_chunks(db: Database, workspace: str, source_id: str, *, after: int, limit: int) -> Sequence[Row]:
     async with db.transaction(workspace) as tx:
         return await chunks.chunks(tx, source_id, after, limit)
-
-
-async def read_summary(db: Database, workspace: str, source_id: str) -> Sequence[Row]:
-    async with db.transaction(workspace) as tx:
-        return await summaries.read(tx, source_id)
 
 
 async def explain_source(db: Database, workspace: str, source_id: str) -> list[Step]:

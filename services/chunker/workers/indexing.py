@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.common.database.engine import Database
@@ -18,6 +18,7 @@ from libs.common.testing.crashpoints import crashpoint
 from services.chunker.cutting import FacetOf, cut
 from services.chunker.domain.indexing import Cut, Wanted, is_stale, retry_seconds
 from services.chunker.repository import queue
+from services.chunker.summarising import Written
 from services.chunker.use_cases import indexing
 
 LEASE_S = 12.0  # a killed indexer delays its batch by this much; a slow one is fenced by the epoch
@@ -35,6 +36,7 @@ class Indexer:
     budget: int
     batch: int
     lease_s: float = LEASE_S
+    better_summaries: bool = False  # an endpoint makes them again
     _claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def step(self) -> bool:
@@ -81,9 +83,10 @@ class Indexer:
                 await self._cut_and_save(wanted, item)
 
     async def _cut_and_save(self, wanted: Wanted, item: SourceItem) -> None:
-        result = await asyncio.to_thread(_try_cut, item, self.facet_of, self.budget)
+        known = await indexing.known_summaries(self.db, wanted)
+        result = await asyncio.to_thread(_try_cut, item, self.facet_of, self.budget, known)
         if isinstance(result, Cut):
-            await indexing.save_index(self.db, wanted, result)
+            await indexing.save_index(self.db, wanted, result, better_summaries=self.better_summaries)
             crashpoint("chunker.indexed")
             _indexed.labels("indexed").inc()
             return
@@ -97,10 +100,10 @@ class CutFailed(SluiceError):
     title = "This text could not be cut into chunks"
 
 
-def _try_cut(item: SourceItem, facet_of: FacetOf, budget: int) -> Cut | SluiceError:
+def _try_cut(item: SourceItem, facet_of: FacetOf, budget: int, known: Mapping[str, Written]) -> Cut | SluiceError:
     """Any failure of a layout or a cutter is this source's alone: it is recorded, and the others go on."""
     try:
-        return cut(item, facet_of, budget)
+        return cut(item, facet_of, budget, known)
     except SluiceError as error:
         return error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:

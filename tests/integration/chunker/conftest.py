@@ -21,14 +21,14 @@ from libs.local.postgres import Postgres
 from libs.providers import registry
 from services.chunker.deps import Deps
 from services.chunker.domain.searching import Question
+from services.chunker.summarising.extracting import Extracting
+from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing
 from services.chunker.use_cases.searching import Answers, Searcher
 from services.chunker.workers.indexing import Indexer
+from services.chunker.workers.summarising import Summariser
 
-TABLES = (
-    "index_wanted, indexed_source, chunk, posting, summary, lexeme, lexeme_gram, known_workspace, outbox,"
-    " erased_workspace"
-)
+TABLES = ", ".join((*EVERY_TABLE, "outbox", "erased_workspace"))
 
 
 class Owner:
@@ -64,6 +64,7 @@ class Rig:
             batch=40,
             lease_s=30.0,
         )
+        self.summariser = Summariser(db=db, writer=Extracting())
 
     async def tell(self, source_id: str, version: int, change: Any = "updated", workspace: str = "w1") -> None:
         event = SourceChanged(
@@ -108,6 +109,14 @@ class Rig:
     async def index(self) -> None:
         while await self.indexer.step():
             pass
+
+    async def settle(self) -> None:
+        """What changed has settled at once; every tree is made anew up to the workspace."""
+        worked = True
+        while worked:
+            async with self.db.queue() as tx:
+                await tx.execute("UPDATE summary_wanted SET due_at = now()")
+            worked = await self.summariser.step()
 
     async def search(
         self, query: str, workspace: str = "w1", *, cursor: str | None = None, limit: int = 10, **more: Any

@@ -14,7 +14,9 @@ from libs.common.internal import SourceItem
 from services.chunker.domain.searching import Filters
 from services.chunker.repository import queue
 from services.chunker.repository import search as ranking
+from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing, reading, workspaces
+from services.chunker.use_cases.reading_summaries import read_summary
 from tests.integration.chunker.conftest import Rig
 
 GUIDE = "# Guide\n\nHow the relay publishes.\n\n## Retry policy\n\nA failing handler is called again with backoff.\n"
@@ -172,7 +174,7 @@ async def test_erased_workspace_keeps_nothing_and_refuses_late_events(rig: Rig) 
     await workspaces.erase_workspace("w1", rig.deps)
     await rig.tell(source, 9)
     async with rig.db.transaction("w1") as tx:
-        for table in ("index_wanted", "indexed_source", "chunk", "posting", "summary", "known_workspace"):
+        for table in EVERY_TABLE:
             assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
 
 
@@ -227,14 +229,13 @@ async def test_summary_of_source_and_sections_is_kept_and_replaced(rig: Rig) -> 
     long = "".join(f"## Part {n}\n\n" + f"Sentence about thing {n} and more of it. " * 40 + "\n\n" for n in range(3))
     source = await rig.put("# Whole\n\n" + long)
     await rig.index()
-    nodes = await reading.read_summary(rig.db, "w1", source)
-    assert nodes[0]["text"]
-    assert [node["heading"] for node in nodes[1:]] == ["Whole › Part 0", "Whole › Part 1", "Whole › Part 2"]
+    answer = await read_summary(rig.db, "w1", f"source:{source}")
+    assert answer.node["text"]
+    assert [node["title"] for node in answer.rows] == ["Part 0", "Part 1", "Part 2"]
     await rig.put("# Whole\n\nShort now but still a sentence of words.\n", source_id=source, version=2)
     await rig.index()
-    assert [node["text"] for node in await reading.read_summary(rig.db, "w1", source)] == [
-        "Short now but still a sentence of words."
-    ]
+    answer = await read_summary(rig.db, "w1", f"source:{source}")
+    assert (answer.node["text"], list(answer.rows)) == ("Short now but still a sentence of words.", [])
 
 
 async def chunk_rows(rig: Rig, source: str) -> dict[str, int]:

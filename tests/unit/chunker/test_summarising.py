@@ -2,8 +2,8 @@
 
 from hypothesis import given, settings
 
-from services.chunker.summarising import section_summaries, summarise
-from tests.unit.chunker.texts import chunks_of, odd_texts, paragraphs
+from services.chunker.summarising import summarise
+from tests.unit.chunker.texts import odd_texts, paragraphs
 
 TEXT = """# Leases
 
@@ -82,18 +82,3 @@ def test_summary_of_a_known_text_is_the_same_in_every_process() -> None:
 
 def test_long_text_is_summarised_from_its_late_parts_too() -> None:
     assert len(summarise(paragraphs(2_000))) > 100
-
-
-def test_every_top_section_below_the_title_has_a_summary_with_its_chunks() -> None:
-    text = "".join(f"## {name}\n\n{paragraphs(12, seed)}\n" for seed, name in enumerate(("Connect", "Sync", "Search")))
-    chunks = chunks_of("# Handbook\n\nAn introduction to all of this stands here.\n\n" + text)
-    source, *rest = section_summaries(chunks)
-    assert source.heading_path == ()
-    assert source.chunk_ids == tuple(c.id for c in chunks)
-    assert [s.heading_path[:1] for s in rest] == [("Handbook",)] * len(rest)
-    assert {s.heading_path[-1] for s in rest} >= {"Sync", "Search"}
-    assert all(s.summary and s.chunk_ids for s in rest)
-
-
-def test_no_chunks_have_no_summaries() -> None:
-    assert section_summaries([]) == []

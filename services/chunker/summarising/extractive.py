@@ -5,9 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import log, sqrt
 
-import msgspec
-
-from services.chunker.chunking import Chunk
 from services.chunker.chunking.markdown_blocks import scan
 
 # Set once, not tuned: measured with these on 206 pages that people had described.
@@ -29,14 +26,6 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]|[^\W_\u3040-\u30f
 Vector = dict[str, float]
 
 
-class SectionSummary(msgspec.Struct, frozen=True):
-    """The summary of all chunks under `heading_path`; the empty path is the source itself."""
-
-    heading_path: tuple[str, ...]
-    summary: str
-    chunk_ids: tuple[str, ...]
-
-
 def summarise(text: str, sentences: int = 4) -> str:
     """At most so many sentences of the text, in its order, without Markdown; its beginning if it holds no prose."""
     found = list(_sentences(text))
@@ -48,26 +37,6 @@ def summarise(text: str, sentences: int = 4) -> str:
         found = head + rest[::step]
     chosen = _choose(found, sentences)
     return " ".join(found[i] for i in sorted(chosen))
-
-
-def section_summaries(chunks: Sequence[Chunk], sentences: int = 4) -> list[SectionSummary]:
-    """One summary of the source, then one of each top section in order; none for no chunks."""
-    if not chunks:
-        return []
-    paths = [chunk.heading_path for chunk in chunks]
-    # A lone title above everything is the source itself: the sections are the headings below it.
-    depth = 2 if paths[0] and all(path[:1] == paths[0][:1] for path in paths) else 1
-    sections: dict[tuple[str, ...], list[Chunk]] = {}
-    for chunk in chunks:
-        if len(chunk.heading_path) >= depth:
-            sections.setdefault(chunk.heading_path[:depth], []).append(chunk)
-    groups = [((), list(chunks)), *sections.items()]
-    return [_summary(path, group, sentences) for path, group in groups]
-
-
-def _summary(path: tuple[str, ...], chunks: Sequence[Chunk], sentences: int) -> SectionSummary:
-    text = summarise("".join(chunk.text for chunk in chunks), sentences)
-    return SectionSummary(path, text, tuple(chunk.id for chunk in chunks))
 
 
 def _sentences(text: str) -> Iterator[str]:

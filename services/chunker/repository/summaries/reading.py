@@ -1,0 +1,60 @@
+"""The summary tree as people walk it: a node, its children in order, all of one level, and the chunks below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from libs.common.database.transaction import Row, Transaction
+
+SHOWN = """
+SELECT id, level, title, anchor, text, method, note, hash, chunk_ids, children, made_at, place, source_id,
+  stale OR note <> '' OR EXISTS (SELECT FROM summary_change c WHERE c.tree = s.id) AS stale
+FROM summary s WHERE {which}
+"""
+NODE = SHOWN.format(which="id = :id")
+CHILDREN = (
+    SHOWN.format(which="parent_id = :id AND (place, id) > (:after_place, :after_id)")
+    + "ORDER BY place, id LIMIT :limit"
+)
+# Whatever the level asked for, its nodes know what they are of.
+SCOPES = {
+    "source": "source_id = :key AND (tree = :id OR id = :id)",
+    "resource": "resource_id = :key AND integration_id = (SELECT integration_id FROM summary WHERE id = :id)",
+    "integration": "integration_id = :key",
+    "workspace": "true",
+}
+OF_LEVEL = "level = :level AND id > :after_id AND {scope}"
+CHUNKS = """
+WITH RECURSIVE below AS (
+  SELECT id, source_id, chunk_ids FROM summary WHERE id = :id
+  UNION ALL
+  SELECT s.id, s.source_id, s.chunk_ids FROM summary s JOIN below b ON s.parent_id = b.id
+)
+SELECT b.source_id, k.id AS chunk_id, k.ordinal, k.start_byte, k.end_byte
+FROM below b CROSS JOIN LATERAL unnest(b.chunk_ids) AS own(id)
+JOIN chunk k ON k.source_id = b.source_id AND k.id = own.id
+WHERE (b.source_id, k.ordinal) > (:source_id, :ordinal)
+ORDER BY b.source_id, k.ordinal LIMIT :limit
+"""
+
+
+async def node(tx: Transaction, node_id: str) -> Row | None:
+    return await tx.fetch_one(NODE, id=node_id)
+
+
+async def children(tx: Transaction, node_id: str, after: tuple[str, str], limit: int) -> Sequence[Row]:
+    """`after` is the place and the id of the last one seen."""
+    return await tx.fetch_all(CHILDREN, id=node_id, after_place=after[0], after_id=after[1], limit=limit)
+
+
+async def of_level(tx: Transaction, top: str, level: str, after: str, limit: int) -> Sequence[Row]:
+    """The nodes of one level below `top` (a source, a resource, an integration, the workspace), by id."""
+    kind, _, key = top.partition(":")
+    sql = SHOWN.format(which=OF_LEVEL.format(scope=SCOPES[kind])) + "ORDER BY id LIMIT :limit"
+    given = {"id": top, "key": key} if kind in ("source", "resource") else {"key": key} if kind == "integration" else {}
+    return await tx.fetch_all(sql, level=level, after_id=after, limit=limit, **given)
+
+
+async def chunks(tx: Transaction, node_id: str, after: tuple[str, int], limit: int) -> Sequence[Row]:
+    """Every chunk that the words of a node come from, however far below; `after` is a source and an ordinal."""
+    return await tx.fetch_all(CHUNKS, id=node_id, source_id=after[0], ordinal=after[1], limit=limit)

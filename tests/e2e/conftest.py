@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(60, func_only=True))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the services logged as wrong meanwhile is the first thing that whoever reads a failure wants."""
+    report = yield
+    line = getattr(item, "funcargs", {}).get("line")
+    if report.when == "call" and report.failed and line is not None:
+        report.sections.append(("what the services say", "\n".join(wrong_since(line.root, call.start))))
+    return report
+
+
+def wrong_since(root: Path, start: float) -> Iterator[str]:
+    """Warnings and errors in the services' logs, from `start` (seconds since the epoch) on."""
+    for log in sorted(State.at(root).logs.glob("*.log")):
+        for text in log.read_text(errors="replace").splitlines():
+            if '"level":"error"' in text or '"level":"warning"' in text:
+                at = datetime.fromisoformat(json.loads(text)["at"]).timestamp()
+                if at >= start:
+                    yield text
 
 
 @pytest.fixture(scope="session")

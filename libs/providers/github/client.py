@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -120,6 +121,15 @@ def last_link(answer: HttpAnswer) -> str | None:
     return found.group(1) if found else None
 
 
+def pages_left(answer: HttpAnswer) -> int | None:
+    """How many come after this one; None where a list is paged by cursor, which tells no end."""
+    follow, last = next_link(answer), last_link(answer)
+    if follow is None:
+        return 0
+    numbers = [_page_number(link) for link in (follow, last) if link]
+    return numbers[1] - numbers[0] + 1 if len(numbers) == 2 and all(numbers) else None
+
+
 def decode(answer: HttpAnswer, kind: type[T]) -> T:
     """Raises ProviderUnavailable for a body that is cut off, ProviderContractBroken for one of another shape."""
     try:
@@ -136,6 +146,12 @@ def told_at(answer: HttpAnswer) -> datetime:
         return parsedate_to_datetime(answer.headers["date"])
     except (KeyError, ValueError):
         return datetime.now(UTC)
+
+
+def _page_number(link: str) -> int:
+    """0 for a link that has none."""
+    number = parse_qs(urlsplit(link).query).get("page", [""])[0]
+    return int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
 
 
 def _reset(answer: HttpAnswer) -> datetime | None:

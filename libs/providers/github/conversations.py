@@ -20,18 +20,20 @@ from libs.common.errors import ProviderUnavailable
 from libs.common.provider.client import HttpAnswer
 from libs.common.provider.sync import Cursor, Listed, Page, PartSeen, Quarantined, SyncContext
 from libs.providers.github import whole_lists
-from libs.providers.github.client import get, get_unless_known, next_link
+from libs.providers.github.client import get, get_unless_known, next_link, pages_left
 from libs.providers.github.objects import comment_part, issue_source, parent_key
 from libs.providers.github.parents import lost_sight_of_parent
 from libs.providers.github.payloads import Comment, Issue
 from libs.providers.github.whole_lists import Met, Scopes, Walk
 
+PER_PAGE = 100
 OVERLAP = timedelta(minutes=5)  # answers may lag behind each other on replicas
 Convert = Callable[[msgspec.Raw, SyncContext], Met]
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The cursor of a listing. `since` rests after a whole listing; `next` and `newest` live while one is under way.
+    """The cursor of a listing. `since` rests after a whole listing; `next`, `newest` and `items` (those of its pages so
+    far) live while one is under way.
 
     `whole` is a sweep under way; `since` waits meanwhile.
     """
@@ -40,6 +42,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     single: bool = False
     next: str | None = None
     newest: datetime | None = None
+    items: int = 0
     whole: Walk | None = None
 
 
@@ -84,6 +87,7 @@ async def _whole(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterato
         answer = await whole_lists.ask(ctx, stream.path, stream.params, walk, since=since)
         met = _met(answer, stream.convert, ctx)
         walk = whole_lists.after(walk, answer, met)
+        estimate = _estimate(walk.items, answer, whole_lists.PER_PAGE)
         last = walk.next is None
         yield Page(
             items=tuple(one.item for one in met if one.item),
@@ -91,6 +95,7 @@ async def _whole(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterato
             last=last,
             full_listing=walk.listing,
             certificate=whole_lists.certificate(walk, stream.scopes) if last else None,
+            estimate=estimate,
         )
         if last:
             return
@@ -114,7 +119,9 @@ async def _changed(ctx: SyncContext, stream: Stream, at: Position) -> AsyncItera
         follow = next_link(answer)
         after = _advance(at, met, follow)
         last = follow is None and after.since == at.since
-        yield Page(items=tuple(one.item for one in met if one.item), cursor=_cursor(after), last=last)
+        items = tuple(one.item for one in met if one.item)
+        estimate = _estimate(at.items + len(items), answer, PER_PAGE)
+        yield Page(items=items, cursor=_cursor(after), last=last, estimate=estimate)
         if last:
             return
         at = after
@@ -125,7 +132,7 @@ async def _ask(ctx: SyncContext, stream: Stream, at: Position) -> HttpAnswer:
         if at.next:
             return await get(ctx.http, at.next)
         assert ctx.resource is not None  # noqa: S101 - a stream is always a resource's
-        query = {**stream.params, "sort": "updated", "direction": "asc", "per_page": "100"}
+        query = {**stream.params, "sort": "updated", "direction": "asc", "per_page": str(PER_PAGE)}
         since = at.since or ctx.since
         if since and since.timestamp() > 0:  # 1970-01-01 answers an empty list
             query["since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -137,9 +144,16 @@ def _advance(at: Position, met: list[Met], follow: str | None) -> Position:
     """Where the next request starts: along the chain, or, when the chain is closed, at the moved `since`."""
     top = max((moment for moment in (at.newest, *(one.updated for one in met)) if moment), default=None)
     if follow:
-        return Position(since=at.since, next=follow, newest=top)
+        items = at.items + sum(one.item is not None for one in met)
+        return Position(since=at.since, next=follow, newest=top, items=items)
     since = max((moment for moment in (at.since, top and top - OVERLAP) if moment), default=None)
     return Position(since=since, single=at.next is None)
+
+
+def _estimate(so_far: int, answer: HttpAnswer, per_page: int) -> int | None:
+    """Of what is kept of this listing; the pages to come count as full, and as kept."""
+    left = pages_left(answer)
+    return None if left is None else so_far + left * per_page
 
 
 def _cursor(at: Position) -> Cursor:

@@ -165,3 +165,33 @@ async def test_repositories_are_asked_for_most_recently_pushed_first() -> None:
     http = Scripted((200, []))
     await FACET.discover(http.context(), None)
     assert http.asked[0]["params"] == {"sort": "pushed", "per_page": "100"}
+
+
+async def estimates(played: Played, stream: str = "issues", *, full: bool = False) -> list[int | None]:
+    """What each page of the seeded repository says its listing holds."""
+    found, context = [], played.copy.context(full=full)
+    async for page in FACET.pull(context, stream, None):
+        found.append(page.estimate)
+    return found
+
+
+async def seeded(played: Played, issues: int) -> None:
+    await played.control("seed", {"repository": "sandbox/many", "issues": issues, "comments": 1})
+    await played.copy.select("sandbox/many")
+
+
+async def test_listing_by_page_numbers_tells_how_much_it_holds(played: Played) -> None:
+    await seeded(played, 250)
+    for stream in ("issues", "comments"):
+        assert (await estimates(played, stream))[:3] == [300, 300, 250]
+
+
+async def test_whole_listing_tells_how_much_it_holds(played: Played) -> None:
+    await seeded(played, 250)
+    assert await estimates(played, full=True) == [300, 300, 250]
+
+
+async def test_listing_by_cursors_tells_no_total(played: Played) -> None:
+    await seeded(played, 250)
+    await played.control("settings", {"largeListAbove": 100, "pageDepth": 1})
+    assert (await estimates(played))[:2] == [None, None]

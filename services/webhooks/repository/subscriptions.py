@@ -53,12 +53,15 @@ async def settle(
     tx: Transaction, subscription_id: str, *, hook_id: str | None, secret_version: int | None, state: HookState,
     expires_at: datetime | None, public_url: str, asserted_at: datetime | None,
 ) -> None:  # fmt: skip
-    """What now stands at the provider; a wish that changed meanwhile keeps its own state."""
+    """What now stands at the provider; a wish that changed meanwhile keeps its own state. A hook that was just made has
+    missed nothing."""
     await tx.execute(
         """
         UPDATE subscription
            SET hook_id = :hook_id, secret_version = :secret_version, expires_at = :expires_at,
                public_url = :public_url, asserted_at = :asserted_at, code = '', detail = '',
+               looked_at = CASE WHEN hook_id IS DISTINCT FROM :hook_id THEN :asserted_at ELSE looked_at END,
+               look_again_at = CASE WHEN hook_id IS NOT DISTINCT FROM :hook_id THEN look_again_at END,
                state = CASE WHEN wanted = (CAST(:hook_id AS text) IS NOT NULL) THEN :state ELSE state END,
                updated_at = now()
          WHERE id = :id

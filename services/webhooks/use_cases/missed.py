@@ -9,6 +9,7 @@ from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import PassingFailure, ProviderContractBroken, ResourceGone, SluiceError
 from libs.common.jobs import run_later
 from libs.common.provider.client import Budget
+from libs.common.provider.manifest import WebhookScheme
 from libs.common.provider.webhooks import Missed, RedeliveringFacet
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
@@ -17,6 +18,7 @@ from services.webhooks.deps import BudgetedHttp, Deps
 from services.webhooks.domain import next_look_before, rests_until
 from services.webhooks.repository import missed
 from services.webhooks.use_cases.lending import ask_provider, resource_of
+from services.webhooks.use_cases.receive import scheme_of
 
 log = get_logger(__name__)
 
@@ -68,7 +70,7 @@ async def ask_for_missed(*, deps: Deps, workspace: str, integration_id: str) -> 
         wanted = await missed.next_missed(tx, integration_id, now=deps.clock.now(), most_asked=MOST_ASKED)
     if wanted is None:
         return
-    pause = timedelta(seconds=_scheme_pause(wanted))
+    pause = timedelta(seconds=_scheme(wanted).missed_pause_seconds)
     try:
         budget = await _ask(deps, wanted)
     except (ResourceGone, ProviderContractBroken) as error:
@@ -85,24 +87,17 @@ async def ask_for_missed(*, deps: Deps, workspace: str, integration_id: str) -> 
 
 
 def _facet_of(row: Row) -> RedeliveringFacet | None:
-    scheme, facet = registry.manifest(row["provider"]).webhook, registry.facet(row["provider"], "webhooks")
-    keeps = scheme is not None and scheme.missed_hours > 0
-    return facet if keeps and isinstance(facet, RedeliveringFacet) else None
+    facet = registry.facet(row["provider"], "webhooks")
+    return facet if _scheme(row).missed_hours and isinstance(facet, RedeliveringFacet) else None
 
 
-def _kept_since(look: Row, now: datetime) -> datetime:
-    scheme = registry.manifest(look["provider"]).webhook
-    return now - timedelta(hours=0 if scheme is None else scheme.missed_hours)
-
-
-def _scheme_pause(row: Row) -> float:
-    scheme = registry.manifest(row["provider"]).webhook
-    return 0.0 if scheme is None else scheme.missed_pause_seconds
+def _scheme(row: Row) -> WebhookScheme:
+    return scheme_of(registry.manifest(row["provider"]))
 
 
 async def _look(deps: Deps, look: Row, facet: RedeliveringFacet) -> None:
     began = deps.clock.now()
-    kept_since = _kept_since(look, began)
+    kept_since = began - timedelta(hours=_scheme(look).missed_hours)
     since = max(look["looked_at"] - OVERLAP, kept_since) if look["looked_at"] else kept_since
 
     async def listed(http: BudgetedHttp) -> tuple[Sequence[Missed], Budget | None]:

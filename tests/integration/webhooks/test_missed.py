@@ -63,6 +63,7 @@ class Hub:
             await settle_hook(deps=self.deps, workspace=self.world.workspace, subscription_id=subscription)
         await self.world.admin.execute("DELETE FROM job WHERE workspace_id = $1", self.world.workspace)
         await self.settled()
+        self.clock.move(LEAST_BETWEEN_LOOKS * 2)
 
     # At the provider
 
@@ -141,7 +142,7 @@ async def hub(world: World, deps: Deps, tmp_path: Path) -> AsyncIterator[Hub]:
     root = tmp_path / "root"
     root.mkdir()
     sandbox = open_sandbox(root, tmp_path / "state")
-    made = Hub(world, deps, FixedClock(datetime.now(UTC)), sandbox)
+    made = Hub(world, deps, FixedClock(datetime.now(UTC) - LEAST_BETWEEN_LOOKS * 2), sandbox)
     await made.begin()
     yield made
     await made.wire.client.aclose()
@@ -168,6 +169,13 @@ async def test_every_dropped_delivery_is_asked_for_once_and_none_is_missing(hub:
     assert asked.keys() & before == set()
     assert await hub.hinted() == sorted(f"issue:{number}" for number in range(1, count + 3))
     assert (await hub.subscription())["missed"] == 0
+
+
+async def test_hook_that_was_just_made_is_not_looked_through(hub: Hub) -> None:
+    hub.clock.move(-LEAST_BETWEEN_LOOKS * 2)
+    asked = len(hub.wire.asked)
+    await hub.look()
+    assert len(hub.wire.asked) == asked
 
 
 async def test_next_look_asks_for_nothing_again(hub: Hub) -> None:

@@ -22,7 +22,8 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(VENV)/.installed ## create .venv from the lock
+install: $(VENV)/.installed ## create .venv from the lock, and fetch the embedding model if it is missing
+	@$(BIN)/python -m libs.local.models
 
 lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew, and the image's parts of it
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --group dev \

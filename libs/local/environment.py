@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from libs.local.keys import api_key_digest, key_encryption_key, sandbox_client_secret, signing_keys
+from libs.local.models import model_directory
 from libs.local.postgres import Postgres
 from libs.local.state import LOOPBACK, State
 
@@ -17,6 +18,7 @@ SANDBOX_CLIENT_ID = "sandbox-github-client"
 # Who seals what is secret, and who calls as a provider's client. Passwords are the compose file's: here DSNs hold them.
 SEALING = ("auth", "webhooks")
 CLIENT = "auth"
+EMBEDDING = "chunker"
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,22 @@ def service_environment(state: State, service: str, addresses: Addresses, cluste
         "HTTP_HOST": LOOPBACK,
         "HTTP_PORT": str(urlsplit(addresses.services[service]).port),
         "OTEL_TRACES_FILE": str(state.traces / f"{service}.jsonl"),
+        **_model_environment(state),
     }
     return {name: value for name, value in told.items() if not _is_of_others(name, service)}
+
+
+def _model_environment(state: State) -> dict[str, str]:
+    """Where the bundled model was fetched to; what the operator says wins."""
+    place = os.environ.get("EMBEDDING_MODEL_DIR") or model_directory(state)
+    return {"EMBEDDING_MODEL_DIR": str(place)} if place else {}
 
 
 def _is_of_others(name: str, service: str) -> bool:
     if name.endswith("_CLIENT_SECRET"):
         return service != CLIENT
+    if name.startswith("EMBEDDING_"):
+        return service != EMBEDDING
     return name.endswith("_PASSWORD") or (name == "SLUICE_KEK" and service not in SEALING)
 
 

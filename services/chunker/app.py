@@ -18,9 +18,12 @@ from libs.providers import registry
 from services.chunker.api import HANDLERS
 from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
+from services.chunker.embedding.choosing import Embedders, chosen
+from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.settings import ChunkerSettings
 from services.chunker.summarising.extracting import Extracting
 from services.chunker.use_cases.searching import Searcher
+from services.chunker.workers.embedding import VectorWorker
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.summarising import Summariser
 
@@ -43,31 +46,42 @@ def build(settings: ChunkerSettings) -> Service:
     )
     indexers = [Loop(f"indexer-{n}", indexer.step, idle=IDLE_S, wake=wake) for n in range(settings.index_workers)]
     summariser = Loop("summariser", Summariser(db=db, writer=Extracting()).step, idle=IDLE_S)
+    embedders = chosen(settings, outbound)
     deps = Deps(db=db, index_wanted=wake.set)
+    consuming = create_consumer_component(consumers, deps, db, settings)
     return Service(
         SERVICE,
-        _http(settings, db, tokens),
-        [create_consumer_component(consumers, deps, db, settings), *indexers, summariser, Relay(db, SERVICE, settings)],
+        _http(settings, db, tokens, embedders),
+        [consuming, *indexers, *_embedding(settings, db, embedders), summariser, Relay(db, SERVICE, settings)],
         host=settings.http_host,
         port=settings.http_port,
-        on_close=[sync.aclose, outbound.aclose, db.close],
+        on_close=[sync.aclose, embedders.aclose, outbound.aclose, db.close],
     )
+
+
+def _embedding(settings: ChunkerSettings, db: Database, embedders: Embedders) -> list[Loop]:
+    worker = VectorWorker(db=db, embedders=embedders, batch=settings.embedding_batch)
+    count = settings.embedding_workers if embedders.target else 0
+    return [Loop(f"embedder-{n}", worker.step, idle=IDLE_S) for n in range(count)]
 
 
 def describe(settings: ChunkerSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
     db = Database(SERVICE, app_url=settings.database_url, worker_url=settings.worker_database_url)
-    return _http(settings, db, None)
+    return _http(settings, db, None, Embedders(None, {}))
 
 
-def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None) -> Litestar:
+def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None, embedders: Embedders) -> Litestar:
+    """Without its model the service is ready all the same: searches go by words."""
     resolver = every_caller(settings, services=tokens)
 
     async def ready() -> dict[str, bool]:
-        return {"postgres": await db.ready()}
+        return {"postgres": await db.ready(), "embedder": await embedders.ready()}
 
-    return create_http(SERVICE, HANDLERS, {"db": db, "searcher": _searcher(settings, db)}, settings, resolver, ready)
+    given = {"db": db, "searcher": _searcher(settings, db, embedders)}
+    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=["embedder"])
 
 
-def _searcher(settings: ChunkerSettings, db: Database) -> Searcher:
-    return Searcher(db, fusion=settings.search_fusion, depth=settings.search_depth)
+def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders) -> Searcher:
+    vectors = QueryEmbedder(db, embedders)
+    return Searcher(db, fusion=settings.search_fusion, depth=settings.search_depth, vectors=vectors)

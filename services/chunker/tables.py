@@ -4,6 +4,9 @@ index_wanted    one row a source that must be (re)indexed or removed: greatest v
 indexed_source  what is searchable: its version, labels for filters, number and length of its chunks
 chunk           text with its byte range; replaced in the transaction that swaps a source's version
 posting         word → chunk with frequency and length: all that BM25 reads
+vector          of a chunk, by the model of its generation; apart from the wide rows, and gone with its chunk
+embed_wanted    one row a source and generation that has chunks without a vector
+embedding_generation  all vectors of one model: building, active (queries use it) or retired; of no workspace
 summary         one tree from a section to the workspace, each node made from those below it
 lexeme          every word of a workspace; lexeme_gram: its trigrams, by which a mistyped word finds it
 summary_change  what of a tree's items changed since it was made
@@ -18,6 +21,7 @@ known_workspace workspaces that connected something, so that an unknown one is a
 from __future__ import annotations
 
 TENANT_TABLES: tuple[str, ...] = (
+    "vector",
     "indexed_source",
     "chunk",
     "posting",
@@ -31,6 +35,6 @@ TENANT_TABLES: tuple[str, ...] = (
     "feedback_count",
     "known_workspace",
 )
-QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "summary_wanted")
+QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "embed_wanted", "summary_wanted")
 LOCATABLE: tuple[str, ...] = ("indexed_source", "summary")
-EVERY_TABLE = (*TENANT_TABLES, *QUEUE_TABLES)
+EVERY_TABLE = (*QUEUE_TABLES, *TENANT_TABLES)  # in the order in which whoever writes both locks them

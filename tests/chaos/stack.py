@@ -107,6 +107,7 @@ def running_stack() -> Iterator[Stack]:
     try:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(ORDERS, str(orders))
+            environment.setenv("EMBEDDER", "hash")
             environment.delenv("SLUICE_PORT", raising=False)
             endpoints = up(root, sandbox=True)
         assert endpoints.sandbox is not None

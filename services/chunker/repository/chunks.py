@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.indexing import Cut
-from services.chunker.repository import lexemes
+from services.chunker.repository import embedding_queue, lexemes
 from services.chunker.repository.summaries import sources
 
 SAVE_SOURCE = """
@@ -100,6 +100,7 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
 
 
 async def remove(tx: Transaction, workspace: str, source_id: str) -> None:
+    await embedding_queue.forget(tx, source_id)
     rows = await tx.fetch_all(KEPT, source_id=source_id)
     await _drop(tx, [row["pk"] for row in rows])
     await sources.drop(tx, workspace, source_id)
@@ -124,6 +125,8 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> None:
     source_id = cut.item.id
     old = {row["id"]: row for row in await tx.fetch_all(KEPT, source_id=source_id)}
     kept = {c.id for c in cut.chunks if c.id in old and _same(old[c.id], c.context, c.text)}
+    if len(kept) < len(cut.chunks):
+        await embedding_queue.want(tx, workspace, source_id)
     await _drop(tx, [row["pk"] for chunk_id, row in old.items() if chunk_id not in kept])
     values = [(chunk, _chunk_row(workspace, source_id, chunk)) for chunk in cut.chunks]
     moved = [{"pk": old[chunk.id]["pk"], **_place(row)} for chunk, row in values if chunk.id in kept]

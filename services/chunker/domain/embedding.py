@@ -1,0 +1,50 @@
+"""Generations of vectors, what is still to be embedded, and which way to look for the nearest."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+EXACT_UP_TO = 50_000  # vectors of a workspace: reading them all takes some 40 ms, and misses none
+VISITS = 10  # what one vector met on the way through the graph costs, in vectors read in a row
+SPARE = 4  # met on the way for each that is wanted, were all of the same workspace
+
+State = Literal["building", "active", "retired"]
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """All vectors of one model. Queries use the active one; one that is building takes its place when it is whole."""
+
+    id: int
+    name: str
+    dimension: int
+    state: State
+
+
+class EmbedWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed row of embed_wanted: a source with chunks that have no vector of this generation yet."""
+
+    source_id: str
+    generation: int
+    workspace_id: str
+    attempts: int
+    epoch: int
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """A chunk without a vector, and what is embedded of it."""
+
+    source_id: str
+    pk: int
+    text: str
+
+
+def visited(depth: int, workspace: int, everywhere: int) -> int:
+    """Vectors that a walk through the graph of all workspaces meets until it has `depth` of this one."""
+    return SPARE * depth * max(1, everywhere // max(1, workspace))
+
+
+def reads_all(depth: int, workspace: int, everywhere: int) -> bool:
+    """Whether reading the workspace's vectors one by one is cheaper than the graph, most of which is of others."""
+    return workspace <= EXACT_UP_TO or VISITS * visited(depth, workspace, everywhere) > workspace

@@ -1,0 +1,138 @@
+"""Vectors of chunks: which chunks lack one, and which lie nearest to a query's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
+
+import msgspec
+
+from libs.common.database.transaction import Transaction
+from services.chunker.domain.embedding import Generation, Passage, reads_all, visited
+
+# Sources take turns, so that a large one fills no batch alone.
+LACKING = """
+SELECT source_id, pk, context, text FROM (
+  SELECT c.source_id, c.pk, c.context, c.text, row_number() OVER (PARTITION BY c.source_id ORDER BY c.ordinal) AS turn
+  FROM chunk c WHERE c.source_id = ANY(CAST(:sources AS text[]))
+  AND NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
+) lacking ORDER BY turn, source_id LIMIT :limit
+"""
+# A chunk that left meanwhile has no row to hang a vector on.
+SAVE = """
+INSERT INTO vector (workspace_id, source_id, chunk_pk, generation, embedding)
+SELECT c.workspace_id, c.source_id, c.pk, :generation, given.embedding
+FROM unnest(CAST(:pks AS bigint[]), CAST(:embeddings AS halfvec[])) AS given(pk, embedding)
+JOIN chunk c ON c.pk = given.pk AND c.source_id = ANY(CAST(:sources AS text[]))
+ORDER BY c.pk
+ON CONFLICT DO NOTHING
+"""
+
+# The graph's statistics and not a count: how many vectors of others a walk meets is all that is asked.
+SIZES = """
+SELECT (SELECT coalesce(sum(chunks), 0) FROM indexed_source WHERE workspace_id = :workspace) AS workspace,
+  (SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass(:index)) AS everywhere
+"""
+# Without the cast no index is of this expression: each vector of the workspace is read.
+EXACT = """
+SELECT v.chunk_pk AS pk, -(v.embedding <#> CAST(:query AS halfvec)) AS similarity
+FROM vector v {sources}
+WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
+ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
+"""
+# The workspace is filtered by row-level security alone, inside the scan: no other index offers itself.
+GRAPH = """
+SELECT v.chunk_pk AS pk, -(CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})))
+  AS similarity
+FROM vector v {sources}
+WHERE v.generation = {generation} AND {where}
+ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})) LIMIT :depth
+"""
+JOIN_SOURCES = "JOIN indexed_source s ON s.id = v.source_id"
+WALK = """
+SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', :ef, true),
+  set_config('hnsw.max_scan_tuples', :visits, true), set_config('enable_seqscan', 'off', true),
+  set_config('enable_sort', 'off', true)
+"""
+WALKED = "SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true)"
+MOST_EF = 1000
+
+SHARE = """
+SELECT g.id AS generation, g.name, g.state, count(v.embedding) AS vectors
+FROM embedding_generation g LEFT JOIN vector v ON v.generation = g.id AND v.source_id = :source_id
+WHERE g.state <> 'retired' GROUP BY g.id, g.name, g.state ORDER BY g.state, g.id
+"""
+
+_speaking: WeakSet[Any] = WeakSet()
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True):
+    """`similarity` is the cosine, 1 for the same direction."""
+
+    pk: int
+    similarity: float
+
+
+async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limit: int) -> list[Passage]:
+    rows = await tx.fetch_all(LACKING, generation=generation, sources=list(sources), limit=limit)
+    return [
+        Passage(source_id=row["source_id"], pk=row["pk"], text=f"{row['context']}\n{row['text']}".lstrip())
+        for row in rows
+    ]
+
+
+async def save(tx: Transaction, generation: int, sources: Sequence[str], embedded: Mapping[int, bytes | None]) -> int:
+    """None: the model refuses this chunk's text. Answers how many vectors were written."""
+    await _speak_halfvec(tx)
+    pks, embeddings = list(embedded), list(embedded.values())
+    return await tx.execute(SAVE, generation=generation, sources=list(sources), pks=pks, embeddings=embeddings)
+
+
+async def nearest(
+    tx: Transaction,
+    generation: Generation,
+    query: bytes,
+    depth: int,
+    *,
+    where: str = "",
+    values: Mapping[str, object] | None = None,
+) -> list[Near]:
+    """The chunks of this workspace that lie nearest, best first. `query` is a halfvec's bytes.
+
+    `where` narrows by SQL over `s`, the chunk's row of indexed_source.
+    """
+    await _speak_halfvec(tx)
+    index = f"vector_nearest_{generation.id}"
+    sizes = await tx.fetch_one(SIZES, workspace=tx.workspace, index=index)
+    assert sizes is not None  # noqa: S101 - an aggregate always answers
+    workspace, everywhere = int(sizes["workspace"]), int(sizes["everywhere"] or 0)
+    parts = {"generation": generation.id, "dimension": generation.dimension, "where": where or "true"}
+    parts["sources"] = JOIN_SOURCES if where else ""
+    asked = {"query": query, "depth": depth, **(values or {})}
+    if where or reads_all(depth, workspace, everywhere):
+        rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, **asked)
+    else:
+        rows = await _walk(tx, GRAPH.format(**parts), visited(depth, workspace, everywhere), asked)
+    return [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
+
+
+async def _walk(tx: Transaction, sql: str, visits: int, asked: Mapping[str, Any]) -> Sequence[Any]:
+    ef = min(MOST_EF, max(100, 2 * int(asked["depth"])))
+    await tx.execute(WALK, ef=str(ef), visits=str(max(20_000, visits)))
+    rows = await tx.fetch_all(sql, **asked)
+    await tx.execute(WALKED)
+    return rows
+
+
+async def share(tx: Transaction, source_id: str) -> Sequence[Any]:
+    """How many of a source's chunks have a vector, of each generation that lives."""
+    return await tx.fetch_all(SHARE, source_id=source_id)
+
+
+async def _speak_halfvec(tx: Transaction) -> None:
+    """Once a connection: vectors are passed as the bytes that they are."""
+    driver = await tx.driver()
+    if driver not in _speaking:
+        await driver.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
+        _speaking.add(driver)

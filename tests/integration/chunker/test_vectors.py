@@ -1,0 +1,130 @@
+"""Vectors follow words: each chunk gets one, keeps it while its text stays, and loses it with its source."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.chunker.use_cases import workspaces
+from tests.integration.chunker.conftest import Rig
+from tests.integration.chunker.embedding import Double, Embedding
+from tests.support.figures import Tell
+
+LACKING = "SELECT count(*) FROM chunk c WHERE NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk)"
+VECTORS = "SELECT count(*) FROM vector"
+WAITING = "SELECT count(*) FROM embed_wanted"
+
+
+@pytest.fixture
+def embedding(rig: Rig) -> Embedding:
+    return Embedding(rig, Double())
+
+
+def paragraphs(count: int, seed: str) -> str:
+    """A paragraph each some 100 words, no two alike."""
+    sentence = "The {} of part {} keeps what was written in step {} until somebody asks for it again. "
+    return "\n\n".join(
+        f"## Part {n}\n\n" + "".join(sentence.format(seed, n, f"{n}-{k}") for k in range(8)) for n in range(count)
+    )
+
+
+async def test_chunk_is_found_by_words_at_once_and_by_its_vector_afterwards(rig: Rig, embedding: Embedding) -> None:
+    await embedding.worker.step()
+    await rig.put("# Restart\n\nStop the server, then start it anew.\n", path="docs/restart.md")
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md")
+    await rig.index()
+    assert await rig.names("bananas") == ["fruit.md"]
+    assert await embedding.nearest("bananas") == []
+    await embedding.embed()
+    assert "Bananas" in (await embedding.texts("yellow bananas"))[0]
+    assert "server" in (await embedding.texts("start the server"))[0]
+    assert await embedding.counted(LACKING) == await embedding.counted(WAITING) == 0
+
+
+async def test_nobody_finds_a_vector_of_another_workspace(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("# A\n\nBananas are yellow.\n", workspace="w1")
+    await rig.put("# B\n\nBananas are green.\n", workspace="w2")
+    await rig.index()
+    await embedding.embed()
+    assert [text for text in await embedding.texts("bananas") if "green" in text] == []
+    assert len(await embedding.texts("bananas", workspace="w2")) == 1
+
+
+async def test_edit_of_one_paragraph_of_a_large_document_embeds_three_chunks_at_most(
+    rig: Rig, embedding: Embedding, figure: Tell
+) -> None:
+    text = paragraphs(1200, "memory")
+    assert len(text) > 800_000
+    source = await rig.put(text, path="docs/large.md")
+    await rig.index()
+    await embedding.embed()
+    all_of_it = len(embedding.target.asked)
+    embedding.target.asked.clear()
+    edited = text.replace("part 600 keeps what was written in step 600-3", "part 600 forgets all of step 600-3")
+    await rig.put(edited, path="docs/large.md", source_id=source, version=2)
+    await rig.index()
+    await embedding.embed()
+    figure("chunks_embedded_after_one_edit", len(embedding.target.asked), "chunks", all_of_it)
+    assert 1 <= len(embedding.target.asked) <= 3
+    assert await embedding.counted(LACKING) == 0
+
+
+async def test_vectors_leave_with_their_source_and_with_their_workspace(rig: Rig, embedding: Embedding) -> None:
+    gone = await rig.put("# A\n\nBananas are yellow.\n")
+    await rig.put("# B\n\nApples are red.\n", path="docs/b.md")
+    await rig.index()
+    await embedding.embed()
+    del rig.owner.held[gone]
+    await rig.tell(gone, 2, "deleted")
+    await rig.index()
+    assert await embedding.counted(VECTORS) == 1
+    await rig.put("# C\n\nCherries.\n", path="docs/c.md")
+    await rig.index()
+    await workspaces.erase_workspace("w1", rig.deps)
+    assert await embedding.counted(VECTORS) == await embedding.counted(WAITING) == 0
+    await embedding.embed()
+    assert await embedding.counted(VECTORS) == 0
+
+
+async def test_large_document_does_not_delay_the_vectors_of_others(rig: Rig, embedding: Embedding) -> None:
+    await rig.put(paragraphs(120, "memory"), path="docs/large.md")
+    await rig.index()
+    for number in range(3):
+        await rig.put(f"# Small {number}\n\nCherries.\n", path=f"docs/{number}.md")
+    await rig.index()
+    for _ in range(3):
+        await embedding.worker.step()
+    assert len([text for text in embedding.target.asked if "Cherries" in text]) == 3
+    assert len(embedding.target.asked) < 30
+
+
+async def test_endpoint_that_is_away_delays_vectors_and_nothing_else(rig: Rig, embedding: Embedding) -> None:
+    embedding.target.away = True
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md")
+    await rig.index()
+    await embedding.embed()
+    assert await rig.names("bananas") == ["fruit.md"]
+    assert await embedding.counted(VECTORS) == 0
+    assert await embedding.counted("SELECT attempts FROM embed_wanted") == 1
+    embedding.target.away = False
+    async with rig.db.queue() as tx:
+        await tx.execute("UPDATE embed_wanted SET due_at = now()")
+    await embedding.embed()
+    assert await embedding.counted(LACKING) == 0
+
+
+async def test_text_that_the_model_refuses_keeps_no_other_from_its_vector(rig: Rig, embedding: Embedding) -> None:
+    embedding.target.refuses = "unreadable"
+    await rig.put("# A\n\nThis is unreadable.\n", path="docs/a.md")
+    await rig.put("# B\n\nBananas are yellow.\n", path="docs/b.md")
+    await rig.index()
+    await embedding.embed()
+    assert await embedding.counted(WAITING) == 0
+    assert len(await embedding.texts("bananas")) == 1
+
+
+async def test_endpoint_that_refuses_everything_marks_no_chunk(rig: Rig, embedding: Embedding) -> None:
+    embedding.target.refuses = " "
+    await rig.put("# B\n\nBananas are yellow.\n", path="docs/b.md")
+    await rig.index()
+    await embedding.embed()
+    assert (await embedding.counted(VECTORS), await embedding.counted(WAITING)) == (0, 1)

@@ -14,11 +14,9 @@ from services.chunker.repository.vectors import Near
 from services.chunker.workers.embedding import VectorWorker
 from tests.integration.chunker.conftest import Rig
 
-WORD = "unreadable"
-
 
 class Double(HashedWords):
-    """Refuses a text that holds WORD where `refuses`."""
+    """`away`: does not answer. `refuses`: each text that holds these words."""
 
     def __init__(self, dimension: int = 384) -> None:
         super().__init__(dimension)
@@ -51,17 +49,22 @@ class Embedding:
             pass
 
     async def nearest(self, text: str, depth: int = 10, workspace: str = "w1") -> list[Near]:
-        found = await QueryEmbedder(self.rig.db, self.embedders).embed_query(text)
-        assert isinstance(found, QueryVector), found
-        async with self.rig.db.transaction(workspace) as tx:
+        found = await self.vector_of(text)
+        async with self.rig.db.snapshot(workspace) as tx:
             return await vectors.nearest(tx, found.generation, found.vector, depth)
 
     async def texts(self, text: str, depth: int = 10, workspace: str = "w1") -> list[str]:
-        near = await self.nearest(text, depth, workspace)
-        async with self.rig.db.transaction(workspace) as tx:
+        found = await self.vector_of(text)
+        async with self.rig.db.snapshot(workspace) as tx:
+            near = await vectors.nearest(tx, found.generation, found.vector, depth)
             rows = await tx.fetch_all("SELECT pk, text FROM chunk WHERE pk = ANY(:pks)", pks=[one.pk for one in near])
-        found = {row["pk"]: row["text"] for row in rows}
-        return [found[one.pk] for one in near]
+        texts = {row["pk"]: row["text"] for row in rows}
+        return [texts[one.pk] for one in near]
+
+    async def vector_of(self, text: str) -> QueryVector:
+        found = await QueryEmbedder(self.rig.db, self.embedders).embed_query(text)
+        assert isinstance(found, QueryVector), found
+        return found
 
     async def counted(self, sql: str, workspace: str = "w1") -> int:
         async with self.rig.db.transaction(workspace) as tx:

@@ -1,0 +1,117 @@
+"""Which vectors are nearest: all of a small workspace are read, a large one goes through the graph; both find them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+
+from libs.local.postgres import Postgres
+from services.chunker.domain import embedding as rules
+from services.chunker.domain.embedding import Generation
+from services.chunker.embedding.halfvec import halfvecs
+from services.chunker.repository import vectors
+from services.chunker.use_cases import embedding as verbs
+from tests.integration.chunker.conftest import Rig
+from tests.support.figures import Tell
+from tests.support.vectors import load_chunks
+
+DIMENSION = 64
+SIZES = {"large": 4_000, "hundredth": 40, "thousandth": 4}
+DEPTH = 20
+QUERIES = 40
+
+
+class Corpus:
+    """Workspaces of clustered vectors; `exact` is the truth, in numpy."""
+
+    def __init__(self, chance: np.random.Generator) -> None:
+        centres = chance.normal(size=(60, DIMENSION))
+
+        def points(count: int) -> Any:
+            made = centres[chance.integers(0, 60, count)] + 0.5 * chance.normal(size=(count, DIMENSION))
+            return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+        self.points = {workspace: points(count) for workspace, count in SIZES.items()}
+        self.queries = points(QUERIES)
+
+    def exact(self, query: Any, workspace: str) -> set[int]:
+        return set(np.argsort(-(self.points[workspace] @ query))[:DEPTH].tolist())
+
+
+@pytest.fixture
+async def generation(rig: Rig) -> Generation:
+    await verbs.begin_generation(rig.db, "synthetic", DIMENSION)
+    (made,) = await verbs.living_generations(rig.db)
+    return made
+
+
+@pytest.fixture
+async def corpus(migrated: Postgres, generation: Generation) -> tuple[Corpus, dict[int, int]]:
+    """With the place of each chunk's vector in its workspace, by the chunk's key."""
+    made = Corpus(np.random.default_rng(6))
+    places: dict[int, int] = {}
+    settings = {"search_path": "chunker,public"}
+    admin = await asyncpg.connect(migrated.dsn("postgres"), server_settings=settings)
+    for workspace, points in made.points.items():
+        pks = await load_chunks(admin, workspace, generation.id, halfvecs(points))
+        places |= {pk: place for place, pk in enumerate(pks)}
+    await admin.execute("ANALYZE vector")
+    await admin.close()
+    return made, places
+
+
+async def test_nearest_of_a_large_workspace_and_of_a_thousandth_are_found(
+    rig: Rig,
+    generation: Generation,
+    corpus: tuple[Corpus, dict[int, int]],
+    figure: Tell,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A few thousand play a hundred thousand: beyond 500 vectors the graph is walked."""
+    monkeypatch.setattr(rules, "EXACT_UP_TO", 500)
+    walked: Counter[str] = Counter()
+    walk = vectors._walk
+
+    async def counting(tx: Any, *asked: Any) -> Any:
+        walked[tx.workspace] += 1
+        return await walk(tx, *asked)
+
+    monkeypatch.setattr(vectors, "_walk", counting)
+    for workspace in SIZES:
+        share = await recall(rig, generation, corpus, workspace)
+        figure(f"vector_recall_{workspace}", share, "of_exact", 0.95)
+        assert share >= 0.95
+    assert walked == {"large": QUERIES}
+
+
+async def recall(rig: Rig, generation: Generation, corpus: tuple[Corpus, dict[int, int]], workspace: str) -> float:
+    truth, places = corpus
+    found = wanted = 0
+    for query in truth.queries:
+        async with rig.db.transaction(workspace) as tx:
+            near = await vectors.nearest(tx, generation, halfvecs(query)[0], DEPTH)
+        exact = truth.exact(query, workspace)
+        assert len(near) == len(exact)
+        assert near == sorted(near, key=lambda one: -one.similarity)
+        found += len({places[one.pk] for one in near} & exact)
+        wanted += len(exact)
+    return found / wanted
+
+
+async def test_nearest_is_narrowed_by_what_is_known_of_the_source(rig: Rig, generation: Generation) -> None:
+    await rig.put("# A\n\nBananas are yellow.\n", path="docs/a.md")
+    await rig.put("# B\n\nBananas are green.\n", path="docs/b.md")
+    await rig.index()
+    async with rig.db.transaction("w1") as tx:
+        rows = await tx.fetch_all("SELECT pk FROM chunk ORDER BY pk")
+        query = halfvecs(np.ones(DIMENSION))[0]
+        sources = [row["source_id"] for row in await tx.fetch_all("SELECT DISTINCT source_id FROM chunk")]
+        await vectors.save(tx, generation.id, sources, {row["pk"]: query for row in rows})
+        where, values = "s.path = :path", {"path": "docs/b.md"}
+        near = await vectors.nearest(tx, generation, query, 10, where=where, values=values)
+    assert len(near) == 1
+    assert near[0].similarity == pytest.approx(1.0, abs=1e-2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -72,6 +72,19 @@ def _searchable(row: Row | None) -> Step:
         detail = f"a search finds version {row['version']}"
         return Step(step="search", outcome="passed", code="searchable", detail=detail, at=row["indexed_at"])
     return Step(step="search", outcome="stopped", code="not_searchable", detail="no search can find it")
+
+
+def vector_steps(indexed: Row | None, shares: Sequence[Row]) -> Iterator[Step]:
+    """One step a model: how many of the source's chunks have a vector of it."""
+    if indexed is None or not indexed["chunks"]:
+        return
+    for row in shares:
+        whole = row["vectors"] >= indexed["chunks"]
+        used = "searches use it" if row["state"] == "active" else "searches use it once all sources are whole"
+        detail = f"{row['vectors']} of {indexed['chunks']} chunks have a vector of {row['name']}; {used}"
+        facts = {"model": row["name"], "vectors": row["vectors"], "refused": row["refused"]}
+        code = "embedded" if whole else "vectors_wanted"
+        yield Step(step="vectors", outcome="passed" if whole else "waiting", code=code, detail=detail, facts=facts)
 
 
 def _place(told: Told) -> dict[str, int | None]:

@@ -55,13 +55,6 @@ class Database:
             yield tx
 
     @asynccontextmanager
-    async def snapshot(self, workspace: str) -> AsyncIterator[Transaction]:
-        """For reading: all its statements see one moment, so that an answer made of several mixes no two."""
-        async with self._open(self._app.execution_options(isolation_level="REPEATABLE READ"), workspace) as tx:
-            await tx.execute("SELECT set_config('app.workspace', :workspace, true)", workspace=workspace)
-            yield tx
-
-    @asynccontextmanager
     async def queue(self) -> AsyncIterator[Transaction]:
         """A transaction of the worker role: the named queue tables of every workspace."""
         async with self._open(self._worker, None) as tx:

@@ -22,6 +22,13 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     state: State
 
 
+class QueryVector(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes of a halfvec, and the generation that it is compared with."""
+
+    generation: Generation
+    vector: bytes
+
+
 class EmbedWanted(msgspec.Struct, frozen=True, kw_only=True):
     """A claimed row of embed_wanted: a source with chunks that have no vector of this generation yet."""
 

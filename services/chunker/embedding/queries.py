@@ -8,26 +8,21 @@ from collections import OrderedDict
 import msgspec
 
 from libs.common.database.engine import Database
+from libs.common.database.transaction import Transaction
 from libs.common.errors import SluiceError
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, histogram
-from services.chunker.domain.embedding import Generation
+from services.chunker.domain.embedding import Generation, QueryVector
 from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.protocol import Embedder
-from services.chunker.repository import generations
+from services.chunker.repository import generations, vectors
+from services.chunker.repository.filters import Narrowing
 
 KEPT_S = 2.0  # retired vectors stay for a minute, so an answer of two seconds ago still finds its own
 KEPT_QUERIES = 512
 _seconds = histogram("chunker_query_embedding_seconds", "Seconds until a query has its vector")
 _without = counter("chunker_queries_without_vector_total", "Queries that were answered by words alone", ["reason"])
 log = get_logger(__name__)
-
-
-class QueryVector(msgspec.Struct, frozen=True, kw_only=True):
-    """What `nearest` asks for: the bytes of a halfvec, and the generation that it is compared with."""
-
-    generation: Generation
-    vector: bytes
 
 
 class NoVector(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +33,7 @@ class NoVector(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueryEmbedder:
-    """Never called inside a transaction: an endpoint may take its time."""
+    """The search's ranking by meaning. `embed` is never called inside a transaction: an endpoint may take its time."""
 
     def __init__(self, db: Database, embedders: Embedders) -> None:
         self._db = db
@@ -46,6 +41,17 @@ class QueryEmbedder:
         self._active: Generation | None = None
         self._asked_at = float("-inf")
         self._kept: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+
+    async def embed(self, query: str) -> QueryVector | None:
+        found = await self.embed_query(query)
+        return found if isinstance(found, QueryVector) else None
+
+    async def nearest(
+        self, tx: Transaction, query: QueryVector, depth: int, narrow: Narrowing | None
+    ) -> list[tuple[int, float]]:
+        """(key, similarity) of chunks, the best first."""
+        near = await vectors.nearest(tx, query.generation, query.vector, depth, narrow=narrow)
+        return [(one.pk, one.similarity) for one in near]
 
     async def embed_query(self, text: str) -> QueryVector | NoVector:
         """Never raises for the model's sake: a search without it still answers."""

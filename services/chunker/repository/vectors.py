@@ -8,8 +8,9 @@ from weakref import WeakSet
 
 import msgspec
 
-from libs.common.database.transaction import Transaction
+from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.embedding import Generation, Passage, reads_all, visited
+from services.chunker.repository.filters import Narrowing
 
 # Sources take turns, so that a large one fills no batch alone.
 LACKING = """
@@ -37,7 +38,7 @@ SELECT (SELECT coalesce(sum(chunks), 0) FROM indexed_source WHERE workspace_id =
 # Without the cast no index is of this expression: each vector of the workspace is read.
 EXACT = """
 SELECT v.chunk_pk AS pk, -(v.embedding <#> CAST(:query AS halfvec)) AS similarity
-FROM vector v {sources}
+FROM vector v
 WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
 ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
 """
@@ -45,11 +46,10 @@ ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
 GRAPH = """
 SELECT v.chunk_pk AS pk, -(CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})))
   AS similarity
-FROM vector v {sources}
+FROM vector v
 WHERE v.generation = {generation} AND {where}
 ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})) LIMIT :depth
 """
-JOIN_SOURCES = "JOIN indexed_source s ON s.id = v.source_id"
 WALK = """
 SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', :ef, true),
   set_config('hnsw.max_scan_tuples', :visits, true), set_config('enable_seqscan', 'off', true),
@@ -59,7 +59,7 @@ WALKED = "SELECT set_config('enable_seqscan', 'on', true), set_config('enable_so
 MOST_EF = 1000
 
 SHARE = """
-SELECT g.id AS generation, g.name, g.state, count(v.embedding) AS vectors
+SELECT g.name, g.state, count(v.chunk_pk) AS vectors, count(v.chunk_pk) - count(v.embedding) AS refused
 FROM embedding_generation g LEFT JOIN vector v ON v.generation = g.id AND v.source_id = :source_id
 WHERE g.state <> 'retired' GROUP BY g.id, g.name, g.state ORDER BY g.state, g.id
 """
@@ -95,22 +95,18 @@ async def nearest(
     query: bytes,
     depth: int,
     *,
-    where: str = "",
-    values: Mapping[str, object] | None = None,
+    narrow: Narrowing | None = None,
 ) -> list[Near]:
-    """The chunks of this workspace that lie nearest, best first. `query` is a halfvec's bytes.
-
-    `where` narrows by SQL over `s`, the chunk's row of indexed_source.
-    """
+    """The chunks of this workspace that lie nearest, best first. `query` is a halfvec's bytes."""
     await _speak_halfvec(tx)
     index = f"vector_nearest_{generation.id}"
     sizes = await tx.fetch_one(SIZES, workspace=tx.workspace, index=index)
     assert sizes is not None  # noqa: S101 - an aggregate always answers
     workspace, everywhere = int(sizes["workspace"]), int(sizes["everywhere"] or 0)
-    parts = {"generation": generation.id, "dimension": generation.dimension, "where": where or "true"}
-    parts["sources"] = JOIN_SOURCES if where else ""
-    asked = {"query": query, "depth": depth, **(values or {})}
-    if where or reads_all(depth, workspace, everywhere):
+    where = f"v.chunk_pk IN ({narrow.sql})" if narrow else "true"
+    parts = {"generation": generation.id, "dimension": generation.dimension, "where": where}
+    asked = {"query": query, "depth": depth, **(narrow.values if narrow else {})}
+    if narrow or reads_all(depth, workspace, everywhere):
         rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, **asked)
     else:
         rows = await _walk(tx, GRAPH.format(**parts), visited(depth, workspace, everywhere), asked)
@@ -125,8 +121,8 @@ async def _walk(tx: Transaction, sql: str, visits: int, asked: Mapping[str, Any]
     return rows
 
 
-async def share(tx: Transaction, source_id: str) -> Sequence[Any]:
-    """How many of a source's chunks have a vector, of each generation that lives."""
+async def share(tx: Transaction, source_id: str) -> Sequence[Row]:
+    """How many of a source's chunks have a vector, or were refused one, of each generation that lives."""
     return await tx.fetch_all(SHARE, source_id=source_id)
 
 

@@ -9,8 +9,8 @@ from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
 from libs.common.http.explained import Step
 from libs.common.outbox.told import told_of
-from services.chunker.explaining import index_steps
-from services.chunker.repository import chunks, workspaces
+from services.chunker.explaining import index_steps, vector_steps
+from services.chunker.repository import chunks, vectors, workspaces
 
 
 async def read_chunks(db: Database, workspace: str, source_id: str, *, after: int, limit: int) -> Sequence[Row]:
@@ -24,6 +24,6 @@ async def explain_source(db: Database, workspace: str, source_id: str) -> list[S
         if not await workspaces.knows(tx, workspace):
             raise NotFound("unknown workspace, or nothing is connected in it yet")
         told = await told_of(tx, source_id, limit=1)
-        return index_steps(
-            await chunks.wanted(tx, source_id), await chunks.source(tx, source_id), told[0] if told else None
-        )
+        indexed = await chunks.source(tx, source_id)
+        steps = index_steps(await chunks.wanted(tx, source_id), indexed, told[0] if told else None)
+        return [*steps, *vector_steps(indexed, await vectors.share(tx, source_id))]

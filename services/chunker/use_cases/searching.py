@@ -12,6 +12,7 @@ from libs.common.database.engine import Database
 from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
 from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
+from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, opened
 from services.chunker.domain.query import Parsed, parse
 from services.chunker.domain.searching import (
@@ -38,9 +39,9 @@ MOST_NEAR = 1000  # what a walk of the vectors' graph can give
 class Vectors(Protocol):
     """The ranking by meaning. `embed` is asked before a transaction opens; None: there is nothing to compare with."""
 
-    async def embed(self, query: str) -> bytes | None: ...
+    async def embed(self, query: str) -> QueryVector | None: ...
     async def nearest(
-        self, tx: Transaction, query: bytes, depth: int, narrow: Narrowing | None
+        self, tx: Transaction, query: QueryVector, depth: int, narrow: Narrowing | None
     ) -> list[tuple[int, float]]: ...
 
 
@@ -72,7 +73,7 @@ class Asked(msgspec.Struct, frozen=True):
     question: Question
     terms: Terms
     narrow: Narrowing | None
-    vector: bytes | None
+    vector: QueryVector | None
     weight: float
 
 

@@ -12,8 +12,10 @@ import pytest
 from libs.local.postgres import Postgres
 from services.chunker.domain import embedding as rules
 from services.chunker.domain.embedding import Generation
+from services.chunker.domain.searching import Filters
 from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.repository import vectors
+from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases import embedding as verbs
 from tests.integration.chunker.conftest import Rig
 from tests.support.figures import Tell
@@ -111,7 +113,6 @@ async def test_nearest_is_narrowed_by_what_is_known_of_the_source(rig: Rig, gene
         query = halfvecs(np.ones(DIMENSION))[0]
         sources = [row["source_id"] for row in await tx.fetch_all("SELECT DISTINCT source_id FROM chunk")]
         await vectors.save(tx, generation.id, sources, {row["pk"]: query for row in rows})
-        where, values = "s.path = :path", {"path": "docs/b.md"}
-        near = await vectors.nearest(tx, generation, query, 10, where=where, values=values)
+        near = await vectors.nearest(tx, generation, query, 10, narrow=narrowing(Filters(path="docs/b")))
     assert len(near) == 1
     assert near[0].similarity == pytest.approx(1.0, abs=1e-2)

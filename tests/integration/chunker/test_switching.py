@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import pytest
 
 from libs.common.testing.crashpoints import ProcessDied, watching
+from services.chunker.domain.searching import Question
 from services.chunker.embedding.queries import NoVector, QueryEmbedder, QueryVector
 from services.chunker.repository import vectors
+from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 from tests.support.figures import Tell, sized
@@ -156,16 +158,17 @@ class Poller:
         return self.polls >= self.wanted
 
     async def run(self) -> None:
-        """By words and by vectors in turn."""
+        """As a search does, by words and vectors together, and by vectors alone, in turn."""
         while not self.done:
-            by_words = self.polls % 2 == 0
-            found = await (self.words() if by_words else self.embedding.texts("bananas version", depth=50))
-            assert found or not by_words, "a document that is there was not found"
+            whole = self.polls % 2 == 0
+            found = await (self.search() if whole else self.embedding.texts("bananas version", depth=50))
+            assert found or not whole, "a document that is there was not found"
             self.mixed += len({text.partition("Version ")[2][:5] for text in found}) > 1
             self.polls += 1
 
-    async def words(self) -> Sequence[str]:
-        return [row["text"] for row in (await self.rig.search("bananas", limit=50)).rows]
+    async def search(self) -> Sequence[str]:
+        searcher = Searcher(self.rig.db, vectors=self.embedding.queries)
+        return [row["text"] for row in (await searcher.search("w1", Question(query="bananas"), limit=50)).rows]
 
 
 async def die_at(embedding: Embedding, point: str, hit: int) -> None:

@@ -6,7 +6,18 @@ import importlib
 import subprocess
 import sys
 
-BENCHES = ("chunking", "code_chunking", "pages", "sync", "statuses", "outbox", "scheduler", "issues", "peers")
+BENCHES = (
+    "chunking",
+    "code_chunking",
+    "embedding",
+    "pages",
+    "sync",
+    "statuses",
+    "outbox",
+    "scheduler",
+    "issues",
+    "peers",
+)
 
 
 def main(chosen: list[str]) -> int:

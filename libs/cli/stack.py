@@ -67,5 +67,16 @@ def _draw(page: Page, endpoints: Endpoints | None) -> None:
 
 def _ready(endpoints: Endpoints) -> None:
     out.print(f"\n[bold]Sluice[/bold] answers at [cyan]{escape(endpoints.gateway)}[/cyan], key in {endpoints.key_file}")
+    if _lacks_model(endpoints):
+        out.print("Searches go by words alone: the embedding model is missing. docs/embeddings.md says how to get it.")
     if endpoints.sandbox:
         out.print(f"The sandbox answers at [cyan]{escape(endpoints.sandbox)}[/cyan], see libs/sandbox/README.md")
+
+
+def _lacks_model(endpoints: Endpoints) -> bool:
+    """As the chunker itself says; one that does not answer is seen in the list of parts."""
+    try:
+        with Gateway(endpoints.services["chunker"], "") as chunker:
+            return chunker.get("/readyz")["checks"].get("embedder") is False
+    except Told:
+        return False

@@ -156,7 +156,7 @@ def _connected(root: Path) -> Line:
     pages = dict.fromkeys((USUAL_PORT, page_port))
     # As an operator sets it; what this file says must reach every service.
     origins = ",".join(f"http://localhost:{port}" for port in pages)
-    (root / ".env").write_text(f"CORS_ALLOWED_ORIGINS={origins}\nEMBEDDER=hash\n")
+    (root / ".env").write_text(f"CORS_ALLOWED_ORIGINS={origins}\nEMBEDDER=none\n")
     endpoints = up(root, sandbox=True)
     assert endpoints.sandbox is not None
     key = Path(endpoints.key_file).read_text().strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.chunker.use_cases import workspaces
+from services.chunker.use_cases import reading, workspaces
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 from tests.support.figures import Tell
@@ -128,3 +128,17 @@ async def test_endpoint_that_refuses_everything_marks_no_chunk(rig: Rig, embeddi
     await rig.index()
     await embedding.embed()
     assert (await embedding.counted(VECTORS), await embedding.counted(WAITING)) == (0, 1)
+
+
+async def test_explain_tells_how_many_chunks_have_a_vector(rig: Rig, embedding: Embedding) -> None:
+    await embedding.worker.step()
+    source = await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md")
+    await rig.index()
+
+    async def said() -> tuple[str, str]:
+        step = (await reading.explain_source(rig.db, "w1", source))[-1]
+        return step.code, step.detail.partition(" chunks")[0]
+
+    assert await said() == ("vectors_wanted", "0 of 1")
+    await embedding.embed()
+    assert await said() == ("embedded", "1 of 1")

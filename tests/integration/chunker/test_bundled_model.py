@@ -1,0 +1,69 @@
+"""The bundled model as it is fetched: English questions are nearest to what answers them, and no other file passes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from libs.local.models import ModelUnavailable, fetch
+from libs.local.state import State
+from services.chunker.embedding.bge_small import DIMENSION, FILES, NAME, BgeSmall
+from services.chunker.embedding.choosing import BUNDLED
+from services.chunker.embedding.halfvec import numbers
+from services.chunker.embedding.protocol import ModelMissing
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ANSWERS = {
+    "how do I bring the service back after a crash": "Start the daemon again once it has died: systemctl start app.",
+    "which fruit is yellow": "Bananas turn from green to a bright yellow while they ripen.",
+    "what does a failed payment cost": "A card that is declined is charged a fee of two euros.",
+}
+
+
+@pytest.fixture(scope="module")
+def place() -> Path:
+    try:
+        return fetch(State.at(CHECKOUT))
+    except ModelUnavailable as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+async def model(place: Path) -> AsyncIterator[BgeSmall]:
+    made = BgeSmall(place, workers=2)
+    yield made
+    await made.aclose()
+
+
+async def test_question_is_nearest_to_its_answer(model: BgeSmall) -> None:
+    passages = numbers(await model.embed_passages(list(ANSWERS.values())))
+    questions = numbers([await model.embed_query(question) for question in ANSWERS])
+    assert passages.shape == (len(ANSWERS), DIMENSION)
+    assert np.allclose(np.linalg.norm(passages, axis=1), 1, atol=1e-2)
+    assert (questions @ passages.T).argmax(axis=1).tolist() == list(range(len(ANSWERS)))
+
+
+async def test_vector_of_a_text_is_the_same_whatever_stands_beside_it(model: BgeSmall) -> None:
+    texts = ["Short.", "A longer text. " * 100, "", "\u00fc\u4e2d \U0001f600", "word " * 3000]
+    together = await model.embed_passages(texts)
+    assert together == [(await model.embed_passages([text]))[0] for text in texts]
+
+
+def test_file_that_is_not_the_pinned_one_is_not_loaded(place: Path, tmp_path: Path) -> None:
+    for name in FILES:
+        shutil.copyfile(place / name, tmp_path / name)
+    with (tmp_path / "tokenizer.json").open("a") as file:
+        file.write("\n")
+    with pytest.raises(ModelMissing, match=r"tokenizer\.json"):
+        BgeSmall(tmp_path)
+
+
+def test_generation_and_model_have_one_name() -> None:
+    assert BUNDLED == NAME

@@ -74,6 +74,7 @@ def producer_options(settings: BusSettings) -> dict[str, Any]:
         "request_timeout_ms": 5000,
         "retry_backoff_ms": 500,
         "linger_ms": 2,
+        "max_batch_size": 128 * 1024,  # what a round of the relay has for one partition is one request or two
         "metadata_max_age_ms": 30_000,
     }
 

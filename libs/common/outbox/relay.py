@@ -17,11 +17,12 @@ from libs.common.bus.pausing import pause
 from libs.common.database.engine import Database
 from libs.common.errors import DependencyDown, LeaseLost
 from libs.common.events.catalog import CATALOG, Topic
-from libs.common.events.cloudevents import Attributes, encode, source_of
+from libs.common.events.cloudevents import source_of
 from libs.common.ids import new_id
 from libs.common.outbox import rows
 from libs.common.outbox.lease import Lease, take_lease
 from libs.common.outbox.memory import ends_after, topics_acked_too_low, topics_of_other_logs, topics_that_shrank
+from libs.common.outbox.publishing import publish
 from libs.common.outbox.rows import Ack, Known, OutboxRow, Place
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 BATCH = 2000
 LEASE_SECONDS = 3.0
 POLL = 0.2
+GATHER = 0.1  # a round costs the same for one event as for a thousand: what comes meanwhile goes out together
 LOOK_EVERY = 1.0
 DROP_EVERY = 60.0
 RECONNECT_AFTER = 0.5
@@ -134,6 +136,8 @@ class Relay:
                 batch = await rows.pick(self._db, lease, self._batch)
             if batch:
                 batch = await self._round(lease, producer, batch)
+                if not batch:
+                    await pause(GATHER, stop)
             now = time.monotonic()
             if now - looked > LOOK_EVERY:
                 looked = now
@@ -151,28 +155,28 @@ class Relay:
             async with asyncio.timeout(LAST_ROUNDS_WITHIN):
                 batch: Sequence[OutboxRow] = await rows.pick(self._db, lease, self._batch)
                 while batch:
-                    batch = await self._round(lease, producer, batch)
+                    batch = await self._round(lease, producer, batch) or await rows.pick(self._db, lease, self._batch)
 
     async def _round(self, lease: Lease, producer: AIOKafkaProducer, batch: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
-        """Publishes the batch; answers the next one, picked in the transaction that marks this one."""
+        """Publishes the batch; after a whole one it answers the next, picked in the transaction that marks this one."""
         crashpoint("relay.picked")
-        acks, failure = await _publish(producer, batch, source_of(self._service))
+        acks, failure = await publish(producer, batch, self._logs, source_of(self._service))
         crashpoint("relay.acked")
-        following = await self._record(lease, acks) if acks else ()
+        following = await self._record(lease, acks, more=len(batch) >= self._batch) if acks else ()
         crashpoint("relay.marked")
         _published.labels(self._service).inc(len(acks))
         if failure is not None:
             raise failure
         return following
 
-    async def _record(self, lease: Lease, acks: Sequence[Ack]) -> Sequence[OutboxRow]:
+    async def _record(self, lease: Lease, acks: Sequence[Ack], *, more: bool) -> Sequence[OutboxRow]:
         """The logs are looked at after the acks while the rows are marked: the commit waits for the answer."""
         ends = ends_after(acks, self._logs)
         looking = asyncio.create_task(self._look(acks), name="relay look")
         try:
             following = await rows.mark_and_pick(
                 self._db, lease, acks, ends, self._logs[acks[0].row.topic].cluster_id, confirmed=looking,
-                batch=self._batch,
+                batch=self._batch if more else 0,
             )  # fmt: skip
         finally:
             looking.cancel()
@@ -217,42 +221,6 @@ async def _beat(lease: Lease) -> None:
     while True:
         await asyncio.sleep(lease.seconds / 4)
         await lease.extend()
-
-
-async def _publish(
-    producer: AIOKafkaProducer, batch: Sequence[OutboxRow], source: str
-) -> tuple[list[Ack], KafkaError | None]:
-    """Acks in order, without those behind a failure of the same key: they must be sent again after it."""
-    sent = []
-    for row in batch:
-        sent.append(await producer.send(row.topic, row.payload, key=row.key.encode(), headers=_headers(row, source)))
-    crashpoint("relay.sent")
-    results = await asyncio.gather(*sent, return_exceptions=True)
-    acks: list[Ack] = []
-    broken: set[tuple[str, str]] = set()
-    failure: KafkaError | None = None
-    for row, result in zip(batch, results, strict=True):
-        if isinstance(result, BaseException):
-            if not isinstance(result, KafkaError):
-                raise result
-            broken.add((row.topic, row.key))
-            failure = failure or result
-        elif (row.topic, row.key) not in broken:
-            acks.append(Ack(row, result.partition, result.offset))
-    return acks, failure
-
-
-def _headers(row: OutboxRow, source: str) -> list[tuple[str, bytes]]:
-    return encode(
-        Attributes(
-            id=row.event_id,
-            source=source,
-            type=row.topic,
-            time=row.occurred_at,
-            subject=row.key,
-            traceparent=row.traceparent,
-        )
-    )
 
 
 async def _first_of(seconds: float, *events: asyncio.Event) -> None:

@@ -120,7 +120,7 @@ async def mark_and_pick(
 ) -> list[OutboxRow]:
     """What was acknowledged gets its seq, gap-free because the counter moves in the same transaction; a row that is
     published again keeps its own. `ends` is what each touched partition is known by from now on. Nothing of it is
-    committed if `confirmed` raises. Answers the next rows.
+    committed if `confirmed` raises. Answers the next rows, at most `batch`.
     """
     async with db.queue() as tx:
         fresh = sum(ack.row.seq is None for ack in acks)
@@ -144,7 +144,7 @@ async def mark_and_pick(
             [known.log_id for known in ends.values()],
             [known.last_offset for known in ends.values()],
         )
-        following = await _next(tx, batch)
+        following = await _next(tx, batch) if batch else []
         await confirmed
         return following
 

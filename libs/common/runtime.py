@@ -40,6 +40,7 @@ KINDS_OF: dict[Only | None, frozenset[Kind]] = {
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
 STEADY_SECONDS = 5.0
+SPREAD = (0.75, 1.25)  # workers that began together do not look together for ever
 SHORT_WAIT = 0.02
 EXPECTED_IN_A_ROW = 3
 
@@ -225,7 +226,7 @@ class _Supervised:
 
 
 class Loop:
-    """A worker: calls `step` until it says that no work is left, then waits `idle` seconds or for `wake`.
+    """A worker: calls `step` until it says that no work is left, then waits some `idle` seconds or for `wake`.
 
     A step answers True if it did something. What it raises is told and waited out; the loop itself never ends by it.
     """
@@ -262,7 +263,7 @@ class Loop:
         except Exception as error:  # the loop's one policy, by disposition
             return self._failed(error)
         self._failures = 0
-        return 0.0 if worked else self._idle
+        return 0.0 if worked else self._idle * random.uniform(*SPREAD)  # noqa: S311 - spreading load, not a secret
 
     def _failed(self, error: Exception) -> float:
         self._failures += 1

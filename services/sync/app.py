@@ -124,7 +124,7 @@ def components(deps: Deps) -> list[Component]:
         create_consumer_component(consumers, deps, deps.db, deps.settings),
         Relay(deps.db, NAME, deps.settings),
         *executors,
-        *(worker_loop(f"dirty-{number}", lane.step, LOOK_EVERY, wakes.dirty) for number in lanes),
+        *(worker_loop(f"dirty-{number}", lane.step, LOOK_EVERY * len(lanes), wakes.dirty) for number in lanes),
         worker_loop("discovery", Discovery(deps).step, LOOK_EVERY, wakes.discovery),
         worker_loop("scheduler", scheduler.step, 1.0),
         worker_loop("patrol", scheduler.patrol, 1.0),

@@ -7,9 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
-
-from libs.common.database.absence import is_away
+from libs.common.database.absence import DRIVER_ERRORS, is_away
 from libs.common.database.contention import is_contended
 from libs.common.database.pool import Pool
 from libs.common.database.transaction import Transaction
@@ -85,7 +83,7 @@ class Database:
             async with pool.transaction(workspace, mode) as connection:
                 tx = Transaction(connection, workspace=workspace, service=self.service)
                 yield tx
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DRIVER_ERRORS as error:
             if is_away(error):
                 raise DependencyDown("Postgres is away") from error
             if is_contended(error):

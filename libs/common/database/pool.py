@@ -10,7 +10,7 @@ from typing import TypeAlias
 import asyncpg
 import msgspec
 
-from libs.common.database.absence import is_away
+from libs.common.database.absence import DRIVER_ERRORS, is_away
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -111,7 +111,7 @@ async def _roll_back(connection: Connection) -> None:
     try:
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("ROLLBACK")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         if not is_away(error):
             raise
 

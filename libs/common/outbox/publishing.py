@@ -23,7 +23,7 @@ Sent = tuple[Sequence[OutboxRow], asyncio.Future[Any]]
 async def publish(
     producer: AIOKafkaProducer, batch: Sequence[OutboxRow], logs: Mapping[str, Log], source: str
 ) -> tuple[list[Ack], KafkaError | None]:
-    """Acks in the order of the rows, without those behind a failure of the same partition: they must be sent again after it."""
+    """Acks in the order of the rows; what stands behind a failure of its partition is none: it must be sent again."""
     lanes: defaultdict[Place, list[OutboxRow]] = defaultdict(list)
     for row in batch:
         lanes[row.topic, partition_of(row.key.encode(), logs[row.topic].partitions)].append(row)

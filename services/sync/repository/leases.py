@@ -79,29 +79,27 @@ WITH told AS MATERIALIZED (
   SELECT count(*) FROM (SELECT FROM run WHERE id = :run FOR KEY SHARE) r),
 held AS MATERIALIZED (
   SELECT w.resource_id FROM told, work w WHERE w.resource_id = :id AND w.epoch = :epoch FOR UPDATE OF w)
-SELECT r.selected FROM held, resource r WHERE r.id = held.resource_id FOR NO KEY UPDATE OF r
+SELECT CASE WHEN r.selected THEN now() END FROM held, resource r WHERE r.id = held.resource_id
+FOR NO KEY UPDATE OF r
 """
 
 
-async def hold_page(tx: Transaction, claim: Claim) -> bool:
-    """Run, work, resource, in this order and in one statement; False when the work is another's or unwanted by now.
+async def hold_page(tx: Transaction, claim: Claim) -> datetime | None:
+    """Run, work, resource, in this order and in one statement; None when the work is another's or unwanted by now.
+
+    Else when this transaction began, by the database: what another lane writes later is newer than what we read.
 
     Pages of one run share its row, and whoever asks for more of it or ends it waits for them: without that they met in
     a ring, the one with the work and the other with the report.
     """
-    return bool(await tx.fetch_value(HOLD_PAGE, run=claim.run_id, id=claim.resource_id, epoch=claim.epoch))
+    found: datetime | None = await tx.fetch_value(HOLD_PAGE, run=claim.run_id, id=claim.resource_id, epoch=claim.epoch)
+    return found
 
 
 async def attempts_of(tx: Transaction, claim: Claim) -> int | None:
     """Failures in a row since the last committed page; None when the work is another's. Locks the row."""
     sql = "SELECT attempts FROM work WHERE resource_id = :id AND epoch = :epoch FOR UPDATE"
     found: int | None = await tx.fetch_value(sql, id=claim.resource_id, epoch=claim.epoch)
-    return found
-
-
-async def moment(tx: Transaction) -> datetime:
-    """When this transaction began, by the database: rows that another lane writes later are newer than our reads."""
-    found: datetime = await tx.fetch_value("SELECT now()")
     return found
 
 

@@ -52,7 +52,8 @@ class Executor:
 
     async def run(self, stop: asyncio.Event) -> None:
         self._stop = stop
-        await Loop(self.name, self.step, LOOK_EVERY, self._deps.wakes.work).run(stop)
+        idle = LOOK_EVERY * self._deps.settings.sync_workers  # together they look as often as one alone
+        await Loop(self.name, self.step, idle, self._deps.wakes.work).run(stop)
         if self._next is not None:
             await outcomes.release(self._deps, self._next.claim)
 

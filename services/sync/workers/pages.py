@@ -230,10 +230,10 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
     """Objects of a page before the page: its cursor is not moved, and what is stored is not fetched again."""
     batch = _batch(job, stream, (), fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
-        await _hold(tx, job)
+        moment = await _hold(tx, job)
         applied = await _apply(deps, tx, job, batch, None)
         await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), seen=0, estimate=None)
-        job.read_after = job.moment = await leases.moment(tx)
+        job.read_after = job.moment = moment
 
 
 async def _commit_page(
@@ -241,7 +241,7 @@ async def _commit_page(
 ) -> None:
     batch = _batch(job, stream, page.items, fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
-        await _hold(tx, job)
+        moment = await _hold(tx, job)
         applied = await _apply(deps, tx, job, batch, page)
         applied.unchanged += unchanged
         whole = await _follow_certificate(deps, tx, job, batch, page, applied)
@@ -257,7 +257,7 @@ async def _commit_page(
         spent = msgspec.structs.replace(used.spent, pages=1)
         fetched_now, seen = len(batch.observed) + unchanged, len(page.items)
         await _account(tx, job, stream, applied, spent, fetched=fetched_now, seen=seen, estimate=page.estimate)
-        job.moment = await leases.moment(tx)
+        job.moment = moment
     job.complete &= whole and not batch.quarantined
     _advance(job, stream, page, used.learned)
 
@@ -314,10 +314,12 @@ def _ticket(job: Job, stream: str) -> str:
     return stored.started_ticket if stored is not None and stored.under_way else job.claim.ticket
 
 
-async def _hold(tx: Transaction, job: Job) -> None:
+async def _hold(tx: Transaction, job: Job) -> datetime:
     """A stale owner writes nothing: its epoch is another's, or the resource is no longer wanted."""
-    if not await leases.hold_page(tx, job.claim):
+    moment = await leases.hold_page(tx, job.claim)
+    if moment is None:
         raise LeaseLost("another owner took this resource over")
+    return moment
 
 
 async def _account(

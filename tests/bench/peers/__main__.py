@@ -1,7 +1,7 @@
 """10,000 issues of 7 KB from one stand-in into one Postgres: our sync service beside dlt and a Singer tap.
 
-Each tool is a process of its own that starts cold; the tools take turns, and a figure is the median of the rounds.
-SLUICE_BENCH=long adds 100,000 issues of ours, for its memory.
+Each tool is a process of its own that starts cold; the tools take turns. A figure is the median of the rounds, a ratio
+the median of what each round's own two say. Fails below its bars. SLUICE_BENCH=long adds 100,000 issues, for memory.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ISSUES = int(os.environ.get("SLUICE_BENCH_ISSUES", "10000"))
 MANY = 100_000
 ROUNDS = 3
 MOST_MEMORY_MB = 120
+LEAST_RATIO = {"dlt_flat": 2.5, "tap_github": 5.0}
 COPY = ("source", "source_part", "changed_file", "push", "quarantined_item")
 
 
@@ -47,7 +48,8 @@ class Tool(Protocol):
     async def second(self) -> Measured: ...
 
 
-def main() -> None:
+def main() -> int:
+    """1 when a bar is missed."""
     for package, name in (
         ("dlt", "dlt"),
         ("meltanolabs-tap-github", "singer"),
@@ -58,7 +60,7 @@ def main() -> None:
         migrating = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
         migrating.start()
         migrating.join()
-        asyncio.run(_bench(state, postgres, parts))
+        return 0 if asyncio.run(_bench(state, postgres, parts)) else 1
 
 
 @contextmanager
@@ -103,7 +105,7 @@ async def ours_of(state: State, postgres: Postgres, parts: dict[str, str], api: 
         await admin.close()
 
 
-async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> None:
+async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> bool:
     with stand_in(ISSUES) as api:
         async with ours_of(state, postgres, parts, api) as ours:
             await ours.admin.execute("CREATE DATABASE peers")
@@ -114,15 +116,16 @@ async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> Non
                 Dlt("dlt_nested", "nested", api, dsn, peers, state.home / "dlt-nested"),
                 Singer("tap_github", api, dsn, peers, state.home / "singer"),
             ]
-            await _compare(ours, tools)
+            good = await _compare(ours, tools)
             await peers.close()
     if os.environ.get("SLUICE_BENCH") == "long":
         with stand_in(MANY) as api:
             async with ours_of(state, postgres, parts, api) as ours:
-                await _memory(ours)
+                good &= await _memory(ours)
+    return good
 
 
-async def _compare(ours: Ours, tools: Sequence[Tool]) -> None:
+async def _compare(ours: Ours, tools: Sequence[Tool]) -> bool:
     all_tools: list[Tool] = [ours, *tools]
     first: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
     second: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
@@ -138,47 +141,57 @@ async def _compare(ours: Ours, tools: Sequence[Tool]) -> None:
                 if await ours.events("source.changed") != ISSUES:
                     raise AssertionError("an issue was not told")
             second[tool.name].append(await tool.second())
-    _tell_first(first, median(warm))
+    good = _tell_first(first, median(warm))
     for name, runs in second.items():
-        _tell_second(name, runs)
+        _tell_second(name, runs, first[name])
     await _tell_events(ours)
+    return good
 
 
-def _tell_first(first: dict[str, list[Measured]], warm: float) -> None:
+def _tell_first(first: dict[str, list[Measured]], warm: float) -> bool:
     speed = {name: ISSUES / median(run.seconds for run in runs) for name, runs in first.items()}
-    for name in speed:
-        _figure(
-            "sync_items", speed["ours"] if name != "ours" else speed[name], "items/s", name, speed["ours"] / speed[name]
-        )
+    ratios = {name: _ratio(runs, first["ours"]) for name, runs in first.items()}
+    for name, ratio in ratios.items():
+        _figure("sync_items", speed["ours"], "items/s", name, ratio)
     _figure("sync_items_without_start", ISSUES / warm, "items/s", "ours", ISSUES / warm / speed["ours"])
     for name, runs in first.items():
         memory = max(run.rss_mb for run in runs)
         _figure(f"sync_memory_{name}", memory, "MB", MOST_MEMORY_MB, memory / MOST_MEMORY_MB)
         rows = sum(runs[-1].written.values())
         print(f"{name}: {speed[name]:.0f} items/s, {runs[-1].requests} requests, {rows} row versions")
+    light = max(run.rss_mb for run in first["ours"]) <= MOST_MEMORY_MB
+    return light and all(ratios[name] >= least for name, least in LEAST_RATIO.items())
 
 
-def _tell_second(name: str, runs: Sequence[Measured]) -> None:
+def _ratio(runs: Sequence[Measured], others: Sequence[Measured]) -> float:
+    """How many times as long as the others, round by round: what is busy beside a round is busy beside both."""
+    return median(run.seconds / other.seconds for run, other in zip(runs, others, strict=True))
+
+
+def _tell_second(name: str, runs: Sequence[Measured], first: Sequence[Measured]) -> None:
     last = runs[-1]
     copied = sum(last.written[table] for table in (COPY if name == "ours" else ("issues",)))
     seconds = median(run.seconds for run in runs)
     print(
-        f"figure sync_again_{name} value={seconds:.2f} unit=s against=first_run requests={last.requests}"
+        f"figure sync_again_{name} value={seconds:.2f} unit=s against=first_run ratio={_ratio(runs, first):.3f}"
+        f" requests={last.requests}"
         f" not_modified={last.not_modified} copied={copied} rows={sum(last.written.values())}"
     )
     print(f"{name} wrote {dict(last.written)}")
 
 
 async def _tell_events(ours: Ours) -> None:
-    print(f"figure sync_again_events value={await ours.events('source.changed') - ISSUES} unit=events against=0")
+    again = await ours.events("source.changed") - ISSUES
+    _figure("sync_again_events", again, "events", ISSUES, again / ISSUES)
 
 
-async def _memory(ours: Ours) -> None:
+async def _memory(ours: Ours) -> bool:
     measured = await ours.first()
     if measured.rows != MANY:
         raise AssertionError(f"{measured.rows} issues")
     _figure("sync_memory_100k", measured.rss_mb, "MB", MOST_MEMORY_MB, measured.rss_mb / MOST_MEMORY_MB)
     _figure("sync_items_100k", MANY / measured.seconds, "items/s", "none", 1)
+    return measured.rss_mb <= MOST_MEMORY_MB
 
 
 def _figure(name: str, value: float, unit: str, against: object, ratio: float) -> None:
@@ -186,4 +199,4 @@ def _figure(name: str, value: float, unit: str, against: object, ratio: float) -
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from libs.common.internal import SourceItem
 from libs.common.provider.chunks import ChunkFacet, Layout, SourceText
 from services.chunker.chunking import Chunk, Document, chunk
+from services.chunker.chunking.languages import language_of
 from services.chunker.domain.indexing import Cut
 from services.chunker.lexical import normalise_for_index
 from services.chunker.summarising import Node, Written, code_outline, outline_node, source_tree, summarise
@@ -62,6 +63,6 @@ def _document(item: SourceItem, layout: Layout) -> Document:
         title=layout.title,
         path=layout.path,
         kind=layout.kind,
-        language=layout.language,
+        language=layout.language or language_of(layout.path or item.name),
         text=item.content,
     )

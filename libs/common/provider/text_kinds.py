@@ -10,7 +10,7 @@ MARKDOWN = {".md", ".mdx", ".markdown"}
 CODE = set(
     ".py .pyi .js .mjs .cjs .jsx .ts .tsx .mts .cts .go .java .rs .c .h .cc .cpp .cxx .hpp .hh .rb .sh .bash .kt .kts "
     ".swift .scala .cs .php .sql .css .scss .html .vue .svelte .lua .pl .r .dart .ex .exs .erl .hs .clj .proto "
-    ".tf".split()
+    ".tf .json .jsonc .yaml .yml .toml .zsh .rake .gemspec .zig .ps1 .graphql".split()
 )
 GENERATED = {
     "package-lock.json",

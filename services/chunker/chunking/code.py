@@ -115,7 +115,7 @@ class _Source:
             types = {node.type for node in item.nodes}
             if types & self.grammar.imports:
                 at = item.end
-            elif i > 1 or types - {"expression_statement"}:
+            elif i > 1 or types - {"expression_statement", "php_tag"}:
                 break
         return at
 

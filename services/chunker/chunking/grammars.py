@@ -19,6 +19,7 @@ class Grammar:
     wrappers: frozenset[str] = frozenset()
     function: str = "language"
     docstrings: bool = False
+    swallowed: bytes = b""  # what opens a comment that the tree gives to the node before it
 
     @cached_property
     def inner_definitions(self) -> frozenset[str]:
@@ -120,13 +121,67 @@ GRAMMARS: Mapping[str, Grammar] = {
         frozenset(),
     ),
     "bash": Grammar("tree_sitter_bash", {"function_definition": "function"}, frozenset()),
+    "csharp": Grammar(
+        "tree_sitter_c_sharp",
+        {
+            "namespace_declaration": "namespace",
+            "class_declaration": "class",
+            "interface_declaration": "interface",
+            "struct_declaration": "struct",
+            "enum_declaration": "enum",
+            "record_declaration": "record",
+            "delegate_declaration": "delegate",
+            "constructor_declaration": "constructor",
+            "method_declaration": "method",
+        },
+        frozenset({"using_directive"}),
+    ),
+    "php": Grammar(
+        "tree_sitter_php",
+        {
+            "class_declaration": "class",
+            "interface_declaration": "interface",
+            "trait_declaration": "trait",
+            "enum_declaration": "enum",
+            "function_definition": "function",
+            "method_declaration": "method",
+        },
+        frozenset({"namespace_definition", "namespace_use_declaration"}),
+        function="language_php",
+    ),
+    "kotlin": Grammar(
+        "tree_sitter_kotlin",
+        {
+            "class_declaration": "class",
+            "object_declaration": "object",
+            "companion_object": "companion object",
+            "function_declaration": "fun",
+        },
+        frozenset({"package_header", "import"}),
+        leads=frozenset({"line_comment", "block_comment"}),
+    ),
+    "css": Grammar(
+        "tree_sitter_css",
+        {
+            "rule_set": "",
+            "media_statement": "@media",
+            "supports_statement": "@supports",
+            "keyframes_statement": "@keyframes",
+        },
+        frozenset({"import_statement"}),
+    ),
+    "json": Grammar("tree_sitter_json", {"pair": ""}, frozenset()),
+    "toml": Grammar("tree_sitter_toml", {"table": "", "table_array_element": ""}, frozenset(), swallowed=b"#"),
+    "yaml": Grammar("tree_sitter_yaml", {"block_mapping_pair": ""}, frozenset(), swallowed=b"#"),
 }
 
 
-# A parser that recovers from errors all the way costs 50 times an ordinary one; counted in its own steps, so that
-# giving up depends on the text and never on the clock.
-_LARGEST, _READ = 512 * 1024, 64 * 1024
+# A parser that recovers from errors all the way costs 50 times an ordinary one, and one that looks for the end of each
+# of many comments reads the rest of the file each time. Both are counted in its own steps and reads, so that giving up
+# depends on the text and never on the clock.
+_LARGEST, _READ = 256 * 1024, 4096
 _SPARE_STEPS, _BYTES_A_STEP = 1000, 48
+_SPARE_BYTES, _TIMES_READ = 1024 * 1024, 40
 
 
 @cache
@@ -139,17 +194,24 @@ def parse(source: bytes, language: str) -> Node | None:
     """The root of the syntax tree, or None for sources too large or too broken to be worth one."""
     if len(source) > _LARGEST:
         return None
-    steps = 0
-
-    def too_hard(offset: int, _has_error: bool) -> bool:
-        nonlocal steps
-        steps += 1
-        return steps > _SPARE_STEPS + offset // _BYTES_A_STEP
-
+    work = _Work(source)
     try:
-        tree = Parser(_language(language)).parse(
-            lambda offset, _: source[offset : offset + _READ], progress_callback=too_hard
-        )
+        tree = Parser(_language(language)).parse(work.read, progress_callback=work.too_hard)
     except ValueError:  # how the binding reports that the callback stopped it
         return None
-    return tree.root_node
+    return None if work.left < 0 else tree.root_node
+
+
+class _Work:
+    def __init__(self, source: bytes) -> None:
+        self._source, self._steps = source, 0
+        self.left = _SPARE_BYTES + _TIMES_READ * len(source)
+
+    def read(self, offset: int, _point: object) -> bytes:
+        piece = self._source[offset : offset + _READ]
+        self.left -= len(piece)
+        return piece if self.left >= 0 else b""
+
+    def too_hard(self, offset: int, _has_error: bool) -> bool:
+        self._steps += 1
+        return self.left < 0 or self._steps > _SPARE_STEPS + offset // _BYTES_A_STEP

@@ -1,15 +1,13 @@
-"""Which language and which kind of document a file is, by its name alone."""
+"""Which language a file is written in, by its name alone."""
 
 from pathlib import PurePosixPath
-
-from services.chunker.chunking.model import ChunkKind
 
 _BY_SUFFIX = {
     "bash": "sh bash zsh ksh bats",
     "c": "c h",
     "cpp": "cc cpp cxx c++ hh hpp hxx h++ ipp tpp",
     "csharp": "cs",
-    "css": "css scss sass less",
+    "css": "css",
     "dart": "dart",
     "elixir": "ex exs",
     "go": "go",
@@ -31,6 +29,7 @@ _BY_SUFFIX = {
     "ruby": "rb rake gemspec",
     "rust": "rs",
     "scala": "scala sc",
+    "scss": "scss sass less",
     "sql": "sql",
     "svelte": "svelte",
     "swift": "swift",
@@ -53,7 +52,6 @@ _BY_NAME = {
     "rakefile": "ruby",
     "vagrantfile": "ruby",
 }
-_MARKDOWN = frozenset({"md", "mdx", "markdown", "mdown", "mkd"})
 _LANGUAGES = {suffix: language for language, suffixes in _BY_SUFFIX.items() for suffix in suffixes.split()}
 
 
@@ -65,14 +63,6 @@ def language_of(path: str) -> str | None:
     if name.startswith("dockerfile."):
         return "dockerfile"
     return _LANGUAGES.get(_suffix(name))
-
-
-def kind_of(path: str) -> ChunkKind:
-    """How a file of this name is cut: Markdown by headings, source by syntax, anything else as plain text."""
-    name = PurePosixPath(path).name.lower()
-    if _suffix(name) in _MARKDOWN:
-        return "markdown"
-    return "code" if language_of(path) else "plain"
 
 
 def _suffix(name: str) -> str:

@@ -6,6 +6,7 @@ from services.chunker.chunking.grammars import Grammar
 
 _LONGEST, _LONGEST_READ = 80, 500
 _DEEPEST = 8
+_QUOTES = "\"'"
 
 
 def definition_of(node: Node, grammar: Grammar) -> Node | None:
@@ -24,31 +25,32 @@ def scope_name(node: Node, grammar: Grammar, source: bytes) -> str:
     """Such as `class Foo`, `def bar`, `func Server.Close`, `impl Drop for Foo`; the word alone if unnamed."""
     word = grammar.definitions[node.type]
     name = _impl_name(node, source) if node.type == "impl_item" else _name(node, source)
-    return f"{word} {name}".strip()[:_LONGEST]
+    return f"{word} {name.strip(_QUOTES)}".strip()[:_LONGEST]
 
 
 def _name(node: Node, source: bytes) -> str:
     receiver = node.child_by_field_name("receiver")
     prefix = f"{_receiver_type(receiver, source)}." if receiver else ""
     for _ in range(_DEEPEST):
-        named = node.child_by_field_name("name")
+        named = node.child_by_field_name("name") or node.child_by_field_name("key")
         if named:
             return prefix + _text(named, source)
         inner = node.child_by_field_name("declarator") or _declared(node)
         if inner is None:
             return ""
-        if "identifier" in inner.type:
+        if "identifier" in inner.type or inner.type in _HEADS:
             return prefix + _text(inner, source)
         node = inner
     return ""
 
 
 def _declared(node: Node) -> Node | None:
-    """The one declarator or type spec inside a declaration (`const x = …`, `type T struct …`)."""
-    return next((child for child in node.named_children if child.type in _DECLARATORS), None)
+    """What inside a declaration holds its name (`const x = …`, `type T struct …`, `.a > b { … }`, `[table]`)."""
+    return next((child for child in node.named_children if child.type in _DECLARATORS | _HEADS), None)
 
 
 _DECLARATORS = frozenset({"variable_declarator", "type_spec", "type_alias"})
+_HEADS = frozenset({"selectors", "feature_query", "keyframes_name", "bare_key", "dotted_key", "quoted_key"})
 
 
 def _impl_name(node: Node, source: bytes) -> str:

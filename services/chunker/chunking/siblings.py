@@ -44,7 +44,7 @@ class Siblings:
             begins, ends, type = child.start_byte, child.end_byte, child.type
             if begins >= row_end and bare < 0:
                 line = self._line_start(row_end, begins)
-                lead = line if lead < 0 else lead
+                lead = self._with_comments(line, start) if lead < 0 else lead
                 bare = line if type not in comments else bare
             if type not in leads:
                 line_alone = lead >= 0 and self._source.find(b"\n", begins, ends) < 0
@@ -66,6 +66,16 @@ class Siblings:
     def _line_start(self, row_end: int, byte: int) -> int:
         """Where the line begins that holds the byte, on which nothing else stands."""
         return self._source.rfind(b"\n", max(row_end - 1, 0), byte) + 1 or row_end
+
+    def _with_comments(self, line: int, start: int) -> int:
+        """The line, or the first of the comments right above it."""
+        mark = self._grammar.swallowed
+        while mark and line > start:
+            above = self._source.rfind(b"\n", start, line - 1) + 1 or start
+            if not self._source[above:line].lstrip().startswith(mark):
+                break
+            line = above
+        return line
 
     def _row_end(self, byte: int) -> int:
         """Where the line ends that holds the byte before this one."""

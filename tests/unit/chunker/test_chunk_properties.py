@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.chunker.chunking import Chunk, ChunkKind, Document, chunk, normalise_text
+from services.chunker.chunking.grammars import GRAMMARS
 from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.texts import ROOT, chunks_of, document, odd_texts, paragraphs
 
@@ -64,9 +65,7 @@ def test_any_mixture_of_blocks_joins_back_within_the_budget(kind: ChunkKind, tex
     assert_sound(document(text, kind, language), 48)
 
 
-@pytest.mark.parametrize(
-    "language", ["python", "javascript", "typescript", "tsx", "go", "java", "rust", "c", "cpp", "ruby", "bash"]
-)
+@pytest.mark.parametrize("language", GRAMMARS)
 def test_every_grammar_joins_back_on_source_it_cannot_parse(language: str) -> None:
     source = (ROOT / "services/chunker/chunking/packing.py").read_text()
     assert_sound(document(source, "code", language), 64)

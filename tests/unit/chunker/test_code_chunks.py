@@ -4,7 +4,7 @@ import pytest
 
 from services.chunker.chunking import Chunk
 from services.chunker.chunking.imports import Imports
-from services.chunker.chunking.languages import kind_of, language_of
+from services.chunker.chunking.languages import language_of
 from services.chunker.chunking.remarks import first_sentence
 from tests.unit.chunker.texts import chunks_of, own_files
 
@@ -96,6 +96,24 @@ _SOURCES = {
     ),
     "ruby": ("", f"# doc\nclass One\n  def m\n{_LINE}  end\nend\n", "class One"),
     "bash": ("", f"# doc\none() {{\n{_LINE}}}\n", "function one"),
+    "csharp": (
+        "using System;\n\n",
+        f"/// doc\n[A]\npublic class One<T> {{\n  void M() {{\n{_LINE}  }}\n}}\n",
+        "class One",
+    ),
+    "php": (
+        "<?php\nnamespace P;\nuse A\\B;\n\n",
+        f"/** doc */\n#[A]\nfinal class One {{\n  function m() {{\n{_LINE.replace('v', '$v')}  }}\n}}\n",
+        "class One",
+    ),
+    "kotlin": (
+        "package p\n\nimport a.B\n\n",
+        f"/** doc */\n@A\nclass One {{\n  fun m() {{\n{_LINE}  }}\n}}\n",
+        "class One",
+    ),
+    "css": ('@import "a.css";\n\n', "/* doc */\n.one > a {\n" + "  color: var(--one);\n" * 20 + "}\n", ".one > a"),
+    "toml": ("", "# doc\n[a.one]\n" + "".join(f"key{i} = [1, 2, 3]\n" for i in range(13)), "a.one"),
+    "yaml": ("", "# doc\none:\n" + "  - value of: it\n" * 25, "one"),
 }
 
 
@@ -110,6 +128,14 @@ def test_definition_is_whole_with_its_scope_in(language: str) -> None:
     assert not imports or chunks[0].text == imports
 
 
+def test_key_of_json_is_whole_under_its_path() -> None:
+    inner = ",\n".join(f'    "key{i}": [\n' + "      1234567,\n" * 12 + "      0\n    ]" for i in range(9))
+    chunks = chunks_of(f'{{\n  "first": 1,\n  "all": {{\n{inner}\n  }}\n}}\n', "code", "json", budget=128)
+    keys = [c for c in chunks if c.text.startswith('    "key')]
+    assert len(keys) == 8
+    assert [c.anchor for c in keys] == [f"all > key{i}" for i in range(1, 9)]
+
+
 def test_characters_of_several_bytes_do_not_shift_the_cuts() -> None:
     source = python_class(9).replace("about", "über 漢字 😀 about")
     chunks = chunks_of(source, "code", "python", budget=160)
@@ -118,7 +144,7 @@ def test_characters_of_several_bytes_do_not_shift_the_cuts() -> None:
 
 def test_language_without_a_grammar_is_cut_at_the_margin() -> None:
     block = "service{}:\n  image: one\n" + "  setting: value of it\n" * 9 + "\n"
-    chunks = chunks_of("".join(block.format(i) for i in range(20)), "code", "yaml", budget=128)
+    chunks = chunks_of("".join(block.format(i) for i in range(20)), "code", "nginx", budget=128)
     assert sum(c.text.startswith("service") for c in chunks) >= 0.8 * len(chunks)
 
 
@@ -142,22 +168,21 @@ def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "language", "kind"),
+    ("path", "language"),
     [
-        ("src/app.PY", "python", "code"),
-        ("web/App.tsx", "tsx", "code"),
-        ("Dockerfile", "dockerfile", "code"),
-        ("deploy/Dockerfile.dev", "dockerfile", "code"),
-        ("Makefile", "make", "code"),
-        ("docs/Guide.mdx", None, "markdown"),
-        ("LICENSE", None, "plain"),
-        ("notes.txt", None, "plain"),
-        ("include/a.h", "c", "code"),
-        (".gitignore", None, "plain"),
+        ("src/app.PY", "python"),
+        ("web/App.tsx", "tsx"),
+        ("Dockerfile", "dockerfile"),
+        ("deploy/Dockerfile.dev", "dockerfile"),
+        ("Makefile", "make"),
+        ("docs/Guide.mdx", None),
+        ("LICENSE", None),
+        ("include/a.h", "c"),
+        (".gitignore", None),
     ],
 )
-def test_language_and_kind_follow_the_file_name(path: str, language: str | None, kind: str) -> None:
-    assert (language_of(path), kind_of(path)) == (language, kind)
+def test_language_follows_the_file_name(path: str, language: str | None) -> None:
+    assert language_of(path) == language
 
 
 _IMPORTS = "import os\nfrom app.money import Price, tax\nimport app.rare\n\n\n"

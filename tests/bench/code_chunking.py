@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from services.chunker.chunking import Chunk, Document, chunk
-from services.chunker.chunking.grammars import parse
+from services.chunker.chunking.grammars import GRAMMARS, LARGEST, parse
 from services.chunker.chunking.tokens import counter
 from tests.bench import sources
 from tests.bench.code_starts import Starts, starts_of
@@ -19,6 +19,22 @@ from tests.bench.code_starts import Starts, starts_of
 BUDGET = 512
 ROUNDS = 7
 LEAST_RATIO, MOST_INSIDE = 0.6, 0.2
+HOSTILE = (
+    "[",
+    "(",
+    "{",
+    "if (a) {\n",
+    "/* ",
+    "/** a */ ",
+    "x = 1; ",
+    "a<b<",
+    '{"a":',
+    "- ",
+    "'",
+    "f(function() {\n",
+    " ",
+)
+HOSTILE_SECONDS = 2
 
 
 def main() -> None:
@@ -28,6 +44,7 @@ def main() -> None:
         print(f"{language}: {len(documents)} files, {size:.2f} MB")
         _tell_speed(language, documents, size)
         _tell_quality(language, documents)
+    _tell_hostile()
 
 
 def _corpora() -> Iterator[tuple[str, list[sources.Text]]]:
@@ -71,6 +88,27 @@ def _tell_quality(language: str, documents: list[Document]) -> None:
         )
     print(f"figure chunk_{language}_fill value={tokens / count / BUDGET:.2f} unit=of_budget against={count}_chunks")
     print(f"figure chunk_{language}_over value={over} unit=chunks against={count}")
+
+
+def _tell_hostile() -> None:
+    """The slowest of hostile texts: 1 MB, and as much as is still parsed."""
+    seconds = {
+        (language, piece, size): _cpu_seconds(
+            lambda document: chunk(document, BUDGET), [_hostile(language, piece, size)]
+        )
+        for language in GRAMMARS
+        for piece in HOSTILE
+        for size in (LARGEST, 1_000_000)
+    }
+    (language, piece, _), worst = max(seconds.items(), key=lambda one: one[1])
+    print(
+        f"figure chunk_code_hostile value={worst:.2f} unit=s against={HOSTILE_SECONDS}"
+        f" ratio={worst / HOSTILE_SECONDS:.3f} worst={language}_{piece!r}"
+    )
+
+
+def _hostile(language: str, piece: str, size: int) -> Document:
+    return Document("hostile", "file", "", None, "code", language, (piece * size)[:size])
 
 
 def _offsets(chunks: list[Chunk]) -> list[int]:

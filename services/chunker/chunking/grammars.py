@@ -179,7 +179,7 @@ GRAMMARS: Mapping[str, Grammar] = {
 # A parser that recovers from errors all the way costs 50 times an ordinary one, and one that looks for the end of each
 # of many comments reads the rest of the file each time. Both are counted in its own steps and reads, so that giving up
 # depends on the text and never on the clock.
-_LARGEST, _READ = 256 * 1024, 4096
+LARGEST, _READ = 256 * 1024, 4096
 _SPARE_STEPS, _BYTES_A_STEP = 1000, 48
 _SPARE_BYTES, _TIMES_READ = 1024 * 1024, 40
 
@@ -192,7 +192,7 @@ def _language(name: str) -> Language:
 
 def parse(source: bytes, language: str) -> Node | None:
     """The root of the syntax tree, or None for sources too large or too broken to be worth one."""
-    if len(source) > _LARGEST:
+    if len(source) > LARGEST:
         return None
     work = _Work(source)
     try:

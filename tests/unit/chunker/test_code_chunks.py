@@ -148,9 +148,10 @@ def test_language_without_a_grammar_is_cut_at_the_margin() -> None:
     assert sum(c.text.startswith("service") for c in chunks) >= 0.8 * len(chunks)
 
 
-def test_source_too_broken_to_parse_falls_back_to_lines() -> None:
-    source = 'a<b<"\n' * 20_000
-    chunks = chunks_of(source, "code", "cpp")
+@pytest.mark.parametrize(("language", "piece"), [("cpp", 'a<b<"\n'), ("javascript", "/* "), ("typescript", "/* \n")])
+def test_source_too_broken_to_parse_falls_back_to_lines(language: str, piece: str) -> None:
+    source = piece * (100_000 // len(piece))
+    chunks = chunks_of(source, "code", language)
     assert "".join(c.text for c in chunks) == source
     assert {c.anchor for c in chunks} == {""}
 

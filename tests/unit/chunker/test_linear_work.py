@@ -49,26 +49,3 @@ def test_words_highlights_and_summaries_of_twice_the_text_take_twice_the_calls(n
 
     once, twice = (calls(lambda n=n: work(pumped(name, n * _SIZE))) for n in (1, 2))  # type: ignore[misc]
     assert twice <= 2.5 * once + 2_000
-
-
-_HOSTILE_SOURCES = {
-    "javascript": "/* ",
-    "typescript": "a<b<",
-    "python": "if (a) {\n",
-    "go": "[",
-    "json": '{"a":',
-    "yaml": "- ",
-    "cpp": 'a<b<"\n',
-}
-
-
-@pytest.mark.parametrize("language", _HOSTILE_SOURCES)
-def test_reading_hostile_source_of_twice_the_size_takes_twice_the_work(language: str) -> None:
-    def work(size: int) -> float:
-        text = (_HOSTILE_SOURCES[language] * size)[:size].encode()
-        before = time.process_time()
-        parse(text, language)
-        return time.process_time() - before
-
-    once, twice = (min(work(size) for _ in range(3)) for size in (40_000, 80_000))
-    assert twice <= 3 * once + 0.05

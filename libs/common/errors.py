@@ -7,6 +7,7 @@ SluiceError
 │   ├── RateLimited             wait until `until`                               (HTTP 429)
 │   ├── DependencyDown          Postgres, Redis or the broker is away            (bus: pause)
 │   ├── Contended               another change of the same rows came first: repeat it
+│   ├── TooManyFollowers        too many wait for changes in this process         (outbox/feed.py)
 │   └── LeaseLost               another owner holds the work now
 ├── GrantFailure                the grant no longer works: ask the user          (bus: ack · HTTP 409)
 │   ├── AuthExpired             ask auth's broker for a newer token

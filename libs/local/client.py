@@ -48,6 +48,8 @@ HINTS = {
     "token_refused": "Make a new token at the provider and connect again.",
     "auth_revoked": "Make a new token at the provider and connect again.",
     "dependency_down": "A part is restarting: `sluice status` tells which; try again.",
+    "feature_off": "Switch the feature on at the integration, then restore again.",
+    "too_many_followers": "Ask without --wait, or again later; more replicas of sync take more followers.",
     "contended": "Nothing was written; the same command again will do.",
     "invalid_cursor": "Leave the cursor out to start at the first page.",
     "cursor_expired": "`sluice changes --compact` tells every source as it is now, and where to go on.",

@@ -10,6 +10,7 @@ import msgspec
 
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row, Transaction
+from libs.common.errors import PassingFailure
 
 # The floor of a row's seq is its order of commit as the relay saw it; a reader by raw id loses rows (RELIABILITY F01).
 READ = """
@@ -18,6 +19,7 @@ WHERE workspace_id = :workspace AND topic = :topic AND seq > :after ORDER BY seq
 """
 HEAD = "SELECT last_seq FROM relay WHERE name = 'outbox'"
 LOOK_EVERY = 0.25
+MOST_FOLLOWERS = 1000
 
 
 class FeedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,17 +43,36 @@ async def head_of_feed(tx: Transaction) -> int:
     return int(await tx.fetch_value(HEAD) or 0)
 
 
+class TooManyFollowers(PassingFailure):
+    code = "too_many_followers"
+    title = "So many wait for changes here that no more can; ask without `wait`, or again later"
+
+
 class FeedHead:
     """Tells followers that something was told. Of all who wait in this process one looks at a time, on a connection
     that nobody holds between two looks."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, most: int = MOST_FOLLOWERS) -> None:
         self._db = db
+        self._most = most
+        self._followers = 0
         self._last = 0
         self._looking = asyncio.Lock()
 
     async def beyond(self, seq: int, seconds: float) -> bool:
-        """True as soon as the feed has gone beyond `seq`, False when it has not within so many seconds."""
+        """True as soon as the feed has gone beyond `seq`, False when it has not within so many seconds.
+
+        Raises TooManyFollowers: each holds a connection of a client.
+        """
+        if self._followers >= self._most:
+            raise TooManyFollowers
+        self._followers += 1
+        try:
+            return await self._follow(seq, seconds)
+        finally:
+            self._followers -= 1
+
+    async def _follow(self, seq: int, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._last <= seq:

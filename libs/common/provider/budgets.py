@@ -29,6 +29,7 @@ ONE_TELLING = timedelta(seconds=1)
 MOST_TELLINGS = 1_000
 MOST_HOLDERS = 100_000
 LONGEST_BLOCK = timedelta(hours=24)
+AWAY_KEPT = 600_000  # as long as Redis keeps a breaker that nobody asks
 UNLIMITED = Limits(requests_per_hour=1_000_000, concurrency=100)
 
 _left = gauge("budget_left", "Calls left of the account that was asked for last", ["provider"])
@@ -67,7 +68,7 @@ class Budgets:
         self._secret = secret
         self._tickets = 0
         self._freed: dict[str, asyncio.Event] = {}
-        self._away: defaultdict[str, set[str]] = defaultdict(set)
+        self._away: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._used: OrderedDict[str, Place] = OrderedDict()
         self._told_until: dict[str, datetime] = {}
         self._undoing: set[asyncio.Task[bool]] = set()
@@ -185,9 +186,18 @@ class Budgets:
         wait = min(passed.blocked_until - _moment(self.ledger.now()), LONGEST_BLOCK)
         return max(int(wait / timedelta(milliseconds=1)), 1)
 
+    def forget_hosts(self) -> None:
+        """A host that was away when it was called last, and is never called again, is none that anybody knows of."""
+        gone = self.ledger.now() - AWAY_KEPT
+        for provider, hosts in self._away.items():
+            self._away[provider] = {host: noted for host, noted in hosts.items() if noted > gone}
+            _open.labels(provider).set(len(self._away[provider]))
+
     def _note_host(self, provider: str, host: str, away: bool) -> None:
         hosts = self._away[provider]
-        (hosts.add if away else hosts.discard)(host)
+        hosts.pop(host, None)
+        if away:
+            hosts[host] = self.ledger.now()
         _open.labels(provider).set(len(hosts))
 
     async def _until_freed(self, place: Place, seconds: float) -> None:

@@ -73,6 +73,7 @@ class Gates:
     async def beat(self) -> bool:
         """A worker's step; there is never more to do at once."""
         await self.budgets.ledger.beat()
+        self.budgets.forget_hosts()
         return False
 
     async def close(self) -> None:

@@ -18,3 +18,8 @@ class GrantLost(InvalidState):
 class NothingChosen(InvalidState):
     code = "nothing_chosen"
     title = "No feature is chosen that could be synced; choose one first"
+
+
+class FeatureOff(InvalidState):
+    code = "feature_off"
+    title = "The feature that these belong to is switched off; switch it on first"

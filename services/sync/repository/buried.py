@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from libs.common.database.transaction import Transaction
 from libs.common.events.source import SourceType
@@ -46,14 +48,25 @@ async def live_ids(tx: Transaction, listing: Listing, keys: Sequence[str]) -> li
 RESTORABLE = """
 SELECT b.source_id FROM buried_source b JOIN source s ON s.id = b.source_id
 WHERE b.expires_at > now() AND s.tombstone AND s.external_key = b.source->>'external_key'
-  AND (b.held_id = $1 OR ($1 IS NULL AND b.sweep_id = $2)) ORDER BY b.source_id LIMIT $3
+  AND (b.held_id = $1 OR ($1 IS NULL AND b.sweep_id = $2)) AND (b.source->>'type' = ANY($3::text[])) = $4
+ORDER BY b.source_id LIMIT $5
 """
 
 
+class Buried(msgspec.Struct, frozen=True, kw_only=True):
+    """What one listing, or one decision, deleted."""
+
+    sweep_id: str | None = None
+    held_id: str | None = None
+
+
 async def restorable(
-    tx: Transaction, *, sweep_id: str | None = None, held_id: str | None = None, most: int
+    tx: Transaction, of: Buried, types: Collection[SourceType], *, most: int, others: bool = False
 ) -> list[str]:
-    return [row[0] for row in await (await tx.driver()).fetch(RESTORABLE, held_id, sweep_id, most)]
+    """Of these types, or of all `others`."""
+    driver = await tx.driver()
+    rows = await driver.fetch(RESTORABLE, of.held_id, of.sweep_id, sorted(types), not others, most)
+    return [row[0] for row in rows]
 
 
 RESTORE = f"""

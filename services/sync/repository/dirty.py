@@ -9,7 +9,7 @@ import msgspec
 
 from libs.common.database.transaction import Transaction
 from libs.common.telemetry.tracing import current_traceparent
-from services.sync.repository.leases import NO_LEASE
+from services.sync.repository.leases import NO_LEASE, in_order
 
 
 class DirtyClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,9 +132,9 @@ async def finish(tx: Transaction, claim: DirtyClaim, *, keep: Sequence[str] = ()
 
 async def postpone(tx: Transaction, claim: DirtyClaim, *, after: timedelta, count: bool = True) -> None:
     """`count` says that this was a failed attempt."""
+    changes = f"attempts = attempts + CAST(:count AS integer), run_at = now() + CAST(:after AS interval), {NO_LEASE}"
     await tx.execute(
-        "UPDATE dirty_object SET attempts = attempts + CAST(:count AS integer),"
-        f" run_at = now() + CAST(:after AS interval), {NO_LEASE} WHERE resource_id = :id AND epoch = :epoch",
+        in_order("dirty_object", changes, "resource_id = :id AND epoch = :epoch"),
         id=claim.resource_id,
         epoch=claim.epoch,
         after=after,

@@ -16,6 +16,18 @@ NEW_LEASE = """
 owner = :owner, epoch = nextval('lease_epoch'), lease_until = clock_timestamp() + CAST(:lease AS interval)
 """
 NO_LEASE = "owner = NULL, epoch = nextval('lease_epoch'), lease_until = '-infinity'"
+KEYS = {"work": ("resource_id",), "dirty_object": ("resource_id", "key"), "discovery": ("integration_id",)}
+
+
+def in_order(table: str, changes: str, where: str) -> str:
+    """An update of many rows that locks them in the order of their keys, like everybody, so that no two meet in a
+    ring. All of a transaction's rows of `work` come before any of `dirty_object`."""
+    keys = ", ".join(KEYS[table])
+    same = " AND ".join(f"t.{key} = ours.{key}" for key in KEYS[table])
+    return f"""
+WITH ours AS MATERIALIZED (SELECT {keys} FROM {table} WHERE {where} ORDER BY {keys} FOR UPDATE)
+UPDATE {table} t SET {changes} FROM ours WHERE {same}
+"""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +69,11 @@ async def claim_work(tx: Transaction, *, owner: str, lease: timedelta) -> Claim 
 BEATS = {
     "work": "UPDATE work SET lease_until = clock_timestamp() + CAST(:lease AS interval)"
     " WHERE resource_id = :id AND epoch = :epoch",
-    "dirty_object": "UPDATE dirty_object SET lease_until = clock_timestamp() + CAST(:lease AS interval)"
-    " WHERE resource_id = :id AND epoch = :epoch",
+    "dirty_object": in_order(
+        "dirty_object",
+        "lease_until = clock_timestamp() + CAST(:lease AS interval)",
+        "resource_id = :id AND epoch = :epoch",
+    ),
     "discovery": "UPDATE discovery SET lease_until = clock_timestamp() + CAST(:lease AS interval)"
     " WHERE integration_id = :id AND epoch = :epoch",
 }
@@ -224,31 +239,18 @@ SPREAD_OUT = (
 
 async def park_integration(tx: Transaction, integration_id: str, until: datetime, *, epoch: int) -> None:
     """The budget is the grant's: everything waiting on it waits, and so does the work that hit the limit (`epoch`)."""
-    await tx.execute(
-        f"UPDATE work SET run_at = {SPREAD_OUT}, parked_until = :until, {NO_LEASE}"
-        " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
-        id=integration_id,
-        until=until,
-        epoch=epoch,
-    )
-    await tx.execute(
-        f"UPDATE dirty_object SET run_at = {SPREAD_OUT}, {NO_LEASE}"
-        " WHERE integration_id = :id AND (epoch = :epoch OR lease_until <= now())",
-        id=integration_id,
-        until=until,
-        epoch=epoch,
-    )
+    where = "integration_id = :id AND (epoch = :epoch OR lease_until <= now())"
+    for table, parked in (("work", "parked_until = :until,"), ("dirty_object", "")):
+        sql = in_order(table, f"run_at = {SPREAD_OUT}, {parked} {NO_LEASE}", where)
+        await tx.execute(sql, id=integration_id, until=until, epoch=epoch)
 
 
 async def pause(tx: Transaction, integration_id: str, *, paused: bool) -> None:
     """Pausing moves every epoch on: an owner in the middle of a page writes nothing more."""
     for table in ("work", "dirty_object", "discovery"):
-        await tx.execute(
-            f"UPDATE {table} SET paused = :paused, run_at = {_resumed_at(table)}, {NO_LEASE}"
-            " WHERE integration_id = :id AND paused <> :paused",
-            id=integration_id,
-            paused=paused,
-        )
+        changes = f"paused = :paused, run_at = {_resumed_at(table)}, {NO_LEASE}"
+        sql = in_order(table, changes, "integration_id = :id AND paused <> :paused")
+        await tx.execute(sql, id=integration_id, paused=paused)
 
 
 def _resumed_at(table: str) -> str:
@@ -264,12 +266,8 @@ async def lock_all(tx: Transaction, integration_id: str) -> None:
 
 async def take_away(tx: Transaction, integration_id: str, *, resource_id: str | None = None) -> None:
     """Owners of this integration's resources, or of one, lose them; the work itself stays and is claimed anew."""
-    await tx.execute(
-        f"UPDATE work SET {NO_LEASE} WHERE integration_id = :id"
-        " AND (CAST(:resource AS text) IS NULL OR resource_id = :resource)",
-        id=integration_id,
-        resource=resource_id,
-    )
+    where = "integration_id = :id AND (CAST(:resource AS text) IS NULL OR resource_id = :resource)"
+    await tx.execute(in_order("work", NO_LEASE, where), id=integration_id, resource=resource_id)
 
 
 async def drop_run(tx: Transaction, run_id: str, *, integration_id: str, ticket: str) -> None:

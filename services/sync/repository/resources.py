@@ -36,6 +36,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def as_resource(self) -> Resource:
         return Resource(kind=self.kind, external_id=self.external_id, name=self.name, url=self.url, facts=self.facts)
 
+    def takes(self, updated_at: datetime | None) -> bool:
+        """What is older than the window is seen by a full listing, so that it is not missed, and not taken."""
+        return self.since is None or updated_at is None or updated_at >= self.since
+
 
 # What sweeps and failing items left behind: it ends with the selection, and so does what could be restored.
 OF_A_LOOK = ("quarantined_item", "captured_page", "buried_source", "held_source", "held_deletion", "sweep")

@@ -12,9 +12,11 @@ from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import Conflict, InvalidState, NotFound
 from libs.common.events.source import SourceChanged
 from services.sync.deps import Deps
+from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
+from services.sync.domain.refusals import FeatureOff
 from services.sync.repository import buried, changed_files, holds, integrations, resources, sweeps
-from services.sync.repository.buried import Back
+from services.sync.repository.buried import Back, Buried
 from services.sync.use_cases.apply import WITH_CHANGED_FILES, tombstone_all
 from services.sync.use_cases.asking import known_integration
 from services.sync.use_cases.sweeping import HELD, forget_later
@@ -112,9 +114,7 @@ async def restore_held(held_id: str, *, deps: Deps, workspace: str) -> Restored:
         found = await _locked(tx, held_id)
         if found["state"] != "applied":
             raise InvalidState(f"these deletions are {found['state']}: there is nothing to bring back")
-    return await _restore(
-        found["integration_id"], found["resource_id"], held_id=held_id, deps=deps, workspace=workspace
-    )
+    return await _restore(found, Buried(held_id=held_id), deps=deps, workspace=workspace)
 
 
 async def restore_sweep(sweep_id: str, *, deps: Deps, workspace: str) -> Restored:
@@ -123,35 +123,35 @@ async def restore_sweep(sweep_id: str, *, deps: Deps, workspace: str) -> Restore
         found = await sweeps.one(tx, sweep_id)
         if found is None:
             raise NotFound
-    return await _restore(
-        found["integration_id"], found["resource_id"], sweep_id=sweep_id, deps=deps, workspace=workspace
-    )
+    return await _restore(found, Buried(sweep_id=sweep_id), deps=deps, workspace=workspace)
 
 
-async def _restore(
-    integration_id: str,
-    resource_id: str,
-    *,
-    deps: Deps,
-    workspace: str,
-    sweep_id: str | None = None,
-    held_id: str | None = None,
-) -> Restored:
+async def _restore(found: Row, of: Buried, *, deps: Deps, workspace: str) -> Restored:
     """In steps, each its own transaction: asked again after a failure, it goes on."""
     total = 0
     while True:
         async with deps.db.transaction(workspace) as tx:
-            if not await resources.lock_selected(tx, resource_id):
+            if not await resources.lock_selected(tx, found["resource_id"]):
                 raise InvalidState("its resource is not selected any more")
-            ids = await buried.restorable(tx, sweep_id=sweep_id, held_id=held_id, most=STEP)
-            back = await _bring_back(tx, integration_id, ids)
-            if held_id is not None:
-                await holds.note_restored(tx, held_id, back)
-            if sweep_id is not None:
-                await sweeps.note_restored(tx, sweep_id, back)
+            ids = await _restorable(tx, found["integration_id"], of, deps, first=not total)
+            back = await _bring_back(tx, found["integration_id"], ids)
+            if of.held_id is not None:
+                await holds.note_restored(tx, of.held_id, back)
+            if of.sweep_id is not None:
+                await sweeps.note_restored(tx, of.sweep_id, back)
         total += back
         if len(ids) < STEP:
             return Restored(total)
+
+
+async def _restorable(tx: Transaction, integration_id: str, of: Buried, deps: Deps, *, first: bool) -> list[str]:
+    """What no chosen feature pulls stays away: nothing would follow it. FeatureOff when there is nothing else."""
+    integration = await known_integration(tx, integration_id)
+    types = wanted_types(deps.manifest_of(integration.provider), integration.features)
+    ids = await buried.restorable(tx, of, types, most=STEP)
+    if first and not ids and await buried.restorable(tx, of, types, most=1, others=True):
+        raise FeatureOff
+    return ids
 
 
 async def _bring_back(tx: Transaction, integration_id: str, ids: Sequence[str]) -> int:

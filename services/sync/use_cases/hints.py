@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
 from libs.common.events.webhook import Hint, WebhookReceived
@@ -10,6 +12,18 @@ from libs.common.provider.manifest import Manifest
 from services.sync.domain.features import concerns
 from services.sync.repository import dirty, integrations, leases, resources, schedules
 from services.sync.repository.leases import Wanted
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one delivery says of one resource."""
+
+    resource_id: str
+    hints: list[Hint]
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Those to be read whole: then their keys need no look of their own."""
+        return tuple(sorted({hint.stream for hint in self.hints if not hint.keys}))
 
 
 async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest) -> None:
@@ -21,20 +35,29 @@ async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest
         wanted = [hint for hint in event.hints if concerns(manifest, hint, integration.features)]
         names = sorted({hint.resource_external_id for hint in wanted})
         selected = await resources.by_external(tx, event.integration_id, names)
-        resource_ids = sorted(set(selected.values()))
-        for resource_id in resource_ids:
-            hints = [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id]
-            await _take(tx, event.integration_id, resource_id, hints)
-        for resource_id in resource_ids:  # after their work, as where a look ends
-            await schedules.note_heard(tx, resource_id)
+        told = [
+            Told(resource_id, [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id])
+            for resource_id in sorted(set(selected.values()))
+        ]
+        # The work of all, then the keys of all, then what was heard: in the order in which everybody locks them.
+        for one in told:
+            await _ask(tx, event.integration_id, one)
+        for one in told:
+            await _mark(tx, event.integration_id, one)
+        for one in told:
+            await schedules.note_heard(tx, one.resource_id)
 
 
-async def _take(tx: Transaction, integration_id: str, resource_id: str, hints: list[Hint]) -> None:
-    streams = tuple(sorted({hint.stream for hint in hints if not hint.keys}))
-    if streams:
-        wanted = Wanted(integration_id=integration_id, kind="poll", cause="webhook", ticket=new_id(), streams=streams)
-        await leases.enqueue(tx, [resource_id], wanted, first=True)
-    keys = {key: hint.stream for hint in hints for key in hint.keys if hint.stream not in streams}
+async def _ask(tx: Transaction, integration_id: str, told: Told) -> None:
+    if told.streams:
+        wanted = Wanted(
+            integration_id=integration_id, kind="poll", cause="webhook", ticket=new_id(), streams=told.streams
+        )
+        await leases.enqueue(tx, [told.resource_id], wanted, first=True)
+
+
+async def _mark(tx: Transaction, integration_id: str, told: Told) -> None:
+    keys = {key: hint.stream for hint in told.hints for key in hint.keys if hint.stream not in told.streams}
     if keys:
         marked = [(stream, key) for key, stream in keys.items()]
-        await dirty.mark(tx, integration_id=integration_id, resource_id=resource_id, keys=marked)
+        await dirty.mark(tx, integration_id=integration_id, resource_id=told.resource_id, keys=marked)

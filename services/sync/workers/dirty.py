@@ -128,7 +128,10 @@ class DirtyLane:
         batch = Batch(
             workspace_id=claim.workspace_id, integration_id=claim.integration_id, resource_id=claim.resource_id,
             provider=resource.provider, stream=next(iter(claim.keys.values()))[0], cause="webhook",
-            observed=tuple(item for item in fetched.observed if item.type in types), removed=fetched.removed,
+            observed=tuple(
+                item for item in fetched.observed if item.type in types and resource.takes(item.updated_at)
+            ),
+            removed=fetched.removed,
             quarantined=fetched.quarantined, read_after=claim.since,
         )  # fmt: skip
         async with self._deps.db.transaction(claim.workspace_id) as tx:

@@ -67,9 +67,7 @@ class Job(msgspec.Struct, kw_only=True):
     swept: set[str] = msgspec.field(default_factory=set)
 
     def takes(self, item: Observed | Listed) -> bool:
-        """What is older than the window is seen by a full listing, so that it is not missed, and not taken."""
-        since = self.resource.since
-        return since is None or item.updated_at is None or item.updated_at >= since
+        return item.type in self.types and self.resource.takes(item.updated_at)
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -167,7 +165,7 @@ async def _enter_listing(deps: Deps, job: Job, stream: str, page: Page) -> list[
 
 async def _compare(deps: Deps, job: Job, listed: Sequence[Listed]) -> tuple[int, list[Listed]]:
     """How many stand as stored, and those that differ. A short read of its own: nothing is held while fetching."""
-    relevant = [item for item in listed if item.type in job.types and job.takes(item)]
+    relevant = [item for item in listed if job.takes(item)]
     if not relevant:
         return 0, []
     async with deps.db.transaction(job.resource.workspace_id) as tx:
@@ -216,7 +214,7 @@ def _batch(job: Job, stream: str, items: Iterable[Item], fetched: Fetched) -> Ba
         provider=job.resource.provider,
         stream=stream,
         cause="sweep" if job.claim.kind == "sweep" else job.claim.cause,
-        observed=tuple(item for item in observed if item.type in job.types and job.takes(item)),
+        observed=tuple(item for item in observed if job.takes(item)),
         parts=tuple(item for item in listed if isinstance(item, PartSeen)),
         removed=removed | fetched.removed,
         quarantined=quarantined | fetched.quarantined,

@@ -13,12 +13,16 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from libs.common.errors import SluiceError
+from libs.common.errors import Contended, SluiceError
+from libs.common.events import Hint, WebhookReceived
+from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from services.sync import consumers
-from services.sync.repository import leases
+from services.sync.repository import dirty, leases
+from services.sync.use_cases.runs import park_integration
 from services.sync.workers import outcomes
+from services.sync.workers.parking import NOBODY
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 from tests.support.figures import Tell, sized
@@ -155,3 +159,60 @@ async def test_look_that_ends_while_its_resource_is_written_holds_nothing_that_f
     async with met(engine, sync_schema.dsn("postgres"), "SELECT FROM resource FOR NO KEY UPDATE", end) as writer:
         await writer.execute("SELECT FROM poll_schedule FOR UPDATE NOWAIT")
         await writer.execute("SELECT FROM resource_watch FOR UPDATE NOWAIT")
+
+
+async def test_deliveries_about_several_resources_waits_and_pauses_at_once_meet_in_no_ring(
+    engine: Engine, world: World, figure: Tell
+) -> None:
+    """Each writes rows of all six resources in one transaction; whoever meets another in a ring would be Contended."""
+    names = [f"r{number}" for number in range(6)]
+    for name in names:
+        world.repo(name, items=1)
+    await engine.sync(*names, features=("issues",))
+    deps, dice, met = engine.deps, random.Random(7), Counter[str]()
+    keys = [f"item:{number}" for number in range(8)]
+
+    async def deliver() -> None:
+        hints = [Hint(resource_external_id=name, stream="items", keys=tuple(keys)) for name in names]
+        whole = [Hint(resource_external_id=name, stream="notes") for name in names]
+        event = WebhookReceived(
+            workspace_id=engine.workspace, integration_id=engine.integration, delivery_id=new_id(), provider="double",
+            event="changed", hints=tuple(dice.sample(hints + whole, 12)), received_at=deps.clock.now(),
+        )  # fmt: skip
+        await consumers.on_webhook(event, deps)
+
+    async def park() -> None:
+        async with deps.db.transaction(engine.workspace) as tx:
+            await park_integration(tx, engine.integration, deps.clock.now(), epoch=NOBODY)
+
+    async def pause() -> None:
+        for paused in (True, False):
+            async with deps.db.transaction(engine.workspace) as tx:
+                await leases.pause(tx, engine.integration, paused=paused)
+
+    async def lose() -> None:
+        async with deps.db.transaction(engine.workspace) as tx:
+            await leases.take_away(tx, engine.integration)
+
+    async def read() -> None:
+        """Its own keys as long as nobody takes them away."""
+        async with deps.db.queue() as tx:
+            claim = await dirty.claim(tx, owner=deps.owner, lease=timedelta(minutes=1), most=50, share=9)
+        if claim is None:
+            return
+        async with deps.db.queue() as tx:
+            await leases.beat(tx, "dirty_object", claim.resource_id, epoch=claim.epoch, lease=timedelta(minutes=1))
+        async with deps.db.transaction(engine.workspace) as tx:
+            await dirty.postpone(tx, claim, after=timedelta(), count=False)
+
+    async def repeat(act: Callable[[], Awaitable[None]]) -> None:
+        for _ in range(sized(25, 500)):
+            try:
+                await act()
+                met["done"] += 1
+            except Contended as error:  # a wait that took too long is a slow machine's
+                met["rings"] += isinstance(error.__cause__, asyncpg.DeadlockDetectedError)
+
+    await asyncio.gather(*(repeat(act) for act in (deliver, deliver, park, park, pause, lose, read, read)))
+    figure("hint_rings", met["rings"], "rings", met["done"])
+    assert met["rings"] == 0

@@ -160,6 +160,21 @@ async def test_restored_deletions_are_back_with_their_ids_and_content(
     assert (await api.post(f"/v1/held-deletions/{found['id']}/restore")).json() == {"restored": 0}
 
 
+async def test_restore_of_what_a_switched_off_feature_pulled_is_refused_until_it_is_on_again(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    await lose_most(engine, world)
+    [found] = await held(api, engine)
+    await api.post(f"/v1/held-deletions/{found['id']}/apply")
+    await engine.update(features=("issues",))
+    await engine.clean()
+    refused = await api.post(f"/v1/held-deletions/{found['id']}/restore")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (409, "feature_off")
+    assert await engine.sources() == {}
+    await engine.update(features=("issues", "code"))
+    assert (await api.post(f"/v1/held-deletions/{found['id']}/restore")).json() == {"restored": 18}
+
+
 async def test_rejected_deletions_stay_and_later_looks_hold_them_again(
     engine: Engine, world: World, api: httpx.AsyncClient
 ) -> None:

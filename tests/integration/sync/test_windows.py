@@ -44,6 +44,21 @@ async def test_window_given_at_connect_bounds_the_backfill_and_later_changes_com
     assert datetime.fromisoformat(selected[0]["since"]) == EPOCH + timedelta(seconds=21)
 
 
+async def test_hint_about_something_older_than_the_window_brings_it_no_more_than_a_page_does(
+    engine: Engine, world: World
+) -> None:
+    repo = world.repo("r1", items=30)
+    await engine.sync(**windowed(moment(21)))
+    await engine.hint("r1", "items", "item:3", "item:25")
+    await engine.dirty()
+    assert await numbers(engine) == list(range(21, 31))
+    repo.put(3, body="an old one changes")
+    await engine.hint("r1", "items", "item:3")
+    await engine.dirty()
+    assert await numbers(engine) == [3, *range(21, 31)]
+    assert await engine.one("SELECT count(*) FROM dirty_object") == 0
+
+
 async def test_wider_window_brings_the_older_part_and_tells_nothing_twice(engine: Engine, world: World) -> None:
     world.repo("r1", items=30)
     await engine.sync(**windowed(moment(21)))

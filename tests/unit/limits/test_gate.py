@@ -110,6 +110,22 @@ async def test_outage_is_not_answered_with_more_calls_than_before_and_ends_in_an
     assert refusal.value.until == NOW + timedelta(seconds=1)
 
 
+async def test_host_that_is_never_called_again_is_not_shown_as_away_for_ever() -> None:
+    world = World(Answer(503))
+    with pytest.raises(BreakerOpen):
+        while True:
+            http = world.http()
+            await http.request("POST", "/x")
+            await told(http.gate)
+    assert value("breakers_open", provider="github") == 1
+    world.clock.move(timedelta(minutes=9))
+    await world.gates.beat()
+    assert value("breakers_open", provider="github") == 1
+    world.clock.move(timedelta(minutes=2))
+    await world.gates.beat()
+    assert value("breakers_open", provider="github") == 0
+
+
 async def test_probe_that_is_answered_at_all_closes_the_breaker() -> None:
     world = World(Answer(503))
     http = world.http()

@@ -10,8 +10,8 @@ import pytest
 from tests.chaos.stack import Stack, running_stack
 from tests.support.figures import long_run
 
-# `make chaos` alone: minutes of kills, and replicas that keep to a limit by the clock, which needs a quiet machine.
-collect_ignore = [] if long_run() else ["test_long_run.py", "test_budgets.py"]
+# `make chaos` alone: minutes of kills.
+collect_ignore = [] if long_run() else ["test_long_run.py"]
 
 HERE = Path(__file__).parent
 

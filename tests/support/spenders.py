@@ -63,8 +63,8 @@ async def spending(
 ) -> AsyncIterator[Spenders]:
     """A process for each entry of `flows`, with a worker for each (workspace, lane) of it.
 
-    `patience`: seconds for an answer of Redis. A busy machine takes longer than a service waits, and what a replica
-    does without Redis is the affair of another test.
+    `patience`: seconds for an answer of Redis. A busy machine may take longer than a service waits; a Redis that is
+    killed refuses at once.
     """
     order = {
         "url": provider.url, "redis": redis, "account": new_id(), "rest": rest, "patience": 20.0,

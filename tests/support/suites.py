@@ -24,6 +24,8 @@ PATHS = {
         "tests/integration/bus",
         "tests/integration/outbox",
         "tests/integration/sync/test_feed_writers.py",
+        "tests/integration/sync/test_lock_order.py",
+        "tests/integration/sync/test_turns.py",
         "tests/integration/chunker/test_shuffled.py",
     ],  # once more in their long sizes by `make chaos`
 }

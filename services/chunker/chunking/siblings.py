@@ -48,7 +48,7 @@ class Siblings:
                 bare = line if type not in comments else bare
             if type not in leads:
                 line_alone = lead >= 0 and self._source.find(b"\n", begins, ends) < 0
-                if lead > start and not (line_alone and type == alike and bare == lead == row_end):
+                if start < lead < end and not (line_alone and type == alike and bare == lead == row_end):
                     yield Item(start, bare_start, lead, inner)
                     start, bare_start, inner = lead, bare, []
                 elif bare > start and not inner:

@@ -6,6 +6,7 @@ from services.chunker.chunking import Chunk
 from services.chunker.chunking.imports import Imports
 from services.chunker.chunking.languages import language_of
 from services.chunker.chunking.remarks import first_sentence
+from tests.unit.chunker.sources import DEFINITIONS, LINE
 from tests.unit.chunker.texts import chunks_of, own_files
 
 _BODY = "        total = first + second * third\n" * 8
@@ -64,62 +65,9 @@ def test_function_over_the_budget_is_cut_between_statements() -> None:
     assert {c.anchor for c in chunks} == {"def long"}
 
 
-_LINE = "    value = value + other * third;\n" * 12
-_SOURCES = {
-    "javascript": ("import a from 'a';\n\n", f"/** doc */\nexport function one(x) {{\n{_LINE}}}\n", "function one"),
-    "typescript": (
-        "import a from 'a';\n\n",
-        f"@dec()\nexport class One<T> {{\n  m(): void {{\n{_LINE}  }}\n}}\n",
-        "class One",
-    ),
-    "tsx": ("import a from 'a';\n\n", f"export const One = () => {{\n{_LINE}  return <b>x</b>;\n}};\n", "const One"),
-    "go": (
-        'package p\n\nimport "fmt"\n\n',
-        f"// doc\nfunc (s *Server) One(x int) int {{\n{_LINE}}}\n",
-        "func Server.One",
-    ),
-    "java": (
-        "package p;\n\nimport a.B;\n\n",
-        f"/** doc */\n@A\nclass One {{\n  void m() {{\n{_LINE}  }}\n}}\n",
-        "class One",
-    ),
-    "rust": (
-        "use a::b;\n\n",
-        f"/// doc\n#[inline]\nimpl Drop for One {{\n  fn drop(&mut self) {{\n{_LINE}  }}\n}}\n",
-        "impl Drop for One",
-    ),
-    "c": ("#include <a.h>\n\n", f"/* doc */\nstatic int *one(int x) {{\n{_LINE}}}\n", "function one"),
-    "cpp": (
-        "#include <a>\n\n",
-        f"// doc\ntemplate <class T>\nclass One {{\n  void m() {{\n{_LINE}  }}\n}};\n",
-        "class One",
-    ),
-    "ruby": ("", f"# doc\nclass One\n  def m\n{_LINE}  end\nend\n", "class One"),
-    "bash": ("", f"# doc\none() {{\n{_LINE}}}\n", "function one"),
-    "csharp": (
-        "using System;\n\n",
-        f"/// doc\n[A]\npublic class One<T> {{\n  void M() {{\n{_LINE}  }}\n}}\n",
-        "class One",
-    ),
-    "php": (
-        "<?php\nnamespace P;\nuse A\\B;\n\n",
-        f"/** doc */\n#[A]\nfinal class One {{\n  function m() {{\n{_LINE.replace('v', '$v')}  }}\n}}\n",
-        "class One",
-    ),
-    "kotlin": (
-        "package p\n\nimport a.B\n\n",
-        f"/** doc */\n@A\nclass One {{\n  fun m() {{\n{_LINE}  }}\n}}\n",
-        "class One",
-    ),
-    "css": ('@import "a.css";\n\n', "/* doc */\n.one > a {\n" + "  color: var(--one);\n" * 20 + "}\n", ".one > a"),
-    "toml": ("", "# doc\n[a.one]\n" + "".join(f"key{i} = [1, 2, 3]\n" for i in range(13)), "a.one"),
-    "yaml": ("", "# doc\none:\n" + "  - value of: it\n" * 25, "one"),
-}
-
-
-@pytest.mark.parametrize("language", _SOURCES)
+@pytest.mark.parametrize("language", DEFINITIONS)
 def test_definition_is_whole_with_its_scope_in(language: str) -> None:
-    imports, definition, scope = _SOURCES[language]
+    imports, definition, scope = DEFINITIONS[language]
     other = definition.replace("one", "two").replace("One", "Two")
     chunks = chunks_of(imports + definition + "\n" + other, "code", language, budget=200)
     found = next(c for c in chunks if c.anchor == scope)
@@ -255,7 +203,7 @@ def test_first_sentence_of_a_comment_has_no_marks(comment: str, sentence: str) -
 
 def test_function_that_fits_only_without_its_comment_is_whole() -> None:
     comment = "/**\n" + " * Words about it, many of them.\n *\n" * 14 + " */\n"
-    functions = [f"{comment}export function f{i}(x) {{\n{_LINE}}}\n" for i in range(4)]
+    functions = [f"{comment}export function f{i}(x) {{\n{LINE}}}\n" for i in range(4)]
     chunks = chunks_of("\n".join(functions), "code", "typescript", budget=200)
     assert sum(c.text.startswith("export function") and c.text.rstrip().endswith("}") for c in chunks) == 4
     assert all(c.text.startswith(("/**", "export function", " * Words")) for c in chunks)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from services.chunker.chunking import chunk
-from tests.unit.chunker.texts import chunks_of, document, paragraphs, sections
+from tests.unit.chunker.texts import ROOT, chunks_of, document, own_files, paragraphs, sections
 
 
 def changed(before: str, after: str, kind: str = "markdown") -> int:
@@ -98,3 +98,25 @@ def test_indentation_changes_an_id() -> None:
 def test_ids_of_a_known_text_do_not_drift_between_releases() -> None:
     [only] = chunks_of("# One\n\nSome words.\n")
     assert only.id == "2ed93408031937165dca35e426d26f6a"
+
+
+def code_changed(before: str, after: str) -> list[int]:
+    """Ordinals of the chunks of `after` that were not there before."""
+    known = {c.id for c in chunks_of(before, "code", "python")}
+    return [c.ordinal for c in chunks_of(after, "code", "python") if c.id not in known]
+
+
+def test_import_put_first_changes_the_first_chunk_alone() -> None:
+    for path in own_files(".py"):
+        text = path.read_text()
+        if "services/chunker" in str(path) and len(chunks_of(text, "code", "python")) > 1:
+            assert code_changed(text, "import first\n" + text) == [0], path
+
+
+def test_edit_of_one_function_changes_one_or_two_chunks() -> None:
+    text = (ROOT / "services/chunker/chunking/code.py").read_text() + (ROOT / "services/chunker/lexical.py").read_text()
+    returns = [m.start() for m in re.finditer(r"\n    +return ", text)]
+    counts = [len(code_changed(text, f"{text[:at]}\n        edited(one, two){text[at:]}")) for at in returns]
+    assert len(counts) > 20
+    assert min(counts) == 1
+    assert max(counts) <= 2

@@ -1,0 +1,50 @@
+"""What holds for source of every language, whole, cut off, torn or of odd characters."""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from services.chunker.chunking.grammars import GRAMMARS
+from tests.support.figures import Tell, sized
+from tests.unit.chunker.sources import SOURCES
+from tests.unit.chunker.test_chunk_properties import assert_sound
+from tests.unit.chunker.texts import document
+
+_ODD = ("\u202e", "\u200b", "\ufeff", "e\u0301", "\u2028", "\x85", "\0", "\t", "😀", "漢字", "\udfff", "\r\n", "\x0c")
+_TORN = ("{", "}", "(", ")", "[", "]", '"', "'", "`", "/*", "*/", "//", "#", "\n", "\\", '"""', "<", ">", ":", "    ")
+
+
+def mutations(source: str, count: int, seed: int) -> Iterator[str]:
+    """The source cut off somewhere, with parts taken out, doubled, or with what opens, closes and confuses put in."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        text = source[chance.randrange(len(source) // 2) :][: chance.randint(1, 1_200)]
+        for _ in range(chance.randint(0, 6)):
+            at, end = sorted((chance.randrange(len(text) + 1), chance.randrange(len(text) + 1)))
+            match chance.randrange(4):
+                case 0:
+                    text = text[:at] + text[min(end, at + 40) :]
+                case 1:
+                    text = text[:at] + text[at : at + 200] + text[at:]
+                case 2:
+                    text = text[:at] + chance.choice(_ODD) * chance.randint(1, 3) + text[at:]
+                case _:
+                    text = text[:at] + chance.choice(_TORN) * chance.choice((1, 1, 2, 30)) + text[at:]
+        yield text
+
+
+@cache
+def _count() -> int:
+    return sized(20, 10_000)
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_torn_source_joins_back_within_the_budget(language: str, figure: Tell) -> None:
+    sound = 0
+    for number, text in enumerate(mutations(SOURCES[language], _count(), seed=len(language))):
+        assert_sound(document(text, "code", language), (16, 40, 128)[number % 3])
+        sound += 1
+    figure(f"A24_code_{language}", sound, "texts", _count())

@@ -92,7 +92,11 @@ class Pool:
 
     async def _connect(self) -> Connection:
         connection = await asyncpg.connect(self._url, server_settings=self._settings, timeout=CONNECT_SECONDS)
-        await _read_json(connection)
+        try:
+            await _read_json(connection)
+        except BaseException:
+            connection.terminate()
+            raise
         return connection
 
 

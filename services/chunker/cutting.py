@@ -29,7 +29,7 @@ def cut(item: SourceItem, facet_of: FacetOf, budget: int, known: Mapping[str, Wr
     return Cut(
         item=item,
         chunks=chunks,
-        indexed_texts=tuple(normalise_for_index(f"{one.context}\n{one.text}") for one in chunks),
+        indexed_texts=tuple(normalise_for_index(f"{one.context}\n{one.readable}") for one in chunks),
         summaries=_summaries(document, layout.title, chunks, known),
     )
 

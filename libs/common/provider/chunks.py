@@ -8,7 +8,9 @@ import msgspec
 
 from libs.common.events.source import SourceType
 
-ChunkKind = Literal["markdown", "code", "plain", "conversation"]
+# pages: text whose form feeds part pages (a PDF); records: CSV and TSV; conversation: comments of an issue, each a
+# chunk of its own; thread: messages of a chat, which share chunks. services.chunker.chunking says how those are written.
+ChunkKind = Literal["markdown", "html", "code", "plain", "pages", "slides", "records", "conversation", "thread"]
 
 
 class SourceText(msgspec.Struct, frozen=True, kw_only=True):

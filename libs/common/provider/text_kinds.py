@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from libs.common.provider.chunks import ChunkKind
 
 MARKDOWN = {".md", ".mdx", ".markdown"}
+HTML = {".html", ".htm", ".xhtml"}
+RECORDS = {".csv", ".tsv"}
+SLIDES = ("/slides.md", ".slides.md", ".marp.md")  # Slidev's own name; what people call them
+_MARP = re.compile(r"---\n(?:(?!---)[^\n]*+\n)*?marp:[ \t]*+true\b")
 CODE = set(
     ".py .pyi .js .mjs .cjs .jsx .ts .tsx .mts .cts .go .java .rs .c .h .cc .cpp .cxx .hpp .hh .rb .sh .bash .kt .kts "
-    ".swift .scala .cs .php .sql .css .scss .html .vue .svelte .lua .pl .r .dart .ex .exs .erl .hs .clj .proto "
+    ".swift .scala .cs .php .sql .css .scss .vue .svelte .lua .pl .r .dart .ex .exs .erl .hs .clj .proto "
     ".tf .json .jsonc .yaml .yml .toml .zsh .rake .gemspec .zig .ps1 .graphql".split()
 )
 GENERATED = {
@@ -26,11 +31,19 @@ GENERATED = {
 }
 
 
-def kind_of_path(path: str) -> ChunkKind:
-    suffix = PurePosixPath(path.lower()).suffix
-    if suffix in MARKDOWN:
-        return "markdown"
-    return "code" if suffix in CODE else "plain"
+def kind_of_file(path: str, text: str) -> ChunkKind:
+    """By its name, and where that leaves it open by what it says of itself."""
+    name = PurePosixPath(path.lower())
+    if name.suffix in MARKDOWN:
+        slides = f"/{name}".endswith(SLIDES) or _MARP.match(text) is not None
+        return "slides" if slides else "markdown"
+    if name.suffix in HTML:
+        return "html"
+    if name.suffix in RECORDS:
+        return "records"
+    if name.suffix in CODE:
+        return "code"
+    return "pages" if "\f" in text else "plain"
 
 
 def skip_reason(path: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from libs.common.provider.chunks import ChunkFacet, ChunkKind, Layout, SourceText
-from libs.common.provider.text_kinds import kind_of_path, skip_reason
+from libs.common.provider.text_kinds import kind_of_file, skip_reason
 
 
 class GithubChunks:
@@ -17,7 +17,7 @@ class GithubChunks:
 def _file(source: SourceText) -> Layout:
     path = source.path or source.name
     skip = source.metadata.get("skipped") or skip_reason(path)
-    return Layout(kind=kind_of_path(path), title=path, path=path, skip=str(skip) if skip else None)
+    return Layout(kind=kind_of_file(path, source.content), title=path, path=path, skip=str(skip) if skip else None)
 
 
 FACET: ChunkFacet = GithubChunks()

@@ -1,14 +1,19 @@
 """From a document to its chunks: units by kind, packing, then ids, byte ranges and the context kept beside the text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from services.chunker.chunking.code import Code, read_code
+from services.chunker.chunking.conversations import conversation_units, thread_units
+from services.chunker.chunking.html import HtmlPage
 from services.chunker.chunking.ids import ChunkIds
-from services.chunker.chunking.markdown import conversation_units, markdown_units
-from services.chunker.chunking.model import Chunk, Document
+from services.chunker.chunking.markdown import markdown_units
+from services.chunker.chunking.model import Chunk, Document, Unit
 from services.chunker.chunking.packing import pack
+from services.chunker.chunking.pages import page_units, page_words, slide_units
 from services.chunker.chunking.plain import plain_units
+from services.chunker.chunking.records import record_units
 from services.chunker.chunking.tokens import counter
 
 SMALLEST_BUDGET = 16
@@ -25,22 +30,41 @@ def chunk(document: Document, budget: int = 256) -> list[Chunk]:
     return _Assembly(document, budget).chunks()
 
 
-def _read(document: Document, budget: int) -> Code:
+class _Read(NamedTuple):
+    """Units and imports of a text, and what people read between two of its characters where that is not the text."""
+
+    code: Code
+    words: Callable[[int, int], str] | None = None
+
+
+def _read(document: Document, budget: int) -> _Read:
+    text = document.text
     match document.kind:
-        case "markdown":
-            return Code(markdown_units(document.text, budget))
-        case "conversation":
-            return Code(conversation_units(document.text, budget))
         case "code":
-            return read_code(document.text, document.language, budget)
-        case "plain":
-            return Code(plain_units(document.text, budget))
+            return _Read(read_code(text, document.language, budget))
+        case "html":
+            page = HtmlPage(text)
+            return _Read(Code(page.units(budget)), page.words)
+        case "pages":
+            return _Read(Code(page_units(text, budget)), lambda start, end: page_words(text[start:end]))
+        case kind:
+            return _Read(Code(_UNITS[kind](text, budget)))
+
+
+_UNITS: dict[str, Callable[[str, int], list[Unit]]] = {
+    "markdown": markdown_units,
+    "conversation": conversation_units,
+    "thread": thread_units,
+    "slides": slide_units,
+    "records": record_units,
+    "plain": plain_units,
+}
 
 
 class _Assembly:
     def __init__(self, document: Document, budget: int) -> None:
         self.document, self.text, self.budget = document, document.text, budget
-        self.units, self.imports = _read(document, budget)
+        (self.units, self.imports), self.words = _read(document, budget)
         title, file = document.title.strip()[:_LONGEST_TITLE], (document.path or "")[-_LONGEST_CONTEXT:]
         self.place = "\n".join(line for line in (title, file) if line)
         self.contexts: dict[tuple[tuple[str, ...], str], str] = {}
@@ -61,7 +85,8 @@ class _Assembly:
             if chunks and (used := self.imports.used_in(text)):
                 context = f"{context}\n{used}"
             id = ids.next(path, text)
-            chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context))
+            words = self.words(opening.start, end) if self.words else None
+            chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context, words))
         return chunks
 
     def _groups(self) -> Iterator[tuple[int, int, int, int]]:

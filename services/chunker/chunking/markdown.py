@@ -1,29 +1,21 @@
-"""Markdown, MDX and conversations become units: a heading stays with what follows it, every block is counted once."""
-
-import re
-from collections.abc import Iterator
+"""Markdown and MDX become units: a heading stays with what follows it, every block is counted once."""
 
 import msgspec
 
 from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
 from services.chunker.chunking.markdown_jsx import is_module_code
-from services.chunker.chunking.model import BLOCK, GLUED, H1, HARD, Unit
+from services.chunker.chunking.model import BLOCK, GLUED, H1, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
-from services.chunker.chunking.splitting import container_units, line_units, prose_units, spans, starts_exact
+from services.chunker.chunking.splitting import container_units, line_units, prose_units, starts_exact
 from services.chunker.chunking.tokens import counter
 
-_COMMENT = re.compile(
-    r"^## \S[^\n]* at "
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)[ \t]*$",
-    re.MULTILINE,
-)
 # Characters a token: above the first what has lines to cut at is cut before it is counted, so that nothing is counted
 # twice; above the second not even prose fits.
 _LONG, _TOO_LONG = 4, 7
 _SHORT = 2  # a block of fewer characters than half the tokens of a budget waits for the next
 _LONGEST_HEADER = 300
 # In a conversation the title stands above the comments, and headings inside a comment below its line.
-_TITLE_LEVEL, _COMMENT_LEVEL = 0, 1
+TITLE_LEVEL, COMMENT_LEVEL = 0, 1
 
 
 class _Reader:
@@ -70,7 +62,7 @@ class _Reader:
         self.waiting, self.bare, self.named = -1, False, ""
 
     def _read_heading(self, block: Block) -> None:
-        opens = block.start == 0 and (block.level == 1 or self.opening == _COMMENT_LEVEL)
+        opens = block.start == 0 and (block.level == 1 or self.opening == COMMENT_LEVEL)
         level = self.opening if opens and self.lowered else block.level + self.lowered
         self.section = self.outline.open(level, block.title, self.named)
         rank = max(H1 + 1 - level, BLOCK + 1)
@@ -174,23 +166,12 @@ def markdown_units(text: str, budget: int) -> list[Unit]:
     return _Reader(text, budget, Outline()).read()
 
 
-def conversation_units(text: str, budget: int) -> list[Unit]:
-    """Every comment line starts a chunk; each comment is read on its own, so that an open fence ends with it."""
-    outline = Outline()
-    units: list[Unit] = []
-    for start, end in _comments(text):
-        first = len(units)
-        part = text[start:end]
-        opening = _COMMENT_LEVEL if _COMMENT.match(part) else _TITLE_LEVEL
-        for unit in _Reader(part, budget, outline, lowered=1, opening=opening).read():
-            unit.start += start
-            units.append(unit)
-        units[first].rank = HARD
+def part_units(part: str, at: int, budget: int, outline: Outline, opening: int = TITLE_LEVEL) -> list[Unit]:
+    """A comment, a message, a slide: read on its own, so that a fence left open ends with it; `at` is where it stands.
+
+    Its headings rank one below those of the document; `opening` is the level of a heading it begins with.
+    """
+    units = _Reader(part, budget, outline, lowered=1, opening=opening).read()
+    for unit in units:
+        unit.start += at
     return units
-
-
-def _comments(text: str) -> Iterator[tuple[int, int]]:
-    starts = [m.start() for m in _COMMENT.finditer(text)]
-    if not starts or starts[0]:
-        starts.insert(0, 0)
-    yield from spans(starts, len(text))

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-ChunkKind = Literal["markdown", "code", "plain", "conversation"]
+ChunkKind = Literal["markdown", "html", "code", "plain", "pages", "slides", "records", "conversation", "thread"]
 
 
 def normalise_text(text: str) -> str:
@@ -50,6 +50,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
     Two versions of a document may share an id while their texts differ in trailing blanks or Unicode composition:
     text and ranges are to be written with every generation, only what is derived from the words may be kept.
+    `words` is what people read of the text where that is something else, of HTML without its tags; search reads those.
     """
 
     id: str
@@ -61,6 +62,11 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     end_byte: int
     tokens: int
     context: str
+    words: str | None = None
+
+    @property
+    def readable(self) -> str:
+        return self.text if self.words is None else f"{self.words}\n"
 
 
 class Section(msgspec.Struct, frozen=True, gc=False):

@@ -26,7 +26,7 @@ def starts_exact(text: str, start: int) -> bool:
     if text[start : start + 1] > " " and not text[start].isspace():
         return True
     end = text.find("\n", start)
-    return not text[start : end if end >= 0 else None].isspace()
+    return bool(text[start : end if end >= 0 else None].strip())
 
 
 def line_starts(text: str, start: int, end: int) -> Iterator[int]:

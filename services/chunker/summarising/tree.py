@@ -144,7 +144,7 @@ class _Planting:
         self.nodes: list[Node] = []
 
     def plant(self, branch: _Branch, level: Level, title: str) -> _Child:
-        children = [_Child(one.id, text_hash("", one.text), one.text, chunk_id=one.id) for one in branch.chunks]
+        children = [_Child(one.id, text_hash("", one.text), one.readable, chunk_id=one.id) for one in branch.chunks]
         children += [self.plant(below, "section", as_text(name, LONGEST_TITLE)) for name, below in branch.below.items()]
         key = self.source_id if level == "source" else digest(self.source_id, *branch.path)
         return self._made(level, key, title, branch.anchor, self._grouped(children, key, title))

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from libs.common.provider.text_kinds import kind_of_path
+from libs.common.provider.text_kinds import kind_of_file
 from services.chunker.chunking import Chunk, Document
 from services.chunker.chunking.languages import language_of
 from tests.bench.retrieval.scoring import Labels
@@ -115,7 +115,7 @@ def _queries(found: Any) -> list[Query]:
 
 
 def _document(path: str, text: str) -> Document:
-    return Document(path, "file", path, path, kind_of_path(path), language_of(path), text)
+    return Document(path, "file", path, path, kind_of_file(path, text), language_of(path), text)
 
 
 def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter) -> Page:

@@ -1,6 +1,7 @@
 """What holds for every document: chunks join back to the text, keep to the budget, and are told apart."""
 
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from services.chunker.chunking import Chunk, ChunkKind, Document, chunk, normalise_text
 from services.chunker.chunking.grammars import GRAMMARS
 from services.chunker.chunking.tokens import counter
+from tests.support.figures import sized
 from tests.unit.chunker.texts import ROOT, chunks_of, document, odd_texts, paragraphs
 
-KINDS: tuple[ChunkKind, ...] = ("markdown", "code", "plain", "conversation")
+KINDS: tuple[ChunkKind, ...] = get_args(ChunkKind)
 _BLOCKS = st.sampled_from(
     [
         "# H\n",
@@ -30,6 +32,16 @@ _BLOCKS = st.sampled_from(
         "class A:\n",
         "    x = 1\n",
         "word " * 90,
+        "<p>",
+        "<h2 id=a>T</h2>",
+        "<table><tr><td>",
+        "<pre>\n",
+        "<script>",
+        "<Tab a={`\n\n# no\n`}\n>\n",
+        "---\n",
+        "\f",
+        'a,"b\n',
+        '"\n',
         "x" * 300,
         "漢字" * 60,
         "\n" * 40,
@@ -52,14 +64,14 @@ def assert_sound(document: Document, budget: int) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=sized(10, 10_000), deadline=None)
 @given(text=odd_texts, budget=st.sampled_from([16, 33, 256]))
 def test_any_text_joins_back_within_the_budget(kind: ChunkKind, text: str, budget: int) -> None:
     assert_sound(document(text, kind, "python"), budget)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=sized(10, 10_000), deadline=None)
 @given(text=block_texts, language=st.sampled_from(["python", "rust", "yaml", None]))
 def test_any_mixture_of_blocks_joins_back_within_the_budget(kind: ChunkKind, text: str, language: str | None) -> None:
     assert_sound(document(text, kind, language), 48)

@@ -27,6 +27,8 @@ PATHS = {
         "tests/integration/sync/test_lock_order.py",
         "tests/integration/sync/test_turns.py",
         "tests/integration/chunker/test_shuffled.py",
+        "tests/unit/chunker/test_chunk_properties.py",
+        "tests/unit/chunker/test_linear_work.py",
     ],  # once more in their long sizes by `make chaos`
 }
 

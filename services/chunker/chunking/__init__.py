@@ -1,6 +1,18 @@
 """Cuts one document into chunks whose ids survive edits elsewhere: by headings, by syntax tree, by sentence.
 
-How a conversation is written (issues, pull requests, threads), so that every comment starts a chunk of its own:
+| kind | sections | never cut inside, unless it alone exceeds the budget |
+|---|---|---|
+| markdown | headings with their anchors | fence, table row, JSX tag, list item, sentence |
+| html | headings with their ids | `<pre>`, table row, sentence; `words` is the text without tags, scripts and styles |
+| code | scopes | definition, line |
+| plain | none | paragraph, sentence |
+| pages | pages, parted by form feeds: `#page=3` | paragraph, sentence; `words` joins hyphenated line ends |
+| slides | slides, parted by form feeds or `---`; each starts a chunk | as markdown |
+| records | none; the first record is every later chunk's context | record of CSV or TSV, quoted line ends included |
+| conversation | comments; each starts a chunk | as markdown |
+| thread | messages; short ones share a chunk | a message |
+
+How a conversation is written (issues, pull requests), and a thread of a chat:
 the provider renders Markdown, body first, and opens each comment with a line of exactly this form,
 
     ## <author> commented at <RFC 3339 time>        (or any other words before " at ": approved, replied)

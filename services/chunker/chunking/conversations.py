@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from services.chunker.chunking.markdown import COMMENT_LEVEL, TITLE_LEVEL, part_units
+from services.chunker.chunking.markdown import COMMENT_LEVEL, TITLE_LEVEL, part_units, whole_or_parts
 from services.chunker.chunking.model import BLOCK, HARD, Unit
 from services.chunker.chunking.outline import Outline
-from services.chunker.chunking.splitting import spans, starts_exact
-from services.chunker.chunking.tokens import counter
+from services.chunker.chunking.splitting import spans
 
 _COMMENT = re.compile(
     r"^## \S[^\n]* at "
@@ -19,8 +18,11 @@ _MESSAGE = BLOCK + 1  # where a message starts is a better place than inside one
 
 def conversation_units(text: str, budget: int) -> list[Unit]:
     """Every comment line starts a chunk."""
+    outline = Outline()
     units: list[Unit] = []
-    for _, part in _read(text, budget):
+    for start, end in _comments(text):
+        opening = COMMENT_LEVEL if _COMMENT.match(text, start) else TITLE_LEVEL
+        part = part_units(text[start:end], start, budget, outline, opening)
         part[0].rank = HARD
         units += part
     return units
@@ -28,22 +30,22 @@ def conversation_units(text: str, budget: int) -> list[Unit]:
 
 def thread_units(text: str, budget: int) -> list[Unit]:
     """Short messages share a chunk; one that fits a chunk is never cut."""
+    outline = Outline()
     units: list[Unit] = []
-    for end, part in _read(text, budget):
-        first = part[0]
-        first.rank = _MESSAGE
-        if len(part) > 1 and (tokens := counter()(text[first.start : end])) <= budget:
-            part = [Unit(first.start, tokens, _MESSAGE, first.section, starts_exact(text, first.start))]
+    for start, end in _comments(text):
+        line = _COMMENT.match(text, start)
+        if line:
+            section = outline.open(COMMENT_LEVEL, line[0].removeprefix("## "))
+            part = whole_or_parts(text[start:end], start, budget, section, outline)
+        else:
+            part = part_units(text[start:end], start, budget, outline)
+        part[0].rank = _MESSAGE
         units += part
     return units
 
 
-def _read(text: str, budget: int) -> Iterator[tuple[int, list[Unit]]]:
-    """Where each comment ends, and its units."""
-    outline = Outline()
+def _comments(text: str) -> Iterator[tuple[int, int]]:
     starts = [m.start() for m in _COMMENT.finditer(text)]
     if not starts or starts[0]:
         starts.insert(0, 0)
-    for start, end in spans(starts, len(text)):
-        opening = COMMENT_LEVEL if _COMMENT.match(text, start) else TITLE_LEVEL
-        yield end, part_units(text[start:end], start, budget, outline, opening)
+    return spans(starts, len(text))

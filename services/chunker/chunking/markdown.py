@@ -4,7 +4,7 @@ import msgspec
 
 from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
 from services.chunker.chunking.markdown_jsx import is_module_code
-from services.chunker.chunking.model import BLOCK, GLUED, H1, Unit
+from services.chunker.chunking.model import BLOCK, GLUED, H1, Section, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
 from services.chunker.chunking.splitting import container_units, line_units, prose_units, starts_exact
 from services.chunker.chunking.tokens import counter
@@ -175,3 +175,10 @@ def part_units(part: str, at: int, budget: int, outline: Outline, opening: int =
     for unit in units:
         unit.start += at
     return units
+
+
+def whole_or_parts(part: str, at: int, budget: int, section: Section, outline: Outline) -> list[Unit]:
+    """A slide, a message: one unit if it fits, else what `part_units` makes of it below the section that is open."""
+    if len(part) <= budget * _TOO_LONG and (tokens := counter()(part)) <= budget:
+        return [Unit(at, tokens, BLOCK, section, starts_exact(part, 0))]
+    return part_units(part, at, budget, outline)

@@ -31,6 +31,8 @@ def tag_end(text: str, at: int) -> int:
         mark = text[at : at + 1]
         if mark == "{":
             at = _expression_end(text, at + 1)
+            if at == len(text):
+                return at
         else:
             return at + 1 if mark == ">" and 0 <= first_line_end < at else 0
 

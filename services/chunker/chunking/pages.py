@@ -4,14 +4,16 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from services.chunker.chunking.markdown import part_units
+from services.chunker.chunking.markdown import whole_or_parts
 from services.chunker.chunking.markdown_blocks import scan
-from services.chunker.chunking.model import BLOCK, HARD, Section, Unit
+from services.chunker.chunking.model import BLOCK, H1, Section, Unit
 from services.chunker.chunking.outline import Outline
-from services.chunker.chunking.plain import paragraphs
+from services.chunker.chunking.plain import paragraphs, plain_units
 from services.chunker.chunking.splitting import paragraph_units, spans
 
 _PAGE = BLOCK + 1  # a page ends where the paper does: a better place than a paragraph, no reason by itself
+_SLIDE = H1
+_MOST = 10_000  # pages or slides: with more form feeds than that they part something else
 _RULE = re.compile(r"^---[ \t]*+$", re.MULTILINE)
 _SETTINGS = re.compile(r"\n(?:[\w-]++:[^\n]*+\n(?:(?:[ \t]|- )[^\n]*+\n)*+)++")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[^\W\d_])")
@@ -19,6 +21,8 @@ _HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[^\W\d_])")
 
 def page_units(text: str, budget: int) -> list[Unit]:
     """Form feeds part pages, counted from one; a sentence may go on over a page's end."""
+    if text.count("\f") > _MOST:
+        return plain_units(text, budget)
     units: list[Unit] = []
     for number, (start, end) in enumerate(spans(_after_form_feeds(text), len(text)), 1):
         section = Section((f"Page {number}",), f"page={number}")
@@ -35,15 +39,17 @@ def page_words(text: str) -> str:
 
 
 def slide_units(text: str, budget: int) -> list[Unit]:
-    """Form feeds part slides, or the rules of Marp and Slidev where there are none; each starts a chunk."""
+    """Form feeds part slides, or the rules of Marp and Slidev where there are none; one that fits is never cut."""
     starts = _after_form_feeds(text) if "\f" in text else list(_rules(text))
+    if len(starts) > _MOST:
+        return plain_units(text, budget)
     units: list[Unit] = []
     for number, (start, end) in enumerate(spans(starts, len(text)), 1):
         part, outline = text[start:end], Outline()
-        outline.open(0, f"{_title(part) or f'Slide {number}'} {{#{number}}}")
-        first = len(units)
-        units += part_units(part, start, budget, outline)
-        units[first].rank, units[first].exact = HARD, units[first].exact and text[start - 1 : start] != "\f"
+        section = outline.open(0, f"{_title(part) or f'Slide {number}'} {{#{number}}}")
+        slide = whole_or_parts(part, start, budget, section, outline)
+        slide[0].rank, slide[0].exact = _SLIDE, slide[0].exact and text[start - 1 : start] != "\f"
+        units += slide
     return units
 
 

@@ -18,6 +18,7 @@ _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _QUOTE_MARKS = re.compile(r"[ \t>]*\n?\Z")
 _SMALLEST_RUN, _LONGEST_RUN = 16, 64
+_SMALLEST_SENTENCE = 8  # what is shorter goes with the next: "1. ", "…", a line of one sign
 _OPENING_LINE = re.compile(r"\n(?=[^\s\])}`~]|[ \t]*+[{<])")  # at the margin and closing nothing, or an object or a tag
 
 
@@ -116,7 +117,10 @@ _Cutter = Callable[[str, int, int, Section, int], list[Unit]]
 def _finer(
     text: str, start: int, end: int, section: Section, budget: int, ends: re.Pattern[str], rank: int, finer: _Cutter
 ) -> list[Unit]:
-    starts = [start, *(m.end() for m in ends.finditer(text, start, end) if m.end() < end)]
+    starts, least = [start], _SMALLEST_SENTENCE if rank == SENTENCE else 1
+    for found in ends.finditer(text, start, end):
+        if starts[-1] + least <= found.end() < end:
+            starts.append(found.end())
     units: list[Unit] = []
     for at, stop in spans(starts, end):
         tokens = _tokens_in_context(text, at, stop)

@@ -1,9 +1,13 @@
-"""Hostile and plain texts of twice the size take twice the work: calls are counted, never seconds."""
+"""Hostile and plain texts of twice the size take twice the work: calls are counted, seconds by `make chaos` only."""
+
+import time
 
 import pytest
 
+from services.chunker.chunking import ChunkKind
 from services.chunker.lexical import highlight, normalise_for_index
 from services.chunker.summarising import summarise
+from tests.support.figures import Tell, long_run
 from tests.support.work import calls
 from tests.unit.chunker.texts import chunks_of, paragraphs
 
@@ -26,7 +30,28 @@ _PUMPED = {
     "blanks": " \n\t",
     "word": "x",
     "camel": "aB1_",
+    "tags of components": "<A\n",
+    "expressions": "<A b={\n\n",
+    "templates": "<A b={`\\`",
+    "strings": "<A\n b='\\'\n",
+    "modules": "export const a = {\n\n",
 }
+_PUMPED_KINDS: dict[ChunkKind, dict[str, str]] = {
+    "html": {
+        name: name
+        for name in (
+            "<", "<a ", "<div>", "<li>", "<h1>", "</h1>", "<tr><td>x", "<pre>", '<a b="', "<a b='x\" ", "<!-- ",
+            "<!a", "<script>", "<template></templat", "&amp;", "&", "<table><tr><td>", '<p id="x">', "<h1><a id=x>",
+            "<p>x</p>",
+        )
+    },
+    "pages": {"pages": "\f", "hyphens": "a-\n", "soft hyphens": "a\u00ad\n"},
+    "slides": {"rules": "---\n", "parted rules": "\n---\n\n", "settings": "\n---\na: b\n---\n", "form feeds": "\f"},
+    "records": {"quotes": '"', "pairs": '"",', "fields": ",", "open": 'a,"b\n', "lines": "a,b\n", "tabs": "\t\"\n"},
+    "thread": {"messages": "## a said at 2024-05-01T10:00:00Z\n", "almost": "## a at "},
+    "plain": {"stops": ". ", "lines": "a\n", "blank lines": " \n"},
+}  # fmt: skip
+_OF_KINDS = [(kind, name) for kind, pumps in _PUMPED_KINDS.items() for name in pumps]
 
 
 def pumped(name: str, size: int) -> str:
@@ -38,6 +63,31 @@ def test_chunking_twice_the_text_takes_twice_the_calls(name: str) -> None:
     chunks_of(pumped(name, _SIZE))  # caches and lazy imports first
     once, twice = (calls(lambda n=n: chunks_of(pumped(name, n * _SIZE))) for n in (1, 2))  # type: ignore[misc]
     assert twice <= 2.5 * once + 500
+
+
+@pytest.mark.parametrize(("kind", "name"), _OF_KINDS)
+def test_chunking_twice_the_text_of_any_kind_takes_twice_the_calls(kind: ChunkKind, name: str) -> None:
+    piece = _PUMPED_KINDS[kind][name]
+    once, twice = (calls(lambda n=n: chunks_of(piece * (n * _SIZE // len(piece)), kind)) for n in (1, 2))  # type: ignore[misc]
+    assert twice <= 2.5 * once + 500
+
+
+@pytest.mark.skipif(not long_run(), reason="seconds are measured by make chaos")
+@pytest.mark.parametrize(("kind", "name"), [*(("markdown", name) for name in _PUMPED), *_OF_KINDS])
+def test_hostile_megabyte_takes_two_seconds_at_most_and_twice_half_of_it(
+    kind: ChunkKind, name: str, figure: Tell
+) -> None:
+    piece = _PUMPED[name] if kind == "markdown" else _PUMPED_KINDS[kind][name]
+    half, whole = (min(_seconds(piece * (size // len(piece)), kind) for _ in range(2)) for size in (500_000, 1_000_000))
+    figure(f"A22_{kind}_{name.encode().hex()[:12]}", whole, "s", 2)
+    assert whole <= 2
+    assert whole <= 2.5 * half + 0.02
+
+
+def _seconds(text: str, kind: ChunkKind) -> float:
+    start = time.process_time()
+    chunks_of(text, kind)
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("name", ["prose", "camel", "word", "emphasis"])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.chunker.chunking.pages import slide_units
 from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.test_chunk_properties import assert_sound
 from tests.unit.chunker.texts import chunks_of, document, paragraphs
@@ -28,7 +29,7 @@ def test_form_feeds_without_text_between_them_join_back() -> None:
 
 
 def titles(text: str) -> list[tuple[str, str]]:
-    return [(c.heading_path[0], c.anchor) for c in chunks_of(text, "slides")]
+    return [(unit.section.path[0], unit.section.anchor) for unit in slide_units(text, 256)]
 
 
 def test_each_slide_between_rules_is_a_section_of_its_own() -> None:
@@ -49,6 +50,13 @@ def test_exported_slides_are_parted_by_form_feeds() -> None:
 def test_heading_inside_a_slide_ranks_below_its_title() -> None:
     chunks = chunks_of(f"# One\n\n---\n\n# Two\n\n{paragraphs(9)}\n## Part\n\n{paragraphs(9)}", "slides")
     assert ("Two", "Two", "Part") in {c.heading_path for c in chunks}
+
+
+def test_slide_that_fits_is_never_cut() -> None:
+    slides = [f"# Slide {i}\n\n{paragraphs(1 + i % 3, seed=i)}\n" for i in range(30)]
+    chunks = chunks_of("---\n\n".join(slides), "slides")
+    assert 5 < len(chunks) < 30
+    assert all(c.text.startswith("---\n\n# Slide") for c in chunks[1:])
 
 
 CELLS = st.text(st.sampled_from('ab ,;\t"\n|1é'), max_size=12)

@@ -8,8 +8,8 @@ import msgspec
 
 from libs.common.events.source import SourceType
 
-# pages: text whose form feeds part pages (a PDF); records: CSV and TSV; conversation: comments of an issue, each a
-# chunk of its own; thread: messages of a chat, which share chunks. services.chunker.chunking says how those are written.
+# pages: text whose form feeds part pages (a PDF). records: CSV and TSV. conversation: comments, each a chunk of its
+# own. thread: messages of a chat, which share chunks. services.chunker.chunking says how the last two are written.
 ChunkKind = Literal["markdown", "html", "code", "plain", "pages", "slides", "records", "conversation", "thread"]
 
 

@@ -11,7 +11,7 @@ IMAGE_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-hea
 BUILD_BACKEND := setuptools==80.9.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo up env down test check bench chaos new-provider clean
+.PHONY: help install lock demo up env down test check bench bench-retrieval chaos new-provider clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ check: install ## ruff, mypy strict, house tests, generated documents fresh
 
 bench: install ## print every figure beside its anchor
 	@$(BIN)/python -m tests.bench
+
+bench-retrieval: install ## how well searches answer; RETRIEVAL_DATA= for the larger sets
+	@$(BIN)/python -m tests.bench.retrieval
 
 chaos: install ## the long fault runs (CI sizes run in `make test`)
 	@SLUICE_CHAOS=long $(BIN)/python -m tests.support.suites faults chaos

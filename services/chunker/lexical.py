@@ -108,8 +108,12 @@ def _folded(word: str) -> str:
 def _hits(text: str, stems: dict[str, str]) -> Iterator[_Hit]:
     by_length = sorted(stems, key=len, reverse=True)
     first = tuple(by_length)
+    initials = {initial for stem in stems for initial in (stem[0], stem[0].upper())}
     for found in _WORD.finditer(text) if stems else ():
-        word = found[0][:_LONGEST_WORD]
+        word = found[0]
+        if word.islower() and word[0] not in initials and word.isascii() and word.isalpha():
+            continue  # most words: they begin with no term and have no parts
+        word = word[:_LONGEST_WORD]
         term = _matched(_folded(word), by_length, first)
         if term:
             yield _Hit(found.start(), found.end(), stems[term])

@@ -16,6 +16,8 @@ BENCHES = (
     "outbox",
     "scheduler",
     "issues",
+    "search",
+    "freshness",
     "peers",
 )
 

@@ -127,10 +127,14 @@ async def search(
     principal.require_workspace(workspace)
     question = Question(query=data.query, filters=_canonical(data.filters), group=data.group)
     found = await searcher.search(workspace, question, cursor=data.cursor, limit=data.limit, explain=data.explain)
+    return answer_of(found, data)
+
+
+def answer_of(found: Answers, asked: SearchAsked) -> SearchAnswer:
     return SearchAnswer(
-        items=[_found(row, ranked, found, data) for row, ranked in zip(found.rows, found.ranked, strict=True)],
+        items=[_found(row, ranked, found, asked) for row, ranked in zip(found.rows, found.ranked, strict=True)],
         next_cursor=found.next_cursor,
-        corrected=[_corrected(one, data.query) for one in found.corrected],
+        corrected=[_corrected(one, asked.query) for one in found.corrected],
     )
 
 

@@ -11,7 +11,17 @@ import msgspec
 from services.chunker.domain.searching import Edge, Fusion, Leg, LegScore, Position, Ranked, Scale, Stretch
 
 RRF_K = 60
+QUESTION_WEIGHT, KEYWORD_WEIGHT = 0.5, 0.6
 DIGITS = 9  # of a raw score: a sum that is added up in another order is the same score
+
+
+def lexical_weight(words: int, lexemes: int) -> float:
+    """The share of the words in a fused score; of the query's `words`, `lexemes` are looked for.
+
+    Who asks in a sentence often avoids the text's own words; who types key words means them. Chosen on the even
+    questions of two development sets, confirmed on the odd ones.
+    """
+    return QUESTION_WEIGHT if lexemes <= 0.6 * words else KEYWORD_WEIGHT
 
 
 def opened(legs: Sequence[Leg], depth: int, before: Stretch | None = None) -> Stretch:

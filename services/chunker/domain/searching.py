@@ -10,12 +10,6 @@ import msgspec
 
 from libs.common.events.source import SourceType
 
-
-def lexical_weight(words: int) -> float:
-    """The share of the words in a fused score, the rest is the vectors'."""
-    return 0.5
-
-
 Group = Literal["none", "source"]
 Fusion = Literal["minmax", "rrf"]
 

@@ -25,23 +25,37 @@ CROSS JOIN (
 LEFT JOIN unnest(to_tsvector('english', :words)) w ON true
 """
 
+LENGTH = f"{1 - B} + {B} * p.words / CAST(:mean AS double precision)"
+WEIGHT = f"w.idf * p.frequency * {K1 + 1} / (p.frequency + {K1} * ({LENGTH}))"
 # The words one by one, each looked up in the index: whatever the statistics say, no plan reads the table.
-RANK = """
-WITH {allowed} scored AS (
-  SELECT p.chunk_pk AS pk,
-    sum(w.idf * p.frequency * {k1_and_1} / (p.frequency + {k1} * ({rest} + {b} * p.words / CAST(:mean AS float8))))
-      AS score
-  FROM unnest(CAST(:lexemes AS text[]), CAST(:idfs AS float8[])) AS w(lexeme, idf)
+SCORED = f"""
+  SELECT p.chunk_pk AS pk, sum({WEIGHT}) AS score
+  FROM unnest(CAST(:lexemes AS text[]), CAST(:idfs AS double precision[])) AS w(lexeme, idf)
   CROSS JOIN LATERAL (
-    SELECT chunk_pk, CAST(frequency AS float8) AS frequency, words FROM posting p
-    WHERE p.lexeme = w.lexeme {held} OFFSET 0
+    SELECT chunk_pk, CAST(frequency AS double precision) AS frequency, words FROM posting p
+    WHERE p.lexeme = w.lexeme {{held}} OFFSET 0
   ) p
   GROUP BY p.chunk_pk
+"""
+RANK = f"WITH {{allowed}} scored AS ({SCORED}) SELECT pk, score FROM scored ORDER BY score DESC, pk LIMIT :depth"
+# Rare words choose who is looked at, common ones are looked up for those alone. `edge`: no other has more of the rare.
+RANK_BY_RARE = f"""
+WITH {{allowed}} scored AS ({SCORED}), pool AS MATERIALIZED (
+  SELECT pk, score FROM scored ORDER BY score DESC, pk LIMIT :pool
+), whole AS (
+  SELECT s.pk, s.score + coalesce((
+    SELECT sum({WEIGHT})
+    FROM unnest(CAST(:common AS text[]), CAST(:common_idfs AS double precision[])) AS w(lexeme, idf)
+    JOIN posting p ON p.lexeme = w.lexeme AND p.chunk_pk = s.pk
+  ), 0) AS score FROM pool s
 )
-SELECT pk, score FROM scored ORDER BY score DESC, pk LIMIT :depth
+SELECT pk, score, (SELECT CASE WHEN count(*) = :pool THEN min(score) ELSE 0 END FROM pool) AS edge
+FROM whole ORDER BY score DESC, pk LIMIT :depth
 """
 ALLOWED = "allowed AS MATERIALIZED ({sql}),"
 HELD = "AND p.chunk_pk IN (SELECT pk FROM allowed)"
+COMMON_IDF = 1.8  # of a word in every sixth chunk
+POOL = 20  # times the depth
 
 COUNT = """
 SELECT w.lexeme, (SELECT count(*) FROM posting p WHERE p.lexeme = w.lexeme) AS held
@@ -88,25 +102,43 @@ async def rank(
     tx: Transaction, words: Sequence[Word], mean: float, narrow: Narrowing | None, depth: int
 ) -> Sequence[Row]:
     """`pk` and `score` of the best chunks, at most `depth`."""
+    rare = [word for word in words if word.idf > COMMON_IDF]
+    common = [word for word in words if word.idf <= COMMON_IDF]
+    if rare and common:
+        found = await _rank_by_rare(tx, rare, common, mean, narrow, depth)
+        most = sum(word.idf * (K1 + 1) for word in common)  # what a chunk of common words alone could have
+        if len(found) == depth and found[-1]["score"] >= found[-1]["edge"] + most:
+            return found
+    return await tx.fetch_all(_sql(RANK, narrow), **_asked(words, mean, narrow, depth))
+
+
+async def _rank_by_rare(
+    tx: Transaction, rare: Sequence[Word], common: Sequence[Word], mean: float, narrow: Narrowing | None, depth: int
+) -> Sequence[Row]:
     parameters = {
+        "common": [word.lexeme for word in common],
+        "common_idfs": [word.idf for word in common],
+        "pool": POOL * depth,
+    }
+    return await tx.fetch_all(_sql(RANK_BY_RARE, narrow), **_asked(rare, mean, narrow, depth), **parameters)
+
+
+def _asked(words: Sequence[Word], mean: float, narrow: Narrowing | None, depth: int) -> dict[str, object]:
+    return {
         "lexemes": [word.lexeme for word in words],
         "idfs": [word.idf for word in words],
         "mean": mean,
         "depth": depth,
         **(narrow.values if narrow else {}),
     }
-    return await tx.fetch_all(rank_sql(narrow), **parameters)
 
 
 def rank_sql(narrow: Narrowing | None) -> str:
-    return RANK.format(
-        allowed=ALLOWED.format(sql=narrow.sql) if narrow else "",
-        held=HELD if narrow else "",
-        k1=K1,
-        k1_and_1=K1 + 1,
-        b=B,
-        rest=1 - B,
-    )
+    return _sql(RANK, narrow)
+
+
+def _sql(statement: str, narrow: Narrowing | None) -> str:
+    return statement.format(allowed=ALLOWED.format(sql=narrow.sql) if narrow else "", held=HELD if narrow else "")
 
 
 async def sources(tx: Transaction, pks: Sequence[int]) -> dict[int, str]:

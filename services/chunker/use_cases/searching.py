@@ -13,7 +13,7 @@ from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
 from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
 from services.chunker.domain.embedding import QueryVector
-from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, opened
+from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, lexical_weight, opened
 from services.chunker.domain.query import Parsed, parse
 from services.chunker.domain.searching import (
     Corrected,
@@ -24,7 +24,6 @@ from services.chunker.domain.searching import (
     Ranked,
     Stretch,
     Word,
-    lexical_weight,
 )
 from services.chunker.domain.typos import can_be_mistyped, likely
 from services.chunker.repository import lexemes
@@ -99,7 +98,7 @@ class Searcher:
                 raise NotFound("unknown workspace, or nothing is connected in it yet")
             terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
             narrow = narrowing(question.filters, parsed.phrases, read.quoted)
-            weight = 1.0 if vector is None else lexical_weight(len(read.held))
+            weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
             asked = Asked(question, terms, narrow, vector, weight)
             found = await self._find(tx, asked, position, limit + 1)
             return await _answers(tx, asked, found, limit, explain)

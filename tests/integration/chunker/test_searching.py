@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from libs.common.http.wire import InvalidCursor
 from libs.common.internal import SourceItem
 from services.chunker.api.search import _explained
-from services.chunker.domain.searching import Filters, Question
+from services.chunker.domain.bm25 import idf
+from services.chunker.domain.searching import Filters, Question, Word
+from services.chunker.repository import search as ranking
+from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 
@@ -167,6 +171,43 @@ async def _swap(rig: Rig, source: str, times: int) -> None:
 def _versioned(version: int) -> str:
     padding = f"words of version{version} that fill the section of the relay. " * 30
     return "".join(f"## Section {n}\n\n{padding}\n\n" for n in range(6))
+
+
+@pytest.mark.parametrize("path", [None, "src/"])
+async def test_ranking_that_begins_with_rare_words_is_the_whole_ranking(rig: Rig, path: str | None) -> None:
+    """Common words are in half of 400 chunks and more, rare ones in some; asked with a pool of few and of many."""
+    await rig.put("one\n")
+    await rig.index()
+    choice = random.Random(3)
+    shares = {"common": 0.9, "usual": 0.5, "rare": 0.1, "scarce": 0.03}
+    postings = [
+        (word, 1_000_000 + n, choice.randint(1, 4), choice.randint(50, 200))
+        for n in range(400) for word, share in shares.items() if choice.random() < share
+    ]  # fmt: skip
+    narrow = narrowing(Filters(path=path)) if path else None
+    words = [Word(word, idf(400, sum(one[0] == word for one in postings))) for word in shares]
+    async with rig.db.transaction("w1") as tx:
+        source = await tx.fetch_value("SELECT id FROM indexed_source")
+        await tx.execute("UPDATE indexed_source SET path = 'src/a.md'")
+        for pk in sorted({one[1] for one in postings}):
+            await tx.execute(CHUNK, pk=pk, source=source)
+        for word, pk, frequency, length in postings:
+            await tx.execute(POSTING, word=word, pk=pk, frequency=frequency, words=length)
+        for depth in (5, 20, 200):
+            whole = await tx.fetch_all(ranking.rank_sql(narrow), **ranking._asked(words, 100.0, narrow, depth))
+            found = await ranking.rank(tx, words, 100.0, narrow, depth)
+            assert [row["pk"] for row in found] == [row["pk"] for row in whole]
+            assert [row["score"] for row in found] == pytest.approx([row["score"] for row in whole])
+
+
+CHUNK = """
+INSERT INTO chunk (pk, workspace_id, source_id, id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, words,
+  context, text) OVERRIDING SYSTEM VALUE
+VALUES (:pk, 'w1', :source, CAST(CAST(:pk AS bigint) AS text), 0, '', '{}', 0, 0, 1, 1, '', 'x')
+"""
+POSTING = """
+INSERT INTO posting (workspace_id, lexeme, chunk_pk, frequency, words) VALUES ('w1', :word, :pk, :frequency, :words)
+"""
 
 
 async def test_author_and_time_are_combined(rig: Rig) -> None:

@@ -1,0 +1,161 @@
+"""From a provider's change to a search that finds it: at 20 changes a second, beside a document of 1 MB, and a backlog.
+
+Run by `python -m tests.bench freshness`. The played GitHub tells of each change by a hook; every tenth change is asked
+for by its own word until a search holds it. Vectors follow by a worker of their own and are waited for apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from libs.common.testing.eventually import eventually
+from libs.local.client import Json
+from libs.local.demo.connecting import first_run
+from libs.local.demo.counting import wait_until_indexed
+from libs.local.demo.following import wait_for
+from tests.chaos.stack import Stack, running_stack
+
+RATE, SECONDS, SAMPLED = 20, 30, 10
+TARGET_S = 2.0
+BACKLOG = 10_000
+REPOSITORY, LARGE_REPOSITORY = "sandbox/fresh", "sandbox/backlog"
+WORKSPACE = "fresh"
+PATIENCE_S = 60.0
+MEGABYTE = 1_000_000
+
+
+def main() -> None:
+    with running_stack() as stack:
+        asyncio.run(_bench(stack))
+
+
+async def _bench(stack: Stack) -> None:
+    stack.control.change("create_repository", fullName=REPOSITORY, files={"README.md": "# Fresh\n"})
+    _connect(stack, WORKSPACE, REPOSITORY, ["issues", "code"])
+    await eventually(lambda: _is_hooked(stack), timeout=PATIENCE_S)
+    _tell("freshness", await _changes(stack))
+    await _vectors_follow(stack)
+    _tell("freshness_beside_1mb", await _changes(stack, large=True))
+    await _drain(stack)
+
+
+def _connect(stack: Stack, workspace: str, repository: str, features: Sequence[str]) -> str:
+    stack.door.put(f"/v1/workspaces/{workspace}")
+    body: Json = {
+        "provider": "github", "token": "ghp_sandbox", "features": list(features), "resources": [repository],
+        "monitorChanges": True, "pollingEnabled": False,
+    }  # fmt: skip
+    made = stack.door.post(f"/v1/workspaces/{workspace}/integrations", body)
+    wait_for(stack.door, first_run(stack.door, made["id"])["id"], 600.0, lambda seen: None)
+    return str(made["id"])
+
+
+def _is_hooked(stack: Stack) -> bool:
+    return any(hook["active"] for hook in stack.control.truth(REPOSITORY)["hooks"])
+
+
+async def _changes(stack: Stack, *, large: bool = False) -> list[float]:
+    """Seconds of every sampled change. Each has its time, whatever the ones before it took."""
+    began = time.monotonic()
+    waiting: list[asyncio.Task[float]] = []
+    making: list[asyncio.Task[object]] = []
+    for n in range(RATE * SECONDS):
+        await asyncio.sleep(max(0.0, began + n / RATE - time.monotonic()))
+        if large and n == RATE * 2:
+            making.append(asyncio.create_task(asyncio.to_thread(_push_a_megabyte, stack)))
+        word = _word()
+        made = asyncio.create_task(asyncio.to_thread(_open_issue, stack, word))
+        making.append(made)
+        if n % SAMPLED == 0:
+            waiting.append(asyncio.create_task(_until_found(stack, word, made)))
+    await asyncio.gather(*making)
+    return list(await asyncio.gather(*waiting))
+
+
+def _word() -> str:
+    return "".join(secrets.choice("bcdfghjkmpqvwxz") for _ in range(14))
+
+
+def _open_issue(stack: Stack, word: str) -> None:
+    stack.control.change(
+        "open_issue", repository=REPOSITORY, title=f"About {word}", body=f"A sentence on {word}. " * 20
+    )
+
+
+def _push_a_megabyte(stack: Stack) -> None:
+    lines = "".join(f"## Part {n}\n\nWords of part {n} that are told once more, at length. {'More of it. ' * 20}\n\n"
+                    for n in range(MEGABYTE // 320))  # fmt: skip
+    stack.control.change("push", repository=REPOSITORY, files={"docs/large.md": lines})
+
+
+async def _until_found(stack: Stack, word: str, made: asyncio.Task[object]) -> float:
+    """From the moment at which the provider has the change."""
+    await made
+    began = time.monotonic()
+
+    def found() -> bool:
+        body = {"query": word, "limit": 1, "filters": {"types": ["issue"]}}
+        items = stack.door.post(f"/v1/workspaces/{WORKSPACE}/search", body)["items"]
+        return any(word in one["chunk"]["text"] for one in items)
+
+    while not await asyncio.to_thread(found):
+        if time.monotonic() - began > PATIENCE_S:
+            raise AssertionError(f"{word} is not found after {PATIENCE_S:.0f} s")
+        await asyncio.sleep(0.05)
+    return time.monotonic() - began
+
+
+def _tell(figure: str, seconds: Sequence[float]) -> None:
+    for name, share in (("p50", 0.5), ("p95", 0.95), ("max", 1.0)):
+        value = float(np.quantile(seconds, share))
+        print(f"figure {figure}_{name} value={value:.2f} unit=s against={TARGET_S:g} ratio={value / TARGET_S:.3f}",
+              flush=True)  # fmt: skip
+
+
+async def _vectors_follow(stack: Stack) -> None:
+    began = time.monotonic()
+
+    async def embedded() -> bool:
+        return not await stack.number("SELECT count(*) FROM chunker.embed_wanted")
+
+    await eventually(embedded, timeout=PATIENCE_S)
+    print(f"figure freshness_vectors_behind value={time.monotonic() - began:.2f} unit=s"
+          f" against={RATE * SECONDS}_changes", flush=True)  # fmt: skip
+
+
+async def _drain(stack: Stack) -> None:
+    """The memory at a quarter of the backlog beside the most that was seen after it."""
+    stack.control.ask("POST", "seed", {"issues": BACKLOG, "comments": 0, "repository": LARGE_REPOSITORY})
+    began = time.monotonic()
+    syncing = asyncio.create_task(asyncio.to_thread(_connect, stack, "backlog", LARGE_REPOSITORY, ["issues"]))
+    early, late, done = 0.0, 0.0, 0
+    while done < BACKLOG:
+        await asyncio.sleep(0.5)
+        done = await stack.number("SELECT count(*) FROM chunker.indexed_source WHERE workspace_id = 'backlog'")
+        resident = _resident_mb(stack)
+        if done <= BACKLOG // 4:
+            early = max(early, resident)
+        else:
+            late = max(late, resident)
+    await syncing
+    wait_until_indexed(stack.door, "backlog", PATIENCE_S)
+    seconds = time.monotonic() - began
+    print(f"figure backlog_drained value={BACKLOG / seconds:.0f} unit=sources/s against={BACKLOG}")
+    print(f"figure backlog_memory value={late:.0f} unit=MB against={early:.0f} ratio={late / early:.3f}", flush=True)
+
+
+def _resident_mb(stack: Stack) -> float:
+    identity = stack.entry("chunker").identity
+    assert identity is not None, "the chunker does not run"
+    status = Path(f"/proc/{identity.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

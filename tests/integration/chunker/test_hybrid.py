@@ -1,0 +1,88 @@
+"""Words and vectors together: what only one of them knows is found, both held to the filters, pages stay apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.chunker.domain.searching import Filters, Question
+from services.chunker.use_cases.searching import Searcher
+from tests.integration.chunker.conftest import Rig
+from tests.integration.chunker.embedding import Double, Embedding
+
+ALIKE = {"car": "vehicle", "automobile": "vehicle", "lorry": "vehicle"}
+
+
+class Meaning(Double):
+    """A model that knows what belongs together, whatever the words."""
+
+    async def embed_passages(self, texts):  # type: ignore[no-untyped-def]
+        return await super().embed_passages([self._meant(text) for text in texts])
+
+    async def embed_query(self, text: str) -> bytes:
+        return await super().embed_query(self._meant(text))
+
+    def _meant(self, text: str) -> str:
+        return " ".join(ALIKE.get(word.strip(".").lower(), "") for word in text.split()).strip() or text
+
+
+@pytest.fixture
+async def embedding(rig: Rig) -> Embedding:
+    embedding = Embedding(rig, Meaning())
+    rig.searcher = Searcher(rig.db, vectors=embedding.queries)
+    await embedding.worker.step()  # the model has its generation before the first source
+    return embedding
+
+
+async def test_text_without_the_querys_words_is_found_by_its_meaning(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("The automobile stands outside.\n", path="meant.md")
+    await rig.put("Nothing of that kind at all.\n", path="other.md")
+    await rig.index()
+    assert await rig.names("car") == []
+    await embedding.embed()
+    assert (await rig.names("car"))[0] == "meant.md"
+
+
+async def test_explanation_names_both_rankings_and_adds_up_to_the_score(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("The car is a word here.\n", path="both.md")
+    await rig.put("An automobile.\n", path="meant.md")
+    await rig.index()
+    await embedding.embed()
+    answers = await rig.searcher.search("w1", Question(query="car"), explain=True)
+    assert [row["name"] for row in answers.rows] == ["both.md", "meant.md"]
+    for one in answers.ranked:
+        assert one.score == pytest.approx(sum(leg.weight * leg.normalised for leg in one.legs))
+    assert {(leg.leg, leg.rank is None) for leg in answers.ranked[1].legs} == {("lexical", True), ("vector", False)}
+
+
+@pytest.mark.parametrize("fusion", ["minmax", "rrf"])
+async def test_filters_and_phrases_hold_both_rankings(rig: Rig, embedding: Embedding, fusion: str) -> None:
+    rig.searcher = Searcher(rig.db, fusion=fusion, depth=5, vectors=embedding.queries)  # type: ignore[arg-type]
+    for n in range(20):
+        await rig.put("car automobile lorry\n", path=f"src/{n}.md")
+    for n in range(3):
+        await rig.put(f"an old lorry and no car number {n}\n", path=f"docs/{n}.md")
+    await rig.index()
+    await embedding.embed()
+    assert sorted(await rig.names("car", filters=Filters(path="docs/"))) == ["0.md", "1.md", "2.md"]
+    assert sorted(await rig.names('car "old lorry"')) == ["0.md", "1.md", "2.md"]
+    assert await rig.names('car "old lorry"', filters=Filters(path="src/")) == []
+
+
+async def test_pages_hold_every_chunk_once_while_the_index_changes(rig: Rig, embedding: Embedding) -> None:
+    sources = [await rig.put(f"{'car ' * (n % 7)} lorry number {n}\n", path=f"{n}.md") for n in range(30)]
+    await rig.index()
+    await embedding.embed()
+    rig.searcher = Searcher(rig.db, depth=4, vectors=embedding.queries)
+    seen: list[str] = []
+    cursor: str | None = None
+    for turn in range(20):
+        answers = await rig.search("car number", cursor=cursor, limit=7)
+        seen += [row["source_id"] for row in answers.rows]
+        if (cursor := answers.next_cursor) is None:
+            break
+        await rig.put("car car car number\n", path=f"new{turn}.md")
+        await rig.index()
+        await embedding.embed()
+    assert cursor is None
+    assert len(seen) == len(set(seen))
+    assert set(sources) <= set(seen)

@@ -17,15 +17,16 @@ from libs.common.security.principals import Principal
 from libs.providers import registry
 from services.chunker.api.wire import READ
 from services.chunker.domain.bm25 import weight_of
-from services.chunker.domain.searching import Corrected, Filters, Group, Question, Ranked
+from services.chunker.domain.searching import Corrected, Filters, Group, Level, Question, Ranked
 from services.chunker.lexical import Highlight, highlight
-from services.chunker.use_cases.searching import Answers, Searcher
+from services.chunker.use_cases.searching import Answers, Overviews, Searcher
 
 
 class SearchAsked(Wire):
     """`query` is plain words; "words in quotes" must stand in the text. Every filter narrows.
 
-    `group` source: the best chunk of each source. `explain`: what made each score.
+    `group` source: the best chunk of each source. `explain`: what made each score. `level` other than chunk answers
+    with summaries of what the best chunks belong to, in one page.
     """
 
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -33,6 +34,7 @@ class SearchAsked(Wire):
     cursor: str | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
     group: Group = "none"
+    level: Level = "chunk"
     explain: bool = False
 
 
@@ -100,6 +102,23 @@ class Found(Wire):
     explanation: Explained | None = None
 
 
+class FoundSummary(Wire):
+    """`chunk_ids`: made from these, of a section or source. `source_id` is empty above the source."""
+
+    id: str
+    level: str
+    title: str
+    anchor: str
+    text: str
+    method: str
+    chunk_ids: list[str]
+    source_id: str
+    resource_id: str
+    integration_id: str
+    score: float
+    highlights: list[FoundHighlight]
+
+
 class WordCorrected(Wire):
     """`word` stands nowhere in the workspace; the stems in `to` were looked for in its place."""
 
@@ -108,9 +127,10 @@ class WordCorrected(Wire):
 
 
 class SearchAnswer(Wire):
-    """`next_cursor` null is the end."""
+    """`next_cursor` null is the end. `summaries` instead of `items` when a level above the chunk was asked for."""
 
-    items: list[Found]
+    items: list[Found] = msgspec.field(default_factory=list)
+    summaries: list[FoundSummary] = msgspec.field(default_factory=list)
     next_cursor: str | None = None
     corrected: list[WordCorrected] = msgspec.field(default_factory=list)
 
@@ -126,6 +146,11 @@ async def search(
     principal.require(READ)
     principal.require_workspace(workspace)
     question = Question(query=data.query, filters=_canonical(data.filters), group=data.group)
+    if data.level != "chunk":
+        if data.cursor:
+            raise InvalidInput("summaries come in one page: ask without a cursor", pointer="/cursor")
+        overviews = await searcher.search_summaries(workspace, question, data.level, limit=data.limit)
+        return _overviewed(overviews, data.query)
     found = await searcher.search(workspace, question, cursor=data.cursor, limit=data.limit, explain=data.explain)
     return answer_of(found, data)
 
@@ -135,6 +160,23 @@ def answer_of(found: Answers, asked: SearchAsked) -> SearchAnswer:
         items=[_found(row, ranked, found, asked) for row, ranked in zip(found.rows, found.ranked, strict=True)],
         next_cursor=found.next_cursor,
         corrected=[_corrected(one, asked.query) for one in found.corrected],
+    )
+
+
+def _overviewed(found: Overviews, query: str) -> SearchAnswer:
+    lexemes = [word.lexeme for word in found.terms.words]
+    names = set(FoundSummary.__struct_fields__) - {"score", "highlights", "chunk_ids"}
+    return SearchAnswer(
+        summaries=[
+            FoundSummary(
+                score=round(score, 6),
+                highlights=[_highlighted(one) for one in highlight(node["text"], lexemes)],
+                chunk_ids=list(node["chunk_ids"]),
+                **{name: node[name] for name in names},
+            )
+            for node, score in zip(found.nodes, found.scores, strict=True)
+        ],
+        corrected=[_corrected(one, query) for one in found.terms.corrected],
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 from libs.common.events.source import SourceType
 
 Group = Literal["none", "source"]
+Level = Literal["chunk", "section", "source", "resource"]
 Fusion = Literal["minmax", "rrf"]
 
 

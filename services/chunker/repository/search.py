@@ -72,6 +72,36 @@ SELECT k.pk, k.id, k.text, k.anchor, k.heading_path, k.start_byte, k.end_byte, s
 FROM chunk k JOIN indexed_source s ON s.id = k.source_id WHERE k.pk = ANY(CAST(:pks AS bigint[]))
 """
 
+# Nodes of one level that these chunks belong to.
+SUMMARIES = """
+WITH held AS (
+  SELECT k.source_id, k.id, s.resource_id, s.integration_id
+  FROM chunk k JOIN indexed_source s ON s.id = k.source_id WHERE k.pk = ANY(CAST(:pks AS bigint[]))
+)
+SELECT n.id, n.level, n.title, n.anchor, n.text, n.method, n.chunk_ids, n.source_id, n.resource_id, n.integration_id
+FROM summary n WHERE n.level = :level AND {of}
+"""
+OF = {
+    "section": "EXISTS (SELECT FROM held h WHERE h.source_id = n.source_id AND h.id = ANY(n.chunk_ids))",
+    "source": "n.source_id IN (SELECT source_id FROM held)",
+    "resource": "(n.integration_id, n.resource_id) IN (SELECT integration_id, resource_id FROM held)",
+}
+# BM25 as over the postings; only the mean length is of these texts themselves.
+RANK_TEXTS = f"""
+WITH words AS (
+  SELECT g.n, t.lexeme, CAST(cardinality(t.positions) AS double precision) AS frequency
+  FROM unnest(CAST(:texts AS text[])) WITH ORDINALITY AS g(text, n)
+  CROSS JOIN LATERAL unnest(to_tsvector('english', g.text)) AS t(lexeme, positions, weights)
+), lengths AS (
+  SELECT n, sum(frequency) AS words, avg(sum(frequency)) OVER () AS mean FROM words GROUP BY n
+)
+SELECT v.n - 1 AS n, sum(w.idf * v.frequency * {K1 + 1} / (v.frequency + {K1} * ({1 - B} + {B} * l.words / l.mean)))
+  AS score
+FROM words v JOIN lengths l USING (n)
+JOIN unnest(CAST(:lexemes AS text[]), CAST(:idfs AS double precision[])) AS w(lexeme, idf) USING (lexeme)
+GROUP BY v.n
+"""
+
 
 class Read(msgspec.Struct, frozen=True):
     """A query as the workspace's index sees it; `held` counts the chunks that hold each lexeme."""
@@ -147,6 +177,16 @@ async def sources(tx: Transaction, pks: Sequence[int]) -> dict[int, str]:
 
 async def matched(tx: Transaction, pks: Sequence[int], words: Sequence[Word]) -> Sequence[Row]:
     return await tx.fetch_all(MATCHED, pks=list(pks), lexemes=[word.lexeme for word in words])
+
+
+async def summaries_of(tx: Transaction, level: str, pks: Sequence[int]) -> Sequence[Row]:
+    return await tx.fetch_all(SUMMARIES.format(of=OF[level]), level=level, pks=list(pks))
+
+
+async def rank_texts(tx: Transaction, texts: Sequence[str], words: Sequence[Word]) -> dict[int, float]:
+    """The score of each normalised text that holds one of the words, by its place."""
+    parameters = {"lexemes": [word.lexeme for word in words], "idfs": [word.idf for word in words]}
+    return {row["n"]: row["score"] for row in await tx.fetch_all(RANK_TEXTS, texts=list(texts), **parameters)}
 
 
 async def chunks(tx: Transaction, pks: Sequence[int]) -> dict[int, Row]:

@@ -19,6 +19,7 @@ from services.chunker.domain.searching import (
     Corrected,
     Fusion,
     Leg,
+    Level,
     Position,
     Question,
     Ranked,
@@ -26,6 +27,7 @@ from services.chunker.domain.searching import (
     Word,
 )
 from services.chunker.domain.typos import can_be_mistyped, likely
+from services.chunker.lexical import normalise_for_index
 from services.chunker.repository import lexemes
 from services.chunker.repository import search as ranking
 from services.chunker.repository.filters import Narrowing, narrowing
@@ -68,6 +70,14 @@ class Terms(msgspec.Struct, frozen=True):
     mean: float
 
 
+class Overviews(msgspec.Struct, frozen=True):
+    """Summary nodes with their scores beside them."""
+
+    nodes: list[Row]
+    scores: list[float]
+    terms: Terms
+
+
 class Asked(msgspec.Struct, frozen=True):
     question: Question
     terms: Terms
@@ -91,17 +101,27 @@ class Searcher:
         """Raises NotFound for a workspace that never connected anything, InvalidCursor for a foreign cursor."""
         position = _position(question, cursor)
         parsed = parse(question.query)
-        vector = await self.vectors.embed(question.query) if self.vectors and parsed.words else None
+        vector = await self._vector(question, parsed)
         async with self.db.snapshot(workspace) as tx:
-            read = await ranking.read_query(tx, parsed)
-            if not read.known:
-                raise NotFound("unknown workspace, or nothing is connected in it yet")
-            terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
-            narrow = narrowing(question.filters, parsed.phrases, read.quoted)
-            weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
-            asked = Asked(question, terms, narrow, vector, weight)
+            asked = await _asked(tx, question, parsed, vector, position)
             found = await self._find(tx, asked, position, limit + 1)
             return await _answers(tx, asked, found, limit, explain)
+
+    async def search_summaries(self, workspace: str, question: Question, level: Level, *, limit: int = 10) -> Overviews:
+        """Summaries of what the best chunks belong to, ranked by their own words. Raises NotFound as `search` does."""
+        parsed = parse(question.query)
+        vector = await self._vector(question, parsed)
+        async with self.db.snapshot(workspace) as tx:
+            asked = await _asked(tx, question, parsed, vector, None)
+            found = await self._find(tx, asked, None, 2 * self.depth)
+            nodes = await ranking.summaries_of(tx, level, [one.pk for one in found])
+            texts = [normalise_for_index(f"{node['title']}\n{node['text']}") for node in nodes]
+            scores = await ranking.rank_texts(tx, texts, asked.terms.words)
+        ranked = sorted(scores.items(), key=lambda one: (-one[1], nodes[one[0]]["id"]))[:limit]
+        return Overviews([nodes[n] for n, _ in ranked], [score for _, score in ranked], asked.terms)
+
+    async def _vector(self, question: Question, parsed: Parsed) -> QueryVector | None:
+        return await self.vectors.embed(question.query) if self.vectors and parsed.words else None
 
     async def _find(self, tx: Transaction, asked: Asked, position: Position | None, limit: int) -> list[Ranked]:
         """Stretch after stretch, each twice as deep, until there is enough or no more.
@@ -130,6 +150,18 @@ class Searcher:
             asked_for = depth if depth <= MOST_NEAR else len(near) + 1
             legs.append(Leg("vector", 1 - asked.weight, {pk: round(s, DIGITS) for pk, s in near}, asked_for))
         return legs
+
+
+async def _asked(
+    tx: Transaction, question: Question, parsed: Parsed, vector: QueryVector | None, position: Position | None
+) -> Asked:
+    read = await ranking.read_query(tx, parsed)
+    if not read.known:
+        raise NotFound("unknown workspace, or nothing is connected in it yet")
+    terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
+    narrow = narrowing(question.filters, parsed.phrases, read.quoted)
+    weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
+    return Asked(question, terms, narrow, vector, weight)
 
 
 def _position(question: Question, cursor: str | None) -> Position | None:

@@ -107,3 +107,27 @@ async def test_answer_explains_groups_and_tells_what_it_corrected(rig: Rig, api:
     ]  # fmt: skip
     plain = (await api.post(SEARCH, json={"query": "relay"})).json()["items"][0]
     assert (plain["explanation"], plain["moreFromSource"]) == (None, None)
+
+
+async def test_level_answers_with_summaries_of_what_the_best_chunks_belong_to(rig: Rig, api: httpx.AsyncClient) -> None:
+    part = "The {0} takes turns with the others. Nobody waits for the {0} for long. "
+    await rig.put("".join(f"# {one}\n\n{part.format(one) * 12}\n\n" for one in ("relay", "vault")), path="a.md")
+    await rig.put(f"# Budgets\n\n{part.format('budget') * 12}\n", path="b.md", resource_id="r2")
+    await rig.index()
+    await rig.settle()
+    found = {}
+    for level in ("section", "source", "resource"):
+        answer = (await api.post(SEARCH, json={"query": "relay turns", "level": level})).json()
+        assert answer["items"] == []
+        found[level] = answer["summaries"]
+        assert [one["score"] for one in found[level]] == sorted((one["score"] for one in found[level]), reverse=True)
+        assert {one["level"] for one in found[level]} == {level}
+    assert "relay" in found["section"][0]["text"]
+    assert found["section"][0]["highlights"][0]["ranges"]
+    assert found["source"][0]["title"] == "a.md"
+    assert found["resource"][0]["resourceId"] == "r1"
+
+
+async def test_summaries_have_no_further_page(rig: Rig, api: httpx.AsyncClient) -> None:
+    answer = await api.post(SEARCH, json={"query": "relay", "level": "source", "cursor": "W10"})
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/cursor")

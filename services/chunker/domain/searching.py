@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from libs.common.events.source import SourceType
 
+DEEPEST = 1_000_000  # candidates of one ranking
 Group = Literal["none", "source"]
 Level = Literal["chunk", "section", "source", "resource"]
 Fusion = Literal["minmax", "rrf"]
@@ -85,15 +86,19 @@ class Scale(msgspec.Struct, frozen=True, array_like=True):
 class Stretch(msgspec.Struct, frozen=True, array_like=True):
     """The candidates of each leg down to `depth`; `idfs` and `mean` stay as they were on the first page."""
 
-    depth: int
-    scales: tuple[Scale, ...]
+    depth: Annotated[int, msgspec.Meta(ge=1, le=DEEPEST)]
+    scales: Annotated[tuple[Scale, ...], msgspec.Meta(min_length=1, max_length=2)]
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page."""
+    """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page.
+
+    `generation` of the vectors that took part, None where the words decided alone.
+    """
 
     question: str
-    mean: float
+    generation: int | None
+    mean: Annotated[float, msgspec.Meta(gt=0)]
     idfs: tuple[float, ...]
     corrected: tuple[Corrected, ...]
     stretch: Stretch

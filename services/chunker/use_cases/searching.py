@@ -11,7 +11,7 @@ import msgspec
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
-from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
+from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor
 from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, lexical_weight, opened
 from services.chunker.domain.query import Parsed, parse
@@ -144,11 +144,12 @@ class Searcher:
 
     async def _legs(self, tx: Transaction, asked: Asked, depth: int) -> list[Leg]:
         rows = await ranking.rank(tx, asked.terms.words, asked.terms.mean, asked.narrow, depth)
-        legs = [Leg("lexical", asked.weight, {row["pk"]: round(row["score"], DIGITS) for row in rows}, depth)]
+        lexical = {row["pk"]: round(row["score"], DIGITS) for row in rows}
+        legs = [Leg("lexical", asked.weight, lexical, depth)]
         if self.vectors and asked.vector is not None:
             near = await self.vectors.nearest(tx, asked.vector, min(depth, MOST_NEAR), asked.narrow)
-            asked_for = depth if depth <= MOST_NEAR else len(near) + 1
-            legs.append(Leg("vector", 1 - asked.weight, {pk: round(s, DIGITS) for pk, s in near}, asked_for))
+            wanted = depth if depth <= MOST_NEAR else len(near) + 1
+            legs.append(Leg("vector", 1 - asked.weight, {pk: round(s, DIGITS) for pk, s in near}, wanted))
         return legs
 
 
@@ -160,8 +161,19 @@ async def _asked(
         raise NotFound("unknown workspace, or nothing is connected in it yet")
     terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
     narrow = narrowing(question.filters, parsed.phrases, read.quoted)
+    if position:
+        vector = _same_vectors(position, vector)
     weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
     return Asked(question, terms, narrow, vector, weight)
+
+
+def _same_vectors(position: Position, vector: QueryVector | None) -> QueryVector | None:
+    """Pages go on as the first one began: with words alone, or with the vectors of the same model."""
+    if position.generation is None and len(position.stretch.scales) == 1:
+        return None
+    if vector is None or vector.generation.id != position.generation or len(position.stretch.scales) != 2:
+        raise CursorExpired("the model that made this order does not answer any more: search anew")
+    return vector
 
 
 def _position(question: Question, cursor: str | None) -> Position | None:
@@ -225,6 +237,7 @@ def _cursor(asked: Asked, last: Ranked) -> str:
     terms = asked.terms
     position = Position(
         question=asked.question.key(),
+        generation=asked.vector.generation.id if asked.vector else None,
         mean=terms.mean,
         idfs=tuple(word.idf for word in terms.words),
         corrected=tuple(terms.corrected),

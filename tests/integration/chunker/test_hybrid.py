@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from libs.common.http.wire import CursorExpired
 from services.chunker.domain.searching import Filters, Question
 from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
@@ -86,3 +87,25 @@ async def test_pages_hold_every_chunk_once_while_the_index_changes(rig: Rig, emb
     assert cursor is None
     assert len(seen) == len(set(seen))
     assert set(sources) <= set(seen)
+
+
+async def test_model_that_comes_between_pages_changes_no_order_and_one_that_goes_is_told(
+    rig: Rig, embedding: Embedding
+) -> None:
+    for n in range(12):
+        await rig.put(f"{'car ' * (n + 1)} lorry number {n}\n", path=f"{n}.md")
+    await rig.index()
+    await embedding.embed()
+    with_model, without = Searcher(rig.db, vectors=embedding.queries), Searcher(rig.db)
+    rig.searcher = without
+    answers = await rig.search("car number", limit=4)
+    seen = [row["source_id"] for row in answers.rows]
+    rig.searcher = with_model
+    while answers.next_cursor:
+        answers = await rig.search("car number", limit=4, cursor=answers.next_cursor)
+        seen += [row["source_id"] for row in answers.rows]
+    assert len(seen) == len(set(seen)) == 12
+    answers = await rig.search("car number", limit=4)
+    rig.searcher = without
+    with pytest.raises(CursorExpired):
+        await rig.search("car number", limit=4, cursor=answers.next_cursor)

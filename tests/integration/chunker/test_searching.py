@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from libs.common.http.wire import InvalidCursor
+from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
 from libs.common.internal import SourceItem
 from services.chunker.api.search import _explained
 from services.chunker.domain.bm25 import idf
-from services.chunker.domain.searching import Filters, Question, Word
+from services.chunker.domain.searching import Filters, Position, Question, Word
 from services.chunker.repository import search as ranking
 from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases.searching import Searcher
@@ -146,6 +147,22 @@ async def test_cursor_of_another_search_is_refused(rig: Rig) -> None:
         await rig.search("outbox", limit=2, cursor=cursor)
     with pytest.raises(InvalidCursor):
         await rig.search("relay", limit=2, cursor=cursor, filters=Filters(path="docs/"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"mean": 0.0}, {"mean": -1.0}, {"stretch": [0, [[0, 1, 0, [0, 1], None]]]}, {"stretch": [100, []]},
+     {"stretch": [10**12, [[0, 1, 0, [0, 1], None]]]}, {"idfs": []}, {"idfs": [1.0, 2.0, 3.0]}, {"pk": "x"}],
+)  # fmt: skip
+async def test_forged_cursor_is_refused_and_breaks_nothing(rig: Rig, forged: dict[str, Any]) -> None:
+    for n in range(4):
+        await rig.put(f"relay {n}\n", path=f"{n}.md")
+    await rig.index()
+    cursor = (await rig.search("relay", limit=2)).next_cursor
+    assert cursor
+    position = dict(zip(Position.__struct_fields__, decode_cursor(cursor, list[Any]), strict=True))
+    with pytest.raises(InvalidCursor):
+        await rig.search("relay", limit=2, cursor=encode_cursor(list({**position, **forged}.values())))
 
 
 async def test_answer_never_mixes_two_versions_of_a_document(rig: Rig) -> None:

@@ -97,7 +97,14 @@ def pages(lexical: Raw, vector: Raw, *, depth: int, limit: int, between=lambda: 
             return seen
         last = page[limit - 1]
         position = Position(
-            question="", mean=1, idfs=(), corrected=(), stretch=last.stretch, score=last.score, pk=last.pk
+            question="",
+            generation=None,
+            mean=1,
+            idfs=(),
+            corrected=(),
+            stretch=last.stretch,
+            score=last.score,
+            pk=last.pk,
         )
         between()
 

@@ -31,7 +31,10 @@ class Indexed(msgspec.Struct, frozen=True):
     def hits(self, found: Sequence[tuple[str, str]]) -> list[Labels]:
         """The best passage of each file, where files are ranked."""
         if self.collection.by_file:
-            found = list({source: (source, chunk) for source, chunk in reversed(found)}.values())[::-1]
+            best: dict[str, tuple[str, str]] = {}
+            for source, chunk in found:
+                best.setdefault(source, (source, chunk))
+            found = list(best.values())
         return [self.labels[hit] for hit in found]
 
 

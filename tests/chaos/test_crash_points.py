@@ -28,7 +28,7 @@ WALKS: dict[str, tuple[str, ...]] = {
     "auth": ("relay.picked", "relay.marked", "consume.committed"),
     "sync": ("sync.page_pulled", "relay.sent", "sync.page_committed", "consume.received"),
     "chunker": ("chunker.claimed", "relay.acked", "chunker.indexed", "consume.handled", "chunker.embedded",
-                "chunker.vectors_saved", "chunker.switched"),
+                "chunker.vectors_saved", "chunker.switched", "chunker.summaries_placed", "chunker.summaries_made"),
     "webhooks": (
         "job.claimed", "webhooks.hook_settled", "job.finished", "webhooks.delivery_stored",
         "webhooks.delivery_committed",

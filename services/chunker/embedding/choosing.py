@@ -28,23 +28,24 @@ class Embedders:
     def __init__(self, target: tuple[str, int] | None, makers: Mapping[str, Make]) -> None:
         self.target = target
         self._makers = dict(makers)
-        self._made: dict[str, Embedder | None] = {}
-        self._making = asyncio.Lock()
+        self._made: dict[str, asyncio.Task[Embedder | None]] = {}
 
     async def named(self, name: str) -> Embedder | None:
-        """None: nothing of this process makes vectors of that model."""
-        async with self._making:
-            if name not in self._made:
-                self._made[name] = await asyncio.to_thread(self._make, name)
-        return self._made[name]
+        """None: nothing of this process makes vectors of that model.
+
+        Whoever asks may lose patience: the model is loaded once all the same.
+        """
+        if name not in self._made:
+            self._made[name] = asyncio.create_task(asyncio.to_thread(self._make, name))
+        return await asyncio.shield(self._made[name])
 
     async def ready(self) -> bool:
         """Whether the configured one can embed; without it searches go by words."""
         return self.target is None or await self.named(self.target[0]) is not None
 
     async def aclose(self) -> None:
-        for embedder in self._made.values():
-            if embedder is not None:
+        for making in self._made.values():
+            if (embedder := await making) is not None:
                 await embedder.aclose()
 
     def _make(self, name: str) -> Embedder | None:

@@ -18,7 +18,7 @@ from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.protocol import Embedder, TextRefused
 from services.chunker.use_cases import embedding
 
-LEASE_S = 120.0  # a batch takes seconds; a killed worker delays its sources' vectors by this much, not their words
+LEASE_S = 60.0  # a batch takes seconds; a killed worker delays its sources' vectors by this much, not their words
 RETIRED_S = 60.0  # until no query can be under way that asked with the old model
 DROPPED_AT_ONCE = 5_000
 PROBE = "a text that every model reads"

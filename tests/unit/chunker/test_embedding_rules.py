@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from libs.common.errors import ConfigurationError
 from libs.common.settings import load_settings
 from services.chunker.domain.embedding import EXACT_UP_TO, reads_all, visited
-from services.chunker.embedding.choosing import chosen
+from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.halfvec import halfvecs, numbers
 from services.chunker.embedding.hashed import HashedWords
 from services.chunker.settings import ChunkerSettings
@@ -82,6 +84,27 @@ async def test_bundled_model_that_is_not_there_leaves_searches_by_words() -> Non
     embedders = chosen(settings(), None)  # type: ignore[arg-type]
     assert await embedders.ready() is False
     assert embedders.target == ("bge-small-en-v1.5-q", 384)
+
+
+async def test_model_is_loaded_once_however_many_lose_patience_meanwhile() -> None:
+    made = threading.Event()
+    loads = 0
+
+    def load() -> HashedWords:
+        nonlocal loads
+        loads += 1
+        made.wait(10)
+        return HashedWords(8)
+
+    embedders = Embedders(("slow", 8), {"slow": load})
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await embedders.ready()
+    made.set()
+    assert await embedders.ready()
+    assert loads == 1
+    await embedders.aclose()
 
 
 async def test_key_of_the_new_endpoint_is_not_sent_to_the_one_before() -> None:

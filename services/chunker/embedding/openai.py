@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from libs.common.errors import PassingFailure, ProviderContractBroken, ProviderUnavailable, RateLimited
-from libs.common.http.client import OutboundClient, Response
+from libs.common.http.client import AddressRefused, OutboundClient, Response
 from services.chunker.chunking.tokens import counter
 from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.embedding.protocol import TextRefused
@@ -78,11 +78,18 @@ class EndpointEmbedder:
 
     async def _ask_once(self, texts: Sequence[str], timeout: float = TIMEOUT_S) -> list[bytes]:
         body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
-        answer = await self._client.request(
-            "POST", self._url, headers=self._headers, json=body, timeout=timeout, largest_body=LARGEST_ANSWER
-        )
+        answer = await self._send(body, timeout)
         _raise_for(answer)
         return self._vectors(answer.json(_Answer), len(texts))
+
+    async def _send(self, body: object, timeout: float) -> Response:
+        """An address that must not be called is the operator's to allow: until then it is one that is away."""
+        try:
+            return await self._client.request(
+                "POST", self._url, headers=self._headers, json=body, timeout=timeout, largest_body=LARGEST_ANSWER
+            )
+        except AddressRefused as error:
+            raise ProviderUnavailable(f"{error.detail}; ALLOWED_PRIVATE_ENDPOINTS names what may be") from None
 
     def _vectors(self, answer: _Answer, asked: int) -> list[bytes]:
         rows = {one.index: one.embedding for one in answer.data}

@@ -29,6 +29,7 @@ from dotenv import dotenv_values
 
 from libs.common.testing.eventually import eventually
 from libs.local.deploy.fill import make_env
+from libs.local.models import model_directory
 from libs.local.ports import free_port
 from libs.local.postgres import ADMIN
 from libs.local.state import LOOPBACK, SERVICES, State
@@ -143,6 +144,7 @@ def installation(tree: Path) -> Iterator[Installation]:
             places = {
                 "@postgres:5432": f"@{LOOPBACK}:{cluster.port}", "@valkey:6379": f"@{LOOPBACK}:{valkey.port}",
                 "kafka:9092": broker.bootstrap, "/keys": str(fresh_volume(state)),
+                "/opt/model": str(model_place()),
                 **{f"http://{name}:8000": f"http://{LOOPBACK}:{port}" for name, port in ports.items()},
             }  # fmt: skip
             made = {"POSTGRES_PASSWORD": cluster.passwords()[ADMIN], "VALKEY_PASSWORD": urlsplit(valkey.url).password}
@@ -150,6 +152,11 @@ def installation(tree: Path) -> Iterator[Installation]:
             found = Installation(tree, Path(places["/keys"]), values, places, ports, broker.flavour)
             prepare(found)
             yield found
+
+
+def model_place() -> Path:
+    """Where the image has the embedding model; the one of this checkout stands for it."""
+    return model_directory(State.at(ROOT)) or Path("/opt/model")
 
 
 def prepare(installation: Installation) -> None:
@@ -191,6 +198,8 @@ async def test_service_becomes_ready_and_ends_in_order(
 
             await eventually(ready, timeout=40.0, interval=0.1)
             assert (await client.get("/metrics")).status_code == 200
+            has_model = (await client.get("/readyz")).json()["checks"].get("embedder")
+            assert has_model is (model_place().is_dir() if service == "chunker" else None)
         assert await asyncio.to_thread(probe, installation.ports[service]) == 0
         assert_confined(process.pid)
         process.send_signal(signal.SIGTERM)

@@ -78,9 +78,12 @@ async def test_nearest_of_a_large_workspace_and_of_a_thousandth_are_found(
     walked: Counter[str] = Counter()
     walk = vectors._walk
 
-    async def counting(tx: Any, *asked: Any) -> Any:
+    async def counting(tx: Any, sql: str, visits: int, asked: Any) -> Any:
         walked[tx.workspace] += 1
-        return await walk(tx, *asked)
+        await tx.execute(vectors.WALK, ef="100", visits="20000")
+        plan = "\n".join(row[0] for row in await tx.fetch_all(f"EXPLAIN {sql}", **asked))
+        assert f"Index Scan using vector_nearest_{generation.id}" in plan, plan
+        return await walk(tx, sql, visits, asked)
 
     monkeypatch.setattr(vectors, "_walk", counting)
     for workspace in SIZES:

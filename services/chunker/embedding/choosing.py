@@ -17,6 +17,7 @@ log = get_logger(__name__)
 
 Make = Callable[[], Embedder]
 BUNDLED = "bge-small-en-v1.5-q"
+ROOM = 1.5  # tokens of a model for one of cl100k, with the context's
 
 
 class Embedders:
@@ -77,7 +78,12 @@ def _bundled(settings: ChunkerSettings) -> Embedder:
     from services.chunker.embedding.bge_small import BgeSmall
 
     place, threads = Path(settings.embedding_model_dir), settings.embedding_threads
-    return BgeSmall(place, threads=threads, workers=max(1, settings.embedding_workers))
+    model = BgeSmall(place, threads=threads, workers=max(1, settings.embedding_workers))
+    if settings.chunk_tokens * ROOM > model.max_tokens:
+        log.warning(
+            "chunks_longer_than_window", limit=model.max_tokens, reason="the end of long chunks is not embedded"
+        )
+    return model
 
 
 def _hashed(settings: ChunkerSettings) -> Embedder:

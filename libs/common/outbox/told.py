@@ -8,7 +8,8 @@ import msgspec
 
 from libs.common.database.transaction import Row, Transaction
 
-# Two parts for two indexes: a schema that is asked this has one on the key of its published rows; few wait.
+# Two parts for two indexes: a schema that is asked this has one on the key of its published rows. Few wait: an index on
+# the key of those costs each insert a fifth more (measured), so while the broker is away they are walked.
 OF_KEY = """
 SELECT * FROM (
   SELECT seq, event_id, topic, payload, occurred_at, published_at, kafka_partition, kafka_offset

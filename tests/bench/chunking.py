@@ -17,6 +17,7 @@ from tests.bench.chunk_starts import Quality, quality
 from tests.bench.documents import documents
 from tests.bench.peers.splitters import PACKAGES, Splitters, running_splitters
 from tests.bench.peers.venvs import python_of, version_of
+from tests.unit.chunker.markdown_oracle import oracle, scanned, without_front_matter
 
 BUDGET = 512
 ROUNDS = 7
@@ -35,6 +36,8 @@ def main() -> None:
         _tell_speed(files, others, size)
         for name in others.names:
             _tell_quality(name, quality(texts, others.chunks(name), BUDGET))
+    wrong = [name for name, text in zip((file.title for file in files), texts, strict=True) if _differs(text)]
+    print(f"figure markdown_oracle value={len(wrong)} unit=differences against={len(files)}_files", *wrong[:3])
     _tell_quality("ours", quality(texts, [[one.text for one in chunk(file, BUDGET)] for file in files], BUDGET))
 
 
@@ -53,6 +56,12 @@ def _tell_speed(files: Sequence[Document], others: Splitters, size: float) -> No
             f"figure chunk_markdown_beside_{name} value={size / median(seconds):.2f} unit=MB/s against=ours"
             f" ratio={ratio:.3f}"
         )
+
+
+def _differs(text: str) -> bool:
+    """Whether markdown-it-py finds other headings or fences."""
+    text = without_front_matter(text)
+    return scanned(text) != oracle(text)
 
 
 def _tell_quality(name: str, found: Quality) -> None:

@@ -8,7 +8,7 @@ _ATTRIBUTES = re.compile(rf"(?:[\w:.=/ \t-]++|\n(?![ \t]*+\n)|{_STRING})*+")
 _IN_EXPRESSION = re.compile(rf"(?:[^{{}}\"'`]++|\"(?:[^\"\\\n]++|\\.)*+\"|{_STRING}|[\"'])*+")
 _ESCAPED = re.compile(r"(?:[^`\\]++|\\.)*+", re.DOTALL)
 _MODULE = re.compile(
-    r"(?:import[ \t]++(?:[\w{*][^\n]*+\bfrom\b|[\"'])|export[ \t]++(?:const|let|default|function|async)\b)"
+    r"(?:import[ \t]++(?:[\w{*][^\n]*?\bfrom\b|[\"'])|export[ \t]++(?:const|let|default|function|async)\b)"
 )
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from services.chunker.chunking import chunk
+from tests.support.figures import Tell
 from tests.unit.chunker.texts import ROOT, chunks_of, document, own_files, paragraphs, sections
 
 
@@ -32,6 +33,20 @@ def test_edit_at_the_first_byte_of_a_megabyte_without_headings_changes_three_chu
 ) -> None:
     after = chunks_of(inserted + megabyte)
     assert 1 <= sum(c.id not in known for c in after) <= 3
+
+
+@pytest.mark.parametrize("headings", [False, True])
+def test_edit_of_one_paragraph_of_a_megabyte_changes_one_or_two_chunks(
+    megabyte: str, known: frozenset[str], headings: bool, figure: Tell
+) -> None:
+    before = sections(2_000) if headings else megabyte
+    ids = {c.id for c in chunks_of(before)} if headings else known
+    counts = []
+    for share in (0.1, 0.5, 0.9):
+        at = before.index("\n\n", int(len(before) * share)) - 1
+        counts.append(sum(c.id not in ids for c in chunks_of(f"{before[:at]} and more{before[at:]}")))
+    figure(f"edit_one_paragraph_{'with' if headings else 'without'}_headings", max(counts), "chunks", 2)
+    assert 1 <= max(counts) <= 2
 
 
 def test_edit_at_the_first_byte_of_one_long_line_changes_few_chunks() -> None:

@@ -7,7 +7,7 @@
 | code | scopes | definition, line |
 | plain | none | paragraph, sentence |
 | pages | pages, parted by form feeds: `#page=3` | paragraph, sentence; `words` joins hyphenated line ends |
-| slides | slides, parted by form feeds or `---`; each starts a chunk | as markdown |
+| slides | slides, parted by form feeds or `---`; short ones share a chunk | a slide |
 | records | none; the first record is every later chunk's context | record of CSV or TSV, quoted line ends included |
 | conversation | comments; each starts a chunk | as markdown |
 | thread | messages; short ones share a chunk | a message |

@@ -59,10 +59,9 @@ class Indexer:
             for wanted in group:
                 await indexing.postpone(self.db, wanted, retry_seconds(wanted.attempts))
             return
-        for wanted in group:
-            item = items.get(wanted.source_id)
-            if item is not None:  # left out of a full answer: due again when its lease ends
-                await self._index_one(wanted, item)
+        held = [wanted for wanted in group if wanted.source_id in items]  # others are due again when their lease ends
+        for wanted in sorted(held, key=lambda wanted: len(items[wanted.source_id].content)):
+            await self._index_one(wanted, items[wanted.source_id])  # a large one keeps nobody of its batch waiting
 
     async def _read(self, workspace: str, group: Sequence[Wanted]) -> dict[str, SourceItem]:
         asked = SourceBatchAsked(workspace_id=workspace, ids=tuple(wanted.source_id for wanted in group))

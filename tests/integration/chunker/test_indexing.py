@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from libs.common.errors import NotFound
@@ -140,6 +141,15 @@ async def test_one_workspace_with_many_sources_does_not_starve_another(rig: Rig)
     await rig.put("small one\n", path="s.md", workspace="w2")
     await rig.indexer.step()
     assert await rig.names("small", workspace="w2") == ["s.md"]
+
+
+async def test_large_document_keeps_nobody_of_its_batch_waiting(rig: Rig) -> None:
+    large = await rig.put(GUIDE * 200, path="large.md")
+    small = [await rig.put(GUIDE, path=f"{n}.md") for n in range(3)]
+    await rig.indexer.step()
+    told = [msgspec.json.decode(bytes.fromhex(row["payload"][2:]))["source_id"] for row in await rig.told()]
+    assert told[-1] == large
+    assert sorted(told[:-1]) == sorted(small)
 
 
 async def test_two_indexers_side_by_side_index_each_source_once(rig: Rig) -> None:

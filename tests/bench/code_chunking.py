@@ -1,23 +1,26 @@
-"""Chunks of real Python, TypeScript and Go at 512 tokens: speed beside one parse and one count, and where they begin.
+"""Chunks of real Python, TypeScript and Go at 512 tokens: speed beside one parse and one count and beside
+langchain by language, and where they begin (tests/bench/code_starts.py).
 
 Run by `python -m tests.bench.code_chunking`. CPU time of one process, median of the rounds' own ratios, so that other
 work on the machine weighs on both sides alike.
 """
 
 import shutil
-import statistics
 import time
-from collections.abc import Callable, Iterator
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 
-from services.chunker.chunking import Chunk, Document, chunk
+from rs_bpe.bpe import openai
+
+from services.chunker.chunking import Document, chunk
 from services.chunker.chunking.grammars import GRAMMARS, LARGEST, parse
 from services.chunker.chunking.tokens import counter
 from tests.bench import sources
 from tests.bench.code_starts import Starts, starts_of
+from tests.bench.peers.splitters import running_splitters
 
 BUDGET = 512
-ROUNDS = 7
+ROUNDS, ROUNDS_OF_OTHERS = 7, 3
 LEAST_RATIO, MOST_INSIDE = 0.6, 0.2
 HOSTILE = (
     "[",
@@ -43,7 +46,11 @@ def main() -> None:
         size = sum(len(document.text.encode()) for document in documents) / 1e6
         print(f"{language}: {len(documents)} files, {size:.2f} MB")
         _tell_speed(language, documents, size)
-        _tell_quality(language, documents)
+        ours = [[one.text for one in chunk(document, BUDGET)] for document in documents]
+        if ["".join(texts) for texts in ours] != [document.text for document in documents]:
+            raise AssertionError(f"{language} does not join back")
+        _tell_quality(language, language, [document.text for document in documents], ours)
+        _tell_others(language, documents, size)
     _tell_hostile()
 
 
@@ -57,37 +64,54 @@ def _corpora() -> Iterator[tuple[str, list[sources.Text]]]:
 
 
 def _tell_speed(language: str, documents: list[Document], size: float) -> None:
-    def parse_and_count(document: Document) -> None:
-        parse(document.text.encode(), language)
-        counter()(document.text)
-
+    """Beside one parse and one count of the same texts: by our counter, and by the one that counted before it."""
+    anchors = {"token_count": counter(), "rs_bpe_count": openai.cl100k_base().count}
     seconds: list[float] = []
-    ratios: list[float] = []
+    ratios: dict[str, list[float]] = {name: [] for name in anchors}
     for _ in range(ROUNDS):
         ours = _cpu_seconds(lambda document: chunk(document, BUDGET), documents)
-        ratios.append(_cpu_seconds(parse_and_count, documents) / ours)
         seconds.append(ours)
-    speed, ratio = size / statistics.median(seconds), statistics.median(ratios)
-    print(f"figure chunk_{language} value={speed:.2f} unit=MB/s against=parse_and_token_count ratio={ratio:.3f}")
-
-
-def _tell_quality(language: str, documents: list[Document]) -> None:
-    starts, tokens, over = Starts(), 0, 0
-    for document in documents:
-        chunks = chunk(document, BUDGET)
-        if "".join(one.text for one in chunks) != document.text:
-            raise AssertionError(f"{document.path} does not join back")
-        starts += starts_of(document.text, language, _offsets(chunks))
-        tokens += sum(one.tokens for one in chunks)
-        over += sum(counter()(one.text) > BUDGET for one in chunks)
-    count = starts.chunks
-    for name, share in (("inside", starts.inside / count), ("indented", starts.indented / count)):
+        for name, count in anchors.items():
+            ratios[name].append(_cpu_seconds(_parse_and(count, language), documents) / ours)
+    for name, found in ratios.items():
         print(
-            f"figure chunk_{language}_{name} value={share:.3f} unit=of_chunks"
-            f" against={MOST_INSIDE} ratio={share / MOST_INSIDE:.3f}"
+            f"figure chunk_{language} value={size / median(seconds):.2f} unit=MB/s against=parse_and_{name}"
+            f" ratio={median(found):.3f} least={LEAST_RATIO}"
         )
-    print(f"figure chunk_{language}_fill value={tokens / count / BUDGET:.2f} unit=of_budget against={count}_chunks")
-    print(f"figure chunk_{language}_over value={over} unit=chunks against={count}")
+
+
+def _parse_and(count: Callable[[str], int], language: str) -> Callable[[Document], None]:
+    def work(document: Document) -> None:
+        parse(document.text.encode(), language)
+        count(document.text)
+
+    return work
+
+
+def _tell_others(language: str, documents: list[Document], size: float) -> None:
+    texts = [document.text for document in documents]
+    with running_splitters(texts, language) as others:
+        for name in others.names:
+            pairs = [
+                (others.seconds(name), _cpu_seconds(lambda document: chunk(document, BUDGET), documents))
+                for _ in range(ROUNDS_OF_OTHERS)
+            ]
+            speed, ratio = size / median(their for their, _ in pairs), median(their / our for their, our in pairs)
+            print(f"figure chunk_{language}_{name} value={speed:.2f} unit=MB/s against=ours ratio={ratio:.3f}")
+            _tell_quality(f"{language}_{name}", language, texts, others.chunks(name))
+
+
+def _tell_quality(name: str, language: str, texts: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
+    starts = sum(
+        (starts_of(text, language, _offsets(text, of_it)) for text, of_it in zip(texts, cut, strict=True)), Starts()
+    )
+    tokens = [counter()(one) for of_it in cut for one in of_it]
+    inside, indented = starts.inside / starts.chunks, starts.indented / starts.chunks
+    print(
+        f"figure chunk_{name}_inside value={inside:.3f} unit=of_chunks against={MOST_INSIDE}"
+        f" ratio={inside / MOST_INSIDE:.3f} indented={indented:.3f} chunks={starts.chunks}"
+        f" fill={sum(tokens) / len(tokens) / BUDGET:.2f} over={sum(count > BUDGET for count in tokens)}"
+    )
 
 
 def _tell_hostile() -> None:
@@ -111,8 +135,13 @@ def _hostile(language: str, piece: str, size: int) -> Document:
     return Document("hostile", "file", "", None, "code", language, (piece * size)[:size])
 
 
-def _offsets(chunks: list[Chunk]) -> list[int]:
-    return [0, *accumulate(len(one.text) for one in chunks[:-1])]
+def _offsets(text: str, chunks: Sequence[str]) -> Iterator[int]:
+    """Where each begins; some splitters drop the blanks between them."""
+    at = 0
+    for one in chunks:
+        at = text.index(one, at)
+        yield at
+        at += len(one)
 
 
 def _cpu_seconds(work: Callable[[Document], object], documents: list[Document]) -> float:

@@ -53,6 +53,8 @@ def skip_reason(path: str) -> str | None:
         return "lock file"
     if name.endswith((".min.js", ".min.css", ".map", ".snap")):
         return "generated file"
+    if name.endswith(".ipynb"):
+        return "notebook"  # JSON with its outputs inside: found by what nobody wrote
     return None
 
 

@@ -35,11 +35,11 @@ class Splitters:
 
 
 @contextmanager
-def running_splitters(texts: Sequence[str]) -> Iterator[Splitters]:
+def running_splitters(texts: Sequence[str], language: str = "markdown") -> Iterator[Splitters]:
     with TemporaryDirectory() as folder:
         place = Path(folder) / "texts.json"
         place.write_text(json.dumps(texts))
-        program = [str(python_of("splitters")), str(HERE / "splitters_run.py"), str(place)]
+        program = [str(python_of("splitters")), str(HERE / "splitters_run.py"), str(place), language]
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None

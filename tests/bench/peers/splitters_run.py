@@ -1,7 +1,7 @@
 """Chunks texts with the splitters that are measured; runs in their own environment, never in ours.
 
-`splitters_run.py <texts.json>`: writes the splitters' names, then answers each line of its input: `time <name>` with
-the CPU seconds of one pass over all texts, `chunks <name>` with the chunks of each text.
+`splitters_run.py <texts.json> <language>`: writes the splitters' names, then answers each line of its input:
+`time <name>` with the CPU seconds of one pass over all texts, `chunks <name>` with the chunks of each text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import semchunk
 import tiktoken
 from chonkie import RecursiveChunker
 from chonkie.types import RecursiveLevel, RecursiveRules
-from langchain_text_splitters import MarkdownTextSplitter
+from langchain_text_splitters import Language, MarkdownTextSplitter, RecursiveCharacterTextSplitter
 from rs_bpe.bpe import openai
 from semantic_text_splitter import MarkdownSplitter
 from toktok._toktok import Tokenizer
@@ -53,6 +53,22 @@ def splitters() -> dict[str, Split]:
     }
 
 
+def code_splitters(language: str) -> dict[str, Split]:
+    kind = {"python": Language.PYTHON, "typescript": Language.TS, "go": Language.GO}[language]
+    tiktoken_encode = _tiktoken().encode_ordinary
+    counters = {
+        "tiktoken": lambda text: len(tiktoken_encode(text)),
+        "rs_bpe": openai.cl100k_base().count,
+        "toktok": Tokenizer("cl100k_base", "").count,
+    }
+    return {
+        f"langchain_{name}": RecursiveCharacterTextSplitter.from_language(
+            kind, chunk_size=BUDGET, chunk_overlap=0, length_function=count
+        ).split_text
+        for name, count in counters.items()
+    }
+
+
 def _chonkie(tokenizer: object, **given: object) -> Split:
     return _pieces(RecursiveChunker(tokenizer=tokenizer, chunk_size=BUDGET, **given).chunk)
 
@@ -80,10 +96,10 @@ def _tiktoken() -> tiktoken.Encoding:
     return tiktoken.Encoding("cl100k_base", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
 
 
-def main(place: str) -> None:
+def main(place: str, language: str) -> None:
     with open(place, encoding="utf-8") as file:
         texts = json.load(file)
-    known = splitters()
+    known = splitters() if language == "markdown" else code_splitters(language)
     print(json.dumps(list(known)), flush=True)
     for line in sys.stdin:
         verb, name = line.split()
@@ -95,4 +111,4 @@ def main(place: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

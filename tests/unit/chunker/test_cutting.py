@@ -30,3 +30,7 @@ def test_settings_are_cut_by_their_structure(path: str) -> None:
     }
     chunks = cut_file(path, texts[path.rpartition(".")[2]]).chunks
     assert {one.heading_path[0] for one in chunks} == {"one", "two"}
+
+
+def test_notebook_is_kept_but_not_indexed_since_its_json_is_not_what_people_read() -> None:
+    assert cut_file("analysis.ipynb", '{"cells": []}').skipped == "notebook"

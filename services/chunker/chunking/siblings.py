@@ -42,13 +42,16 @@ class Siblings:
         alike = ""
         for child in (child for node in nodes for child in node.named_children):
             begins, ends, type = child.start_byte, child.end_byte, child.type
+            if begins >= end:  # missing at the end of the text, or a comment that is the next item's
+                continue
             if begins >= row_end and bare < 0:
                 line = self._line_start(row_end, begins)
                 lead = self._with_comments(line, start) if lead < 0 else lead
                 bare = line if type not in comments else bare
             if type not in leads:
+                bare = lead if bare < 0 else bare  # a comment that ends on the line of what it belongs to
                 line_alone = lead >= 0 and self._source.find(b"\n", begins, ends) < 0
-                if start < lead < end and not (line_alone and type == alike and bare == lead == row_end):
+                if lead > start and not (line_alone and type == alike and bare == lead == row_end):
                     yield Item(start, bare_start, lead, inner)
                     start, bare_start, inner = lead, bare, []
                 elif bare > start and not inner:
@@ -58,7 +61,7 @@ class Siblings:
                 lead = bare = -1
             if ends > row_end:
                 row_end = self._row_end(ends)
-        if start < lead < end:
+        if lead > start:
             yield Item(start, bare_start, lead, inner)
             start, bare_start, inner = lead, lead, []
         yield Item(start, bare_start, end, inner)

@@ -8,7 +8,7 @@ import pytest
 
 from services.chunker.chunking.grammars import GRAMMARS
 from tests.support.figures import Tell, sized
-from tests.unit.chunker.sources import SOURCES
+from tests.unit.chunker.sources import LINE, SOURCES
 from tests.unit.chunker.test_chunk_properties import assert_sound
 from tests.unit.chunker.texts import document
 
@@ -48,3 +48,14 @@ def test_torn_source_joins_back_within_the_budget(language: str, figure: Tell) -
         assert_sound(document(text, "code", language), (16, 40, 128)[number % 3])
         sound += 1
     figure(f"A24_code_{language}", sound, "texts", _count())
+
+
+def test_comment_on_the_line_of_what_it_belongs_to_stays_there() -> None:
+    functions = "".join(f"/* é {i} */ int f{i}(int x) {{\n{LINE}}}\n" for i in range(9))
+    chunks = assert_sound(document(functions, "code", "c"), 100)
+    assert all(one.text.startswith(("/* é", "    value")) for one in chunks)
+
+
+def test_text_that_ends_where_something_is_missing_has_no_empty_chunk() -> None:
+    assert_sound(document("def f():\n    if strong and at[", "code", "python"), 16)
+    assert_sound(document("int f() {\n    return 1 +\n    g(a,\n", "code", "c"), 16)

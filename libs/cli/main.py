@@ -25,6 +25,7 @@ from libs.cli import (
     searching,
     sources,
     stack,
+    summarising,
     syncing,
     traces,
 )
@@ -41,7 +42,8 @@ for command in (
     integrations.list_integrations, integrations.show, integrations.configure, integrations.pause, integrations.resume,
     integrations.check, integrations.disconnect, freshness.freshness, hooks.subscriptions,
     syncing.sync, syncing.runs, sources.sources, sources.source, sources.changed_files,
-    changes.changes, explaining.explain, searching.search, traces.trace,
+    changes.changes, explaining.explain, searching.search, summarising.summary,
+    summarising.feedback, traces.trace,
 ):  # fmt: skip
     app.command(getattr(command, "__name__", "").removeprefix("list_").replace("_", "-"))(command)
 app.command("new-provider")(providers.new_provider)

@@ -21,8 +21,10 @@ from services.chunker.deps import Deps
 from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.settings import ChunkerSettings
+from services.chunker.summarising.endpoint import Endpoint
 from services.chunker.summarising.extracting import Extracting
 from services.chunker.use_cases.searching import Searcher
+from services.chunker.use_cases.summaries import Writer
 from services.chunker.workers.embedding import VectorWorker
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.summarising import Summariser
@@ -43,16 +45,18 @@ def build(settings: ChunkerSettings) -> Service:
         facet_of=lambda provider: registry.facet(provider, "chunks"),
         budget=settings.chunk_tokens,
         batch=settings.index_batch,
+        better_summaries=bool(settings.summary_url),
     )
     indexers = [Loop(f"indexer-{n}", indexer.step, idle=IDLE_S, wake=wake) for n in range(settings.index_workers)]
-    summariser = Loop("summariser", Summariser(db=db, writer=Extracting()).step, idle=IDLE_S)
+    summariser = Summariser(db=db, writer=_writer(settings, db, outbound))
+    summarisers = [Loop(f"summariser-{n}", summariser.step, idle=IDLE_S) for n in range(settings.summary_workers)]
     embedders = chosen(settings, outbound)
     deps = Deps(db=db, index_wanted=wake.set)
     consuming = create_consumer_component(consumers, deps, db, settings)
     return Service(
         SERVICE,
         _http(settings, db, tokens, embedders),
-        [consuming, *indexers, *_embedding(settings, db, embedders), summariser, Relay(db, SERVICE, settings)],
+        [consuming, *indexers, *_embedding(settings, db, embedders), *summarisers, Relay(db, SERVICE, settings)],
         host=settings.http_host,
         port=settings.http_port,
         on_close=[sync.aclose, embedders.aclose, outbound.aclose, db.close],
@@ -63,6 +67,19 @@ def _embedding(settings: ChunkerSettings, db: Database, embedders: Embedders) ->
     worker = VectorWorker(db=db, embedders=embedders, batch=settings.embedding_batch)
     count = settings.embedding_workers if embedders.target else 0
     return [Loop(f"embedder-{n}", worker.step, idle=IDLE_S) for n in range(count)]
+
+
+def _writer(settings: ChunkerSettings, db: Database, outbound: OutboundClient) -> Writer:
+    if not settings.summary_url:
+        return Extracting()
+    return Endpoint(
+        db=db,
+        outbound=outbound,
+        url=settings.summary_url,
+        model=settings.summary_model,
+        api_key=settings.summary_api_key,
+        tokens_per_day=settings.summary_tokens_per_day,
+    )
 
 
 def describe(settings: ChunkerSettings) -> Litestar:

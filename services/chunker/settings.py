@@ -44,6 +44,15 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
         str, means("its key; empty = EMBEDDING_API_KEY if the address is the same")
     ] = ""
     embedding_previous_dimension: Annotated[int, means("numbers of its vectors")] = 384
+    summary_url: Annotated[
+        str, means("writes summaries: the address before /chat/completions, https://api.example.com/v1; empty = none")
+    ] = ""
+    summary_model: Annotated[str, means("the model that it is asked for; needed with SUMMARY_URL")] = ""
+    summary_api_key: Annotated[str, means("what it is called with; empty = without a key")] = ""
+    summary_tokens_per_day: Annotated[
+        int, means("tokens that the summaries of one workspace may cost a day; then they are extracted")
+    ] = 200_000
+    summary_workers: Annotated[int, means("trees that one replica summarises at a time: calls at once")] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +61,9 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
         if not 10 <= self.search_depth <= 1000:
             raise ConfigurationError("SEARCH_DEPTH must lie between 10 and 1000")
         self._check_amounts()
+        self._require_safe("SUMMARY_URL", self.summary_url)
+        if self.summary_url and not self.summary_model:
+            raise ConfigurationError("SUMMARY_MODEL is not set: SUMMARY_URL needs it")
         if self.embedder == "openai":
             self._require_endpoint()
         self._require_safe("EMBEDDING_PREVIOUS_URL", self.embedding_previous_url)
@@ -63,6 +75,8 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
             "embedding_batch": (1, 2048),
             "embedding_dimension": (1, LARGEST_DIMENSION),
             "embedding_previous_dimension": (1, LARGEST_DIMENSION),
+            "summary_workers": (1, 32),
+            "summary_tokens_per_day": (0, 10**12),
         }
         for name, (least, most) in allowed.items():
             if not least <= getattr(self, name) <= most:

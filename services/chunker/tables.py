@@ -36,5 +36,5 @@ TENANT_TABLES: tuple[str, ...] = (
     "known_workspace",
 )
 QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "embed_wanted", "summary_wanted")
-LOCATABLE: tuple[str, ...] = ("indexed_source", "summary")
+LOCATABLE: tuple[str, ...] = ("indexed_source", "summary", "chunk", "feedback_count")
 EVERY_TABLE = (*QUEUE_TABLES, *TENANT_TABLES)  # in the order in which whoever writes both locks them

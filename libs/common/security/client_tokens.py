@@ -21,6 +21,8 @@ LONGEST_LIFE = timedelta(seconds=900)
 LEEWAY = timedelta(seconds=5)
 # What a page may ever do: it makes no tokens and no workspaces.
 CLIENT_SCOPES = (
+    "feedback:read",
+    "feedback:write",
     "integrations:read",
     "integrations:write",
     "resources:read",

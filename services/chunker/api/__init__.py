@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.chunker.api.chunks import list_chunks
 from services.chunker.api.explain import explain_index
+from services.chunker.api.feedback import give_feedback, list_feedback
 from services.chunker.api.search import search
 from services.chunker.api.summaries import (
     integration_summary,
@@ -23,5 +24,7 @@ HANDLERS = (
     workspace_summary,
     summary_node,
     summary_chunks,
+    give_feedback,
+    list_feedback,
     explain_index,
 )

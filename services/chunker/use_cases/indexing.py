@@ -8,9 +8,10 @@ from libs.common.internal import SourceItem
 from libs.common.telemetry.tracing import current_traceparent
 from services.chunker.deps import Deps
 from services.chunker.domain.indexing import Cut, Wanted
-from services.chunker.repository import chunks, queue, workspaces
+from services.chunker.repository import chunks, feedback, queue, workspaces
 from services.chunker.repository.summaries import sources, trees
 from services.chunker.summarising import Written
+from services.chunker.use_cases.feedback import forget_source
 
 
 async def want_index(event: SourceChanged, deps: Deps) -> None:
@@ -24,6 +25,7 @@ async def want_index(event: SourceChanged, deps: Deps) -> None:
 async def want_integration_removed(event: IntegrationDisconnected, deps: Deps) -> None:
     async with deps.db.transaction(event.workspace_id) as tx:
         await queue.want_integration_removed(tx, event.integration_id, current_traceparent())
+        await feedback.forget_integration(tx, event.integration_id)
         await trees.drop_integration(tx, event.workspace_id, event.integration_id)
     deps.index_wanted()
 
@@ -50,6 +52,7 @@ async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
         if not await queue.holds(tx, wanted):
             return
         await chunks.remove(tx, wanted.workspace_id, wanted.source_id)
+        await forget_source(tx, wanted.workspace_id, wanted.source_id)
         await queue.done(tx, wanted, version)
         await tx.emit(_indexed(wanted, version, deleted=True))
 

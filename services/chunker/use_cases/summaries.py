@@ -18,14 +18,14 @@ from services.chunker.summarising.tree import EXTRACTIVE, input_hash, text_hash
 
 AT_ONCE = 200  # changes that one transaction places
 NODES_AT_ONCE = 16
-LEASE_S = 120.0  # renewed by every transaction; longer than one answer of an endpoint may take
+LEASE_S = 300.0  # renewed by every transaction; longer than one answer of an endpoint may take
 
 
 class Writer(Protocol):
     """`better` writers replace what was extracted; `made` counts what they were asked."""
 
-    better: bool
-
+    @property
+    def better(self) -> bool: ...
     async def write(self, asked: Asked) -> Written: ...
 
 

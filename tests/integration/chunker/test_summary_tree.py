@@ -39,7 +39,8 @@ def paragraph(random: Random) -> str:
 
 def document(headings: bool, size: int = 1_000_000) -> list[str]:
     """Paragraphs, with headings of three levels among them or with none."""
-    random, parts, length = Random(7), [], 0
+    random, length = Random(7), 0
+    parts: list[str] = []
     while length < size:
         at = len(parts)
         if headings and at % 20 == 0:

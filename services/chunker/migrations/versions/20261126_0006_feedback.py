@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from libs.common.database.policies import tenant_table
+from libs.common.database.policies import locatable, tenant_table
 
 revision = "0006"
 down_revision = "0005"
@@ -28,19 +28,23 @@ CREATE TABLE feedback (
 )
 """
 
+# By the integration's id.
 FEEDBACK_COUNT = """
 CREATE TABLE feedback_count (
-  integration_id text    PRIMARY KEY,
-  workspace_id   text    NOT NULL,
-  version        bigint  NOT NULL,
-  helpful        integer NOT NULL DEFAULT 0,
-  unhelpful      integer NOT NULL DEFAULT 0,
-  outdated       integer NOT NULL DEFAULT 0,
-  incorrect      integer NOT NULL DEFAULT 0
+  id           text    PRIMARY KEY,
+  workspace_id text    NOT NULL,
+  version      bigint  NOT NULL,
+  helpful      integer NOT NULL DEFAULT 0,
+  unhelpful    integer NOT NULL DEFAULT 0,
+  outdated     integer NOT NULL DEFAULT 0,
+  incorrect    integer NOT NULL DEFAULT 0
 )
 """
 
-INDEX = "CREATE INDEX feedback_integration ON feedback (integration_id, recorded_at DESC, id DESC)"
+INDEXES = (
+    "CREATE INDEX feedback_integration ON feedback (integration_id, recorded_at DESC, id DESC)",
+    "CREATE INDEX chunk_id ON chunk USING hash (id)",
+)
 
 
 def upgrade() -> None:
@@ -49,7 +53,9 @@ def upgrade() -> None:
         *tenant_table("chunker", "feedback"),
         FEEDBACK_COUNT,
         *tenant_table("chunker", "feedback_count"),
-        INDEX,
+        *locatable("chunker", "feedback_count"),
+        *locatable("chunker", "chunk"),
+        *INDEXES,
     )
     for statement in statements:
         op.execute(statement)

@@ -115,14 +115,14 @@ def _tell_quality(name: str, language: str, texts: Sequence[str], cut: Sequence[
 
 
 def _tell_hostile() -> None:
-    """The slowest of hostile texts: 1 MB, and as much as is still parsed."""
+    """The slowest of hostile texts: as much as is still parsed, and 1 MB, which goes by lines whatever the language."""
     seconds = {
         (language, piece, size): _cpu_seconds(
             lambda document: chunk(document, BUDGET), [_hostile(language, piece, size)]
         )
         for language in GRAMMARS
         for piece in HOSTILE
-        for size in (LARGEST, 1_000_000)
+        for size in ((LARGEST, 1_000_000) if language == "python" else (LARGEST,))
     }
     (language, piece, _), worst = max(seconds.items(), key=lambda one: one[1])
     print(

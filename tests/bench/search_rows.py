@@ -56,9 +56,9 @@ async def fill(
 ) -> dict[str, Any]:
     """Answers the vectors of each workspace, by the order of their keys."""
     await admin.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
-    graph = await admin.fetchval("SELECT pg_get_indexdef($1::regclass)", f"vector_nearest_{generation}")
+    graph = await admin.fetchval("SELECT pg_get_indexdef($1::regclass)", f"chunk_vector_nearest_{generation}")
     await admin.execute(
-        f"ALTER TABLE posting DROP CONSTRAINT posting_pkey; DROP INDEX posting_chunk, vector_nearest_{generation};"
+        f"ALTER TABLE posting DROP CONSTRAINT posting_pkey; DROP INDEX posting_chunk, chunk_vector_nearest_{generation};"
         "SET maintenance_work_mem = '512MB'"
     )
     embedded = {}
@@ -94,7 +94,7 @@ async def _fill_workspace(
             (workspace, lexeme, pk, count, sum(found.values()))
             for pk, found in zip(batch, postings, strict=True) for lexeme, count in found.items()
         ])  # fmt: skip
-        await _copy(admin, "vector", [
+        await _copy(admin, "chunk_vector", [
             (workspace, _source(workspace, pk), pk, generation, vector)
             for pk, vector in zip(batch, halfvecs(vectors[start : start + 2000]), strict=True)
         ])  # fmt: skip
@@ -105,7 +105,7 @@ async def _fill_workspace(
 COLUMNS = {
     "chunk": "pk workspace_id source_id id ordinal anchor heading_path start_byte end_byte tokens words context text",
     "posting": "workspace_id lexeme chunk_pk frequency words",
-    "vector": "workspace_id source_id chunk_pk generation embedding",
+    "chunk_vector": "workspace_id source_id chunk_pk generation embedding",
 }
 SOURCES = """
 INSERT INTO indexed_source (id, workspace_id, integration_id, resource_id, provider, type, name, path, version,

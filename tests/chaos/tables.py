@@ -25,10 +25,16 @@ async def told(stack: Stack) -> dict[str, int]:
     return {service: await stack.number(f"SELECT count(*) FROM {service}.outbox") for service in SERVICES}
 
 
+WAITING = (
+    "sync.work", "sync.dirty_object", "sync.discovery", "webhooks.job",
+    "chunker.index_wanted", "chunker.embed_wanted", "chunker.summary_wanted", "chunker.summary_change",
+)  # fmt: skip
+
+
 async def assert_quiet(stack: Stack) -> None:
-    """Nothing waits to be published, read again, indexed or reported."""
+    """Nothing waits to be published, read again, indexed, summarised or reported."""
     for service in SERVICES:
         assert not await stack.number(f"SELECT count(*) FROM {service}.outbox WHERE published_at IS NULL")
-    for table in ("chunker.index_wanted", "sync.work", "sync.dirty_object", "sync.discovery", "webhooks.job"):
+    for table in WAITING:
         assert not await stack.number(f"SELECT count(*) FROM {table}"), table
     assert not await stack.number("SELECT count(*) FROM sync.observed_state WHERE reported_version < version")

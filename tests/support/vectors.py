@@ -38,10 +38,10 @@ async def load_chunks(
 
 
 async def copy_vectors(admin: asyncpg.Connection[Any], rows: Iterable[tuple[str, str, int, int, bytes]]) -> None:
-    """Rows of (workspace, source, chunk key, generation, halfvec) into `vector`, in COPY's own binary form."""
+    """Rows of (workspace, source, chunk key, generation, halfvec) into `chunk_vector`, in COPY's own binary form."""
     columns = ["workspace_id", "source_id", "chunk_pk", "generation", "embedding"]
     content = io.BytesIO(SIGNATURE + b"".join(map(_row, rows)) + struct.pack(">h", -1))
-    await admin.copy_to_table("vector", source=content, columns=columns, format="binary")
+    await admin.copy_to_table("chunk_vector", source=content, columns=columns, format="binary")
 
 
 def _row(row: tuple[str, str, int, int, bytes]) -> bytes:

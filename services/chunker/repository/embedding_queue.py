@@ -51,7 +51,7 @@ DONE = """
 DELETE FROM embed_wanted w
 WHERE w.generation = :generation AND w.source_id = ANY(CAST(:sources AS text[])) AND NOT EXISTS (
   SELECT FROM chunk c WHERE c.source_id = w.source_id
-  AND NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
+  AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
 )
 """
 RELEASE = """

@@ -17,12 +17,12 @@ LACKING = """
 SELECT source_id, pk, context, text FROM (
   SELECT c.source_id, c.pk, c.context, c.text, row_number() OVER (PARTITION BY c.source_id ORDER BY c.ordinal) AS turn
   FROM chunk c WHERE c.source_id = ANY(CAST(:sources AS text[]))
-  AND NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
+  AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
 ) lacking ORDER BY turn, source_id LIMIT :limit
 """
 # A chunk that left meanwhile has no row to hang a vector on.
 SAVE = """
-INSERT INTO vector (workspace_id, source_id, chunk_pk, generation, embedding)
+INSERT INTO chunk_vector (workspace_id, source_id, chunk_pk, generation, embedding)
 SELECT c.workspace_id, c.source_id, c.pk, :generation, given.embedding
 FROM unnest(CAST(:pks AS bigint[]), CAST(:embeddings AS halfvec[])) AS given(pk, embedding)
 JOIN chunk c ON c.pk = given.pk AND c.source_id = ANY(CAST(:sources AS text[]))
@@ -38,7 +38,7 @@ SELECT (SELECT coalesce(sum(chunks), 0) FROM indexed_source WHERE workspace_id =
 # Without the cast no index is of this expression: each vector of the workspace is read.
 EXACT = """
 SELECT v.chunk_pk AS pk, -(v.embedding <#> CAST(:query AS halfvec)) AS similarity
-FROM vector v
+FROM chunk_vector v
 WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
 ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
 """
@@ -46,7 +46,7 @@ ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
 GRAPH = """
 SELECT v.chunk_pk AS pk, -(CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})))
   AS similarity
-FROM vector v
+FROM chunk_vector v
 WHERE v.generation = {generation} AND {where}
 ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})) LIMIT :depth
 """
@@ -60,7 +60,7 @@ MOST_EF = 1000
 
 SHARE = """
 SELECT g.name, g.state, count(v.chunk_pk) AS vectors, count(v.chunk_pk) - count(v.embedding) AS refused
-FROM embedding_generation g LEFT JOIN vector v ON v.generation = g.id AND v.source_id = :source_id
+FROM embedding_generation g LEFT JOIN chunk_vector v ON v.generation = g.id AND v.source_id = :source_id
 WHERE g.state <> 'retired' GROUP BY g.id, g.name, g.state ORDER BY g.state, g.id
 """
 
@@ -99,7 +99,7 @@ async def nearest(
 ) -> list[Near]:
     """The chunks of this workspace that lie nearest, best first. `query` is a halfvec's bytes."""
     await _speak_halfvec(tx)
-    index = f"vector_nearest_{generation.id}"
+    index = f"chunk_vector_nearest_{generation.id}"
     sizes = await tx.fetch_one(SIZES, workspace=tx.workspace, index=index)
     assert sizes is not None  # noqa: S101 - an aggregate always answers
     workspace, everywhere = int(sizes["workspace"]), int(sizes["everywhere"] or 0)

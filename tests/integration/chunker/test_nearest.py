@@ -61,7 +61,7 @@ async def corpus(migrated: Postgres, generation: Generation) -> tuple[Corpus, di
     for workspace, points in made.points.items():
         pks = await load_chunks(admin, workspace, generation.id, halfvecs(points))
         places |= {pk: place for place, pk in enumerate(pks)}
-    await admin.execute("ANALYZE vector")
+    await admin.execute("ANALYZE chunk_vector")
     await admin.close()
     return made, places
 
@@ -82,7 +82,7 @@ async def test_nearest_of_a_large_workspace_and_of_a_thousandth_are_found(
         walked[tx.workspace] += 1
         await tx.execute(vectors.WALK, ef="100", visits="20000")
         plan = "\n".join(row[0] for row in await tx.fetch_all(f"EXPLAIN {sql}", **asked))
-        assert f"Index Scan using vector_nearest_{generation.id}" in plan, plan
+        assert f"Index Scan using chunk_vector_nearest_{generation.id}" in plan, plan
         return await walk(tx, sql, visits, asked)
 
     monkeypatch.setattr(vectors, "_walk", counting)

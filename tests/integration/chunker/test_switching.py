@@ -50,7 +50,7 @@ async def test_searches_go_on_while_every_chunk_is_embedded_with_another_model(r
     assert set(dimensions) == {384, 256}
     assert len(new.asked) == SOURCES, "each chunk once"
     assert await states(rig) == [("active", 256)]
-    assert await switching.counted("SELECT count(*) FROM vector") == SOURCES
+    assert await switching.counted("SELECT count(*) FROM chunk_vector") == SOURCES
 
 
 async def test_query_that_asked_with_the_old_model_finds_its_vectors_after_the_switch(rig: Rig) -> None:
@@ -127,8 +127,8 @@ async def test_kills_between_embedding_and_switch_mix_no_two_versions_of_a_docum
     figure("F22", poller.mixed, "mixed", poller.polls)
     assert poller.mixed == 0
     assert await states(rig) == [("active", 256)]
-    assert await poller.embedding.counted("SELECT count(DISTINCT generation) FROM vector") == 1
-    lacking = "SELECT count(*) FROM chunk c WHERE NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk)"
+    assert await poller.embedding.counted("SELECT count(DISTINCT generation) FROM chunk_vector") == 1
+    lacking = "SELECT count(*) FROM chunk c WHERE NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk)"
     assert await poller.embedding.counted(lacking) == 0
 
 

@@ -9,8 +9,8 @@ from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 from tests.support.figures import Tell
 
-LACKING = "SELECT count(*) FROM chunk c WHERE NOT EXISTS (SELECT FROM vector v WHERE v.chunk_pk = c.pk)"
-VECTORS = "SELECT count(*) FROM vector"
+LACKING = "SELECT count(*) FROM chunk c WHERE NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk)"
+VECTORS = "SELECT count(*) FROM chunk_vector"
 WAITING = "SELECT count(*) FROM embed_wanted"
 
 

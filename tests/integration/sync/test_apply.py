@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncpg
 import pytest
 
+from libs.common.errors import Contended
 from services.sync import consumers
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
@@ -221,7 +221,7 @@ async def test_many_reports_give_way_to_whoever_writes_one_of_the_rows(engine: E
     reports = [engine.indexed_event(row["id"], row["version"]) for row in (await engine.sources()).values()]
     async with engine.admin.transaction():
         await engine.admin.execute("SELECT FROM source WHERE external_key = 'item:2' FOR UPDATE")
-        with pytest.raises(asyncpg.LockNotAvailableError):
+        with pytest.raises(Contended):
             await consumers.on_indexed(reports, engine.deps)
     assert {row["status"] for row in (await engine.sources()).values()} == {"pending"}
     await consumers.on_indexed(reports, engine.deps)

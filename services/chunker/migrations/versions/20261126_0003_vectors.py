@@ -29,7 +29,7 @@ CREATE TABLE embedding_generation (
 
 # A vector without numbers is of a text that the model refuses. PLAIN: read as it lies, never from a side table.
 VECTOR = """
-CREATE TABLE vector (
+CREATE TABLE chunk_vector (
   workspace_id text     NOT NULL,
   source_id    text     NOT NULL,
   chunk_pk     bigint   NOT NULL REFERENCES chunk (pk) ON DELETE CASCADE,
@@ -66,7 +66,7 @@ BEGIN
   VALUES (new_name, new_dimension,
     CASE WHEN EXISTS (SELECT FROM embedding_generation WHERE state = 'active') THEN 'building' ELSE 'active' END)
   RETURNING id INTO made;
-  EXECUTE format('CREATE INDEX vector_nearest_%s ON vector '
+  EXECUTE format('CREATE INDEX chunk_vector_nearest_%s ON chunk_vector '
     'USING hnsw ((CAST(embedding AS halfvec(%s))) halfvec_ip_ops) WHERE generation = %s', made, new_dimension, made);
   INSERT INTO embed_wanted (source_id, generation, workspace_id)
   SELECT id, made, workspace_id FROM indexed_source WHERE chunks > 0;
@@ -84,9 +84,9 @@ BEGIN
   IF gone IS NULL THEN
     RETURN 0;
   END IF;
-  EXECUTE format('DROP INDEX IF EXISTS vector_nearest_%s', gone);
+  EXECUTE format('DROP INDEX IF EXISTS chunk_vector_nearest_%s', gone);
   DELETE FROM embed_wanted WHERE generation = gone;
-  DELETE FROM vector WHERE ctid = ANY(ARRAY(SELECT ctid FROM vector WHERE generation = gone LIMIT most));
+  DELETE FROM chunk_vector WHERE ctid = ANY(ARRAY(SELECT ctid FROM chunk_vector WHERE generation = gone LIMIT most));
   GET DIAGNOSTICS dropped = ROW_COUNT;
   IF dropped = 0 THEN
     DELETE FROM embedding_generation WHERE id = gone;
@@ -97,8 +97,8 @@ END $$
 """
 
 OWNED = (
-    "CREATE POLICY vector_retired ON vector TO chunker_owner USING (EXISTS (SELECT FROM embedding_generation g "
-    "WHERE g.id = generation AND g.state = 'retired'))",
+    "CREATE POLICY chunk_vector_retired ON chunk_vector TO chunker_owner "
+    "USING (EXISTS (SELECT FROM embedding_generation g WHERE g.id = generation AND g.state = 'retired'))",
     "CREATE POLICY embed_wanted_owner ON embed_wanted TO chunker_owner USING (true) WITH CHECK (true)",
     "REVOKE ALL ON FUNCTION begin_generation(text, integer), drop_retired_vectors(integer, interval) FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION begin_generation(text, integer), drop_retired_vectors(integer, interval) "
@@ -110,8 +110,8 @@ OWNED = (
 INDEXES = (
     "CREATE UNIQUE INDEX embedding_generation_active ON embedding_generation (state) WHERE state = 'active'",
     "CREATE UNIQUE INDEX embedding_generation_name ON embedding_generation (name) WHERE state <> 'retired'",
-    "CREATE INDEX vector_workspace ON vector (workspace_id, generation)",
-    "CREATE INDEX vector_source ON vector (source_id, generation)",
+    "CREATE INDEX chunk_vector_workspace ON chunk_vector (workspace_id, generation)",
+    "CREATE INDEX chunk_vector_source ON chunk_vector (source_id, generation)",
     "CREATE INDEX embed_wanted_due ON embed_wanted (generation, workspace_id, due_at)",
 )
 
@@ -120,9 +120,9 @@ def upgrade() -> None:
     statements = (
         GENERATION,
         VECTOR,
-        "ALTER TABLE vector ALTER COLUMN embedding SET STORAGE PLAIN",
-        *tenant_table("chunker", "vector"),
-        *filtered_table("vector"),
+        "ALTER TABLE chunk_vector ALTER COLUMN embedding SET STORAGE PLAIN",
+        *tenant_table("chunker", "chunk_vector"),
+        *filtered_table("chunk_vector"),
         EMBED_WANTED,
         *queue_table("chunker", "embed_wanted"),
         *INDEXES,

@@ -58,7 +58,8 @@ async def fill(
     await admin.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
     graph = await admin.fetchval("SELECT pg_get_indexdef($1::regclass)", f"chunk_vector_nearest_{generation}")
     await admin.execute(
-        f"ALTER TABLE posting DROP CONSTRAINT posting_pkey; DROP INDEX posting_chunk, chunk_vector_nearest_{generation};"
+        "ALTER TABLE posting DROP CONSTRAINT posting_pkey;"
+        f"DROP INDEX posting_chunk, chunk_vector_nearest_{generation};"
         "SET maintenance_work_mem = '512MB'"
     )
     embedded = {}

@@ -19,6 +19,8 @@ The word {word} stands nowhere else: whoever finds it has seen this commit.
 """
 
 
+SILENT_S = 1.0
+
 # Whoever stands between a change and its search.
 READERS = (("sluice-sync", "webhook.received"), ("sluice-chunker", "source.changed"))
 
@@ -87,13 +89,13 @@ def _found(door: Gateway, workspace: str, word: str) -> Json | None:
 def sync_unchanged(door: Gateway, control: Control, kafka: str, workspace: str, integration: str) -> Quiet:
     """Counts what one more sync says and asks while nothing has changed."""
     settle(door, workspace, integration)
-    before = messages(kafka, "source.changed"), messages(kafka, "source.indexed")
+    before = _silence(kafka)
     since = control.last_request()
     run = door.post(f"/v1/integrations/{integration}/sync")
     wait_for(door, run["id"], 120.0, lambda seen: None)
     wait_until_indexed(door, workspace)
     counts = control.requests(since)["counts"]
-    after = messages(kafka, "source.changed"), messages(kafka, "source.indexed")
+    after = _told(kafka)
     return Quiet(after[0] - before[0], after[1] - before[1], counts["notModified"], counts["total"])
 
 
@@ -102,3 +104,21 @@ def settle(door: Gateway, workspace: str, integration: str) -> None:
     run = door.post(f"/v1/integrations/{integration}/sync")
     wait_for(door, run["id"], 120.0, lambda seen: None)
     wait_until_indexed(door, workspace)
+
+
+def _told(kafka: str) -> tuple[int, int]:
+    return messages(kafka, "source.changed"), messages(kafka, "source.indexed")
+
+
+def _silence(kafka: str) -> tuple[int, int]:
+    """What was told when nothing more has been for a while: what left the index is told after its status is."""
+    told, since = _told(kafka), time.monotonic()
+
+    def silent() -> bool:
+        nonlocal told, since
+        if (now := _told(kafka)) != told:
+            told, since = now, time.monotonic()
+        return time.monotonic() - since >= SILENT_S
+
+    until(silent, seconds=60.0, failing="The topics did not fall silent", hint="`sluice status` tells what works.")
+    return told

@@ -34,7 +34,8 @@ async def list_chunks(
     cursor: FromQuery[str | None] = None,
 ) -> Page[ChunkShown]:
     """A source's chunks in the order of its text."""
-    workspace = await workspace_of(db, principal, source_id)
+    absent = "no such source, or it is not indexed yet"
+    workspace = await workspace_of(db, principal, "indexed_source", source_id, absent=absent)
     after = decode_cursor(cursor, int) if cursor else -1
     rows = await reading.read_chunks(db, workspace, source_id, after=after, limit=limit + 1)
     shown = [_chunk_shown(row) for row in rows[:limit]]

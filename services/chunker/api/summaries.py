@@ -11,10 +11,9 @@ from litestar.params import FromPath, FromQuery
 
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
-from libs.common.errors import NotFound
 from libs.common.http.wire import Page, Wire
 from libs.common.security.principals import Principal
-from services.chunker.api.wire import READ, Limit
+from services.chunker.api.wire import Limit, workspace_of
 from services.chunker.summarising.tree import Level, node_id
 from services.chunker.use_cases.reading_summaries import read_summary, read_summary_chunks
 
@@ -146,12 +145,7 @@ async def _summary(
 
 
 async def _workspace_of(db: Database, principal: Principal, summary_id: str) -> str:
-    principal.require(READ)
-    workspace = await db.locate("summary", summary_id)
-    if workspace is None:
-        raise NotFound("nothing is summarised there, or not yet")
-    principal.require_workspace(workspace)
-    return workspace
+    return await workspace_of(db, principal, "summary", summary_id, absent="nothing is summarised there, or not yet")
 
 
 def _node(row: Row) -> SummaryNode:

@@ -14,10 +14,11 @@ READ = "sources:read"
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 
 
-async def workspace_of(db: Database, principal: Principal, source_id: str) -> str:
+async def workspace_of(db: Database, principal: Principal, table: str, row_id: str, *, absent: str) -> str:
+    """Of a row that the caller may read; `absent` is what is said when there is none."""
     principal.require(READ)
-    workspace = await db.locate("indexed_source", source_id)
+    workspace = await db.locate(table, row_id)
     if workspace is None:
-        raise NotFound("no such source, or it is not indexed yet")
+        raise NotFound(absent)
     principal.require_workspace(workspace)
     return workspace

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -93,18 +94,18 @@ async def _refill(stack: Stack, neighbour: Syncing, ends: dict[TopicPartition, i
 async def test_everything_told_twice_more_and_out_of_order_changes_no_row(
     stack: Stack, neighbour: Syncing, figure: Tell
 ) -> None:
-    await eventually(lambda: assert_quiet(stack), timeout=PATIENCE)
+    await eventually(partial(assert_quiet, stack), timeout=PATIENCE)
     before, events, requests = await checksums(stack), await told(stack), stack.control.last_request()
     logs = await _logs(stack, *events)
 
     killed = stack.kill("broker")
     await stack.back(killed.before)
-    await eventually(lambda: _assert_republished(stack, logs, events), timeout=PATIENCE)
+    await eventually(partial(_assert_republished, stack, logs, events), timeout=PATIENCE)
     copies = [(event, None) for event in await bus.retained(stack)]
     random.Random(7).shuffle(copies)
     ends = await bus.publish(stack, copies)
-    await eventually(lambda: bus.assert_all_read(stack, ends), timeout=PATIENCE)
-    await eventually(lambda: assert_quiet(stack), timeout=PATIENCE)
+    await eventually(partial(bus.assert_all_read, stack, ends), timeout=PATIENCE)
+    await eventually(partial(assert_quiet, stack), timeout=PATIENCE)
 
     after = await checksums(stack)
     changed = [table for table in before if before[table] != after[table]]

@@ -17,6 +17,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 CONNECT_SECONDS = 5.0
 WAIT_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
+ROLL_BACK_SECONDS = 2.0
 
 
 class Pool:
@@ -111,10 +112,15 @@ def _begin(workspace: str | None, mode: str) -> str:
 
 
 async def _roll_back(connection: Connection) -> None:
-    """Of a connection that has ended, the server does it."""
+    """Of a connection that has ended, the server does it.
+
+    The cancellation of a statement is a message of its own and may come before the statement, which then goes on:
+    it is not waited for, and the connection is not used again.
+    """
     try:
         if not connection.is_closed() and connection.is_in_transaction():
-            await connection.execute("ROLLBACK")
+            async with asyncio.timeout(ROLL_BACK_SECONDS):
+                await connection.execute("ROLLBACK")
     except DRIVER_ERRORS as error:
         if not is_away(error):
             raise

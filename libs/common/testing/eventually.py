@@ -21,7 +21,7 @@ async def eventually(
 ) -> object:
     """Asks until the answer is truthy, and returns it; a failing assertion means "not yet".
 
-    A function that only asserts answers None, which is a yes, except from a plain lambda, which cannot assert.
+    A function that promises None can only assert: its None is a yes. Where it may be None or a thing, None is a no.
     After `timeout` seconds the last AssertionError is raised, or one that shows the last answer.
     Any other exception is raised at once.
     """
@@ -41,11 +41,10 @@ async def eventually(
 
 
 async def _ask(question: Callable[[], object]) -> tuple[object, bool]:
-    """The answer, and whether a None may be the end of assertions that held."""
+    """The answer, and whether None is all that the question ever answers."""
     answer = question()
-    if inspect.isawaitable(answer):
-        return await answer, True
-    return answer, _name(question).rpartition(".")[2] != "<lambda>"
+    promised = getattr(getattr(question, "func", question), "__annotations__", {}).get("return", ...)  # or a partial's
+    return (await answer if inspect.isawaitable(answer) else answer), promised in (None, "None")
 
 
 def _name(question: Callable[..., object]) -> str:

@@ -91,6 +91,30 @@ async def test_a_transaction_that_is_cancelled_leaves_its_connection_usable(db: 
         assert await tx.fetch_value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)'") <= 1
 
 
+async def test_a_cancellation_that_the_server_missed_holds_nobody_up(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(connection: object, sent: asyncio.Future[None], done: object = None) -> None:
+        sent.set_result(None)
+
+    monkeypatch.setattr(asyncpg.Connection, "_cancel_current_command", lost)
+    begun = asyncio.Event()
+
+    async def wait_for_long() -> None:
+        async with db.queue() as tx:
+            begun.set()
+            await tx.execute("SELECT pg_sleep(25)")
+
+    waiting = asyncio.create_task(wait_for_long())
+    await begun.wait()
+    waiting.cancel()
+    done, _ = await asyncio.wait([waiting], timeout=10)
+    assert done
+    assert waiting.cancelled()
+    async with db.queue() as tx:
+        assert await tx.fetch_value("SELECT 1") == 1
+
+
 @pytest.mark.parametrize("workspace", ["ws", "o'brien", "'; DROP TABLE outbox; --", "\\", "\\'", "ünïcode", ""])
 async def test_a_transaction_is_of_the_workspace_that_it_names_whatever_the_name(db: Database, workspace: str) -> None:
     async with db.transaction(workspace) as tx:

@@ -1,6 +1,7 @@
 """A broker that returns empty, also when its log has filled up again meanwhile, loses nothing (DESIGN rule 6)."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -133,7 +134,7 @@ async def test_an_offset_that_an_old_member_commits_late_moves_nobody(
     consumers.consume(IntegrationConnected)(rig.see)
     async with rig.running(Relay(db, "auth", bus), create_consumer_component(consumers, db, db, bus)):
         await rig.write_events(db, COUNT)
-        await eventually(lambda: _all_seen(db, COUNT), timeout=30)
+        await eventually(partial(_all_seen, db, COUNT), timeout=30)
         old = await rig.group_on(bus, consumers.group)
         logs = await ensure_topics(bus.kafka_bootstrap_servers, [BY_NAME[rig.TOPIC]])
     await return_empty(broker_process)
@@ -141,7 +142,7 @@ async def test_an_offset_that_an_old_member_commits_late_moves_nobody(
     await _commit_late(bus, old, COUNT // 2, logs[rig.TOPIC].identity)
     await rig.write_events(db, COUNT, first=COUNT)
     async with rig.running(Relay(db, "auth", bus), create_consumer_component(consumers, db, db, bus)):
-        await eventually(lambda: _all_seen(db, 2 * COUNT), timeout=30)
+        await eventually(partial(_all_seen, db, 2 * COUNT), timeout=30)
 
 
 async def _all_seen(db: Database, count: int) -> None:

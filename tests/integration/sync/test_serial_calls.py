@@ -30,10 +30,16 @@ Make = Callable[[int], Engine]
 
 
 class Overlaps:
-    """Stands before the played provider: how many calls were under way at once, at most."""
+    """Stands before the played provider: how many calls were under way at once, at most.
 
-    def __init__(self, world: World) -> None:
+    Where they may overlap the first call is held until a second one comes, or the test is at its end.
+    """
+
+    def __init__(self, world: World, held: bool) -> None:
         self.most = self.now = 0
+        self._second = asyncio.Event()
+        if not held:
+            self._second.set()
         self._real = world.request
         world.request = self.request  # type: ignore[method-assign]
 
@@ -42,7 +48,10 @@ class Overlaps:
     ) -> Answer:
         self.now += 1
         self.most = max(self.most, self.now)
+        if self.most > 1:
+            self._second.set()
         try:
+            await self._second.wait()
             for _ in range(20):  # lets everybody who may call do so
                 await asyncio.sleep(0)
             return await self._real(method, url, headers=headers, content=content)
@@ -86,7 +95,7 @@ async def test_two_replicas_and_a_hint_share_the_calls_of_one_account(
     for engine, name in ((first, "r1"), (second, "r2")):
         await engine.connect(name, features=("issues",))
         await engine.discover()
-    calls = Overlaps(world)
+    calls = Overlaps(world, held=overlaps)
     await first.hint("r1", "items", "issue:3")
     assert await first.admin.fetchval("SELECT count(*) FROM dirty_object") == 1
 

@@ -44,3 +44,12 @@ async def test_other_errors_are_raised_at_once() -> None:
     with pytest.raises(KeyError):
         await eventually(broken, interval=0)
     assert len(calls) == 1
+
+
+async def test_thing_that_is_not_there_yet_is_waited_for() -> None:
+    answers = iter([None, 7])
+
+    async def found() -> int | None:
+        return next(answers)
+
+    assert await eventually(found, interval=0) == 7

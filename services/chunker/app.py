@@ -20,6 +20,7 @@ from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
 from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.queries import QueryEmbedder
+from services.chunker.index.postgres import PostgresIndex
 from services.chunker.settings import ChunkerSettings
 from services.chunker.summarising.endpoint import Endpoint
 from services.chunker.summarising.extracting import Extracting
@@ -100,5 +101,5 @@ def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None,
 
 
 def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders) -> Searcher:
-    vectors = QueryEmbedder(db, embedders)
-    return Searcher(db, fusion=settings.search_fusion, depth=settings.search_depth, vectors=vectors)
+    queries = QueryEmbedder(db, embedders)
+    return Searcher(PostgresIndex(db), fusion=settings.search_fusion, depth=settings.search_depth, queries=queries)

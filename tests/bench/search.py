@@ -26,6 +26,7 @@ from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.embedding.hashed import HashedWords
 from services.chunker.embedding.queries import QueryEmbedder
+from services.chunker.index.postgres import PostgresIndex
 from services.chunker.repository import generations, vectors
 from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases.searching import Searcher
@@ -75,10 +76,12 @@ async def _bench(app_url: str, worker_url: str, admin_url: str) -> None:
           f"{await admin.fetchval('SELECT count(*) FROM posting')} postings")  # fmt: skip
     bare = await asyncpg.connect(app_url, server_settings={**LIMITS, **PLANNING, "search_path": "chunker, public"})
     await bare.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
-    both = Searcher(db, vectors=QueryEmbedder(db, Embedders((given.name, 384), {given.name: lambda: given})))
+    both = Searcher(
+        PostgresIndex(db), queries=QueryEmbedder(db, Embedders((given.name, 384), {given.name: lambda: given}))
+    )
     for workspace in (LARGE, SMALL):
         for name, searcher, filters in (
-            ("words", Searcher(db), Filters()),
+            ("words", Searcher(PostgresIndex(db)), Filters()),
             ("fused", both, Filters()),
             ("filtered", both, FILTERED),
         ):
@@ -126,7 +129,7 @@ async def _ours(searcher: Searcher, workspace: str, question: Question) -> float
 async def _statements(searcher: Searcher, workspace: str, question: Question) -> list[Statement]:
     """What a search sends between BEGIN and COMMIT."""
     sent: list[Statement] = []
-    async with searcher.db.snapshot(workspace) as tx:
+    async with searcher.index.reading(workspace) as index, index.truth() as tx:
         connection = await tx.driver()
 
     def keep(query: asyncpg.connection.LoggedQuery) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from libs.common.events.source import SourceType
+from services.chunker.domain.bm25 import idf
 
 DEEPEST = 1_000_000  # candidates of one ranking
 Group = Literal["none", "source"]
@@ -46,6 +47,19 @@ class Word(msgspec.Struct, frozen=True):
 
     lexeme: str
     idf: float
+
+
+class Read(msgspec.Struct, frozen=True):
+    """A query as the workspace's index sees it; `held` counts the chunks that hold each lexeme."""
+
+    known: bool
+    chunks: float
+    mean: float
+    held: dict[str, int]
+    quoted: list[str]
+
+    def word(self, lexeme: str, held: int) -> Word:
+        return Word(lexeme, idf(self.chunks, held))
 
 
 class Corrected(msgspec.Struct, frozen=True, array_like=True):

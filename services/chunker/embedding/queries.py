@@ -8,15 +8,13 @@ from collections import OrderedDict
 import msgspec
 
 from libs.common.database.engine import Database
-from libs.common.database.transaction import Transaction
 from libs.common.errors import SluiceError
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, histogram
 from services.chunker.domain.embedding import Generation, QueryVector
 from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.protocol import Embedder
-from services.chunker.repository import generations, vectors
-from services.chunker.repository.filters import Narrowing
+from services.chunker.repository import generations
 
 KEPT_S = 2.0  # retired vectors stay for a minute, so an answer of two seconds ago still finds its own
 KEPT_QUERIES = 512
@@ -33,7 +31,7 @@ class NoVector(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueryEmbedder:
-    """The search's ranking by meaning. `embed` is never called inside a transaction: an endpoint may take its time."""
+    """`embed` is never called inside a transaction: an endpoint may take its time."""
 
     def __init__(self, db: Database, embedders: Embedders) -> None:
         self._db = db
@@ -45,13 +43,6 @@ class QueryEmbedder:
     async def embed(self, query: str) -> QueryVector | None:
         found = await self.embed_query(query)
         return found if isinstance(found, QueryVector) else None
-
-    async def nearest(
-        self, tx: Transaction, query: QueryVector, depth: int, narrow: Narrowing | None
-    ) -> list[tuple[int, float]]:
-        """(key, similarity) of chunks, the best first."""
-        near = await vectors.nearest(tx, query.generation, query.vector, depth, narrow=narrow)
-        return [(one.pk, one.similarity) for one in near]
 
     async def embed_query(self, text: str) -> QueryVector | NoVector:
         """Never raises for the model's sake: a search without it still answers."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from libs.common.database.transaction import Row, Transaction
-from services.chunker.domain.bm25 import K1, B, idf
+from services.chunker.domain.bm25 import K1, B
 from services.chunker.domain.query import Parsed
-from services.chunker.domain.searching import Word
+from services.chunker.domain.searching import Read, Word
 from services.chunker.repository.filters import Narrowing
 
 # One row a lexeme of the query, or one with none; counting reads nothing but the index of the postings.
@@ -101,19 +99,6 @@ FROM words v JOIN lengths l USING (n)
 JOIN unnest(CAST(:lexemes AS text[]), CAST(:idfs AS double precision[])) AS w(lexeme, idf) USING (lexeme)
 GROUP BY v.n
 """
-
-
-class Read(msgspec.Struct, frozen=True):
-    """A query as the workspace's index sees it; `held` counts the chunks that hold each lexeme."""
-
-    known: bool
-    chunks: float
-    mean: float
-    held: dict[str, int]
-    quoted: list[str]
-
-    def word(self, lexeme: str, held: int) -> Word:
-        return Word(lexeme, idf(self.chunks, held))
 
 
 async def read_query(tx: Transaction, parsed: Parsed) -> Read:

@@ -8,8 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from libs.common.database.engine import Database
-from libs.common.database.transaction import Row, Transaction
+from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
 from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor
 from services.chunker.domain.embedding import QueryVector
@@ -23,13 +22,14 @@ from services.chunker.domain.searching import (
     Position,
     Question,
     Ranked,
+    Read,
     Stretch,
     Word,
 )
 from services.chunker.domain.typos import can_be_mistyped, likely
+from services.chunker.index.protocol import Reading, SearchIndex
 from services.chunker.lexical import normalise_for_index
-from services.chunker.repository import lexemes
-from services.chunker.repository import search as ranking
+from services.chunker.repository import search as hydrating
 from services.chunker.repository.filters import Narrowing, narrowing
 
 MOST_CORRECTED = 4  # words of one query; they travel in cursors
@@ -37,13 +37,10 @@ ALIKE = 20
 MOST_NEAR = 1000  # what a walk of the vectors' graph can give
 
 
-class Vectors(Protocol):
-    """The ranking by meaning. `embed` is asked before a transaction opens; None: there is nothing to compare with."""
+class Queries(Protocol):
+    """Asked before a transaction opens. None: there is nothing to compare with."""
 
     async def embed(self, query: str) -> QueryVector | None: ...
-    async def nearest(
-        self, tx: Transaction, query: QueryVector, depth: int, narrow: Narrowing | None
-    ) -> list[tuple[int, float]]: ...
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,10 +87,10 @@ class Asked(msgspec.Struct, frozen=True):
 class Searcher:
     """`depth`: how many candidates each ranking gives at first."""
 
-    db: Database
+    index: SearchIndex
     fusion: Fusion = "minmax"
     depth: int = 100
-    vectors: Vectors | None = None
+    queries: Queries | None = None
 
     async def search(
         self, workspace: str, question: Question, *, cursor: str | None = None, limit: int = 10, explain: bool = False
@@ -102,28 +99,29 @@ class Searcher:
         position = _position(question, cursor)
         parsed = parse(question.query)
         vector = await self._vector(question, parsed)
-        async with self.db.snapshot(workspace) as tx:
-            asked = await _asked(tx, question, parsed, vector, position)
-            found = await self._find(tx, asked, position, limit + 1)
-            return await _answers(tx, asked, found, limit, explain)
+        async with self.index.reading(workspace) as index:
+            asked = await _asked(index, question, parsed, vector, position)
+            found = await self._find(index, asked, position, limit + 1)
+            return await _answers(index, asked, found, limit, explain)
 
     async def search_summaries(self, workspace: str, question: Question, level: Level, *, limit: int = 10) -> Overviews:
         """Summaries of what the best chunks belong to, ranked by their own words. Raises NotFound as `search` does."""
         parsed = parse(question.query)
         vector = await self._vector(question, parsed)
-        async with self.db.snapshot(workspace) as tx:
-            asked = await _asked(tx, question, parsed, vector, None)
-            found = await self._find(tx, asked, None, 2 * self.depth)
-            nodes = await ranking.summaries_of(tx, level, [one.pk for one in found])
-            texts = [normalise_for_index(f"{node['title']}\n{node['text']}") for node in nodes]
-            scores = await ranking.rank_texts(tx, texts, asked.terms.words)
+        async with self.index.reading(workspace) as index:
+            asked = await _asked(index, question, parsed, vector, None)
+            found = await self._find(index, asked, None, 2 * self.depth)
+            async with index.truth() as tx:
+                nodes = await hydrating.summaries_of(tx, level, [one.pk for one in found])
+                texts = [normalise_for_index(f"{node['title']}\n{node['text']}") for node in nodes]
+                scores = await hydrating.rank_texts(tx, texts, asked.terms.words)
         ranked = sorted(scores.items(), key=lambda one: (-one[1], nodes[one[0]]["id"]))[:limit]
         return Overviews([nodes[n] for n, _ in ranked], [score for _, score in ranked], asked.terms)
 
     async def _vector(self, question: Question, parsed: Parsed) -> QueryVector | None:
-        return await self.vectors.embed(question.query) if self.vectors and parsed.words else None
+        return await self.queries.embed(question.query) if self.queries and parsed.words else None
 
-    async def _find(self, tx: Transaction, asked: Asked, position: Position | None, limit: int) -> list[Ranked]:
+    async def _find(self, index: Reading, asked: Asked, position: Position | None, limit: int) -> list[Ranked]:
         """Stretch after stretch, each twice as deep, until there is enough or no more.
 
         A later page looks beyond its stretch: what came into the index meanwhile may have pushed others down.
@@ -132,34 +130,43 @@ class Searcher:
         before: Stretch | None = None
         depth = position.stretch.depth if position else self.depth
         while True:
-            legs = await self._legs(tx, asked, 2 * depth if position else depth)
+            legs = await _legs(index, asked, 2 * depth if position else depth)
             stretch = position.stretch if position else opened(legs, depth, before)
             ranked = fused(legs, stretch, self.fusion, {})
             if asked.question.group == "source":
-                ranked = grouped(ranked, await ranking.sources(tx, [one.pk for one in ranked]))
+                ranked = grouped(ranked, await _sources(index, ranked))
             found += first(following(ranked, position), limit - len(found))
             if len(found) == limit or is_end(legs, ranked):
                 return found
             before, position, depth = stretch, None, depth * 2
 
-    async def _legs(self, tx: Transaction, asked: Asked, depth: int) -> list[Leg]:
-        rows = await ranking.rank(tx, asked.terms.words, asked.terms.mean, asked.narrow, depth)
-        lexical = {row["pk"]: round(row["score"], DIGITS) for row in rows}
-        legs = [Leg("lexical", asked.weight, lexical, depth)]
-        if self.vectors and asked.vector is not None:
-            near = await self.vectors.nearest(tx, asked.vector, min(depth, MOST_NEAR), asked.narrow)
-            wanted = depth if depth <= MOST_NEAR else len(near) + 1
-            legs.append(Leg("vector", 1 - asked.weight, {pk: round(s, DIGITS) for pk, s in near}, wanted))
-        return legs
+
+async def _legs(index: Reading, asked: Asked, depth: int) -> list[Leg]:
+    scores = await index.rank(asked.terms.words, asked.terms.mean, asked.narrow, depth)
+    legs = [Leg("lexical", asked.weight, _rounded(scores), depth)]
+    if asked.vector is not None:
+        near = _rounded(await index.nearest(asked.vector, min(depth, MOST_NEAR), asked.narrow))
+        wanted = depth if depth <= MOST_NEAR else len(near) + 1
+        legs.append(Leg("vector", 1 - asked.weight, near, wanted))
+    return legs
+
+
+def _rounded(scores: Mapping[int, float]) -> dict[int, float]:
+    return {pk: round(score, DIGITS) for pk, score in scores.items()}
+
+
+async def _sources(index: Reading, ranked: Sequence[Ranked]) -> dict[int, str]:
+    async with index.truth() as tx:
+        return await hydrating.sources(tx, [one.pk for one in ranked])
 
 
 async def _asked(
-    tx: Transaction, question: Question, parsed: Parsed, vector: QueryVector | None, position: Position | None
+    index: Reading, question: Question, parsed: Parsed, vector: QueryVector | None, position: Position | None
 ) -> Asked:
-    read = await ranking.read_query(tx, parsed)
+    read = await index.read(parsed)
     if not read.known:
         raise NotFound("unknown workspace, or nothing is connected in it yet")
-    terms = _kept_terms(read, position) if position else await _terms(tx, parsed, read)
+    terms = _kept_terms(read, position) if position else await _terms(index, read)
     narrow = narrowing(question.filters, parsed.phrases, read.quoted)
     if position:
         vector = _same_vectors(position, vector)
@@ -186,15 +193,15 @@ def _position(question: Question, cursor: str | None) -> Position | None:
     return position
 
 
-async def _terms(tx: Transaction, parsed: Parsed, read: ranking.Read) -> Terms:
+async def _terms(index: Reading, read: Read) -> Terms:
     """A word that stands nowhere gives way to those that look like it."""
     missing = [lexeme for lexeme, held in read.held.items() if not held and can_be_mistyped(lexeme)]
     missing = [lexeme for lexeme in missing if lexeme not in read.quoted][:MOST_CORRECTED]
     corrected: list[Corrected] = []
     held = dict(read.held)
     if missing:
-        alike = {word: likely(word, some) for word, some in (await lexemes.alike(tx, missing, ALIKE)).items()}
-        counts = await ranking.count(tx, sorted({one for some in alike.values() for one in some}))
+        alike = {word: likely(word, some) for word, some in (await index.alike(missing, ALIKE)).items()}
+        counts = await index.count(sorted({one for some in alike.values() for one in some}))
         held |= {one: count for one, count in counts.items() if count}
         corrected = [Corrected(word, there) for word, some in alike.items()
                      if (there := tuple(one for one in some if counts[one]))]  # fmt: skip
@@ -202,7 +209,7 @@ async def _terms(tx: Transaction, parsed: Parsed, read: ranking.Read) -> Terms:
     return Terms([read.word(name, held[name]) for name in names], corrected, read.mean)
 
 
-def _kept_terms(read: ranking.Read, position: Position) -> Terms:
+def _kept_terms(read: Read, position: Position) -> Terms:
     corrected = list(position.corrected)
     names = _looked_for(read.held, corrected)
     if len(names) != len(position.idfs):
@@ -216,15 +223,17 @@ def _looked_for(held: Mapping[str, int], corrected: Sequence[Corrected]) -> list
     return list(dict.fromkeys([*words, *(name for one in corrected for name in one.to)]))
 
 
-async def _answers(tx: Transaction, asked: Asked, found: list[Ranked], limit: int, explain: bool) -> Answers:
+async def _answers(index: Reading, asked: Asked, found: list[Ranked], limit: int, explain: bool) -> Answers:
     page = found[:limit]
-    rows = await ranking.chunks(tx, [one.pk for one in page])
-    matched: dict[int, list[Row]] = {one.pk: [] for one in page}
-    for row in await ranking.matched(tx, list(matched), asked.terms.words) if explain else ():
+    async with index.truth() as tx:
+        rows = await hydrating.chunks(tx, [one.pk for one in page])
+    there = [one for one in page if one.pk in rows]
+    matched: dict[int, list[Row]] = {one.pk: [] for one in there}
+    for row in await index.matched(list(matched), asked.terms.words) if explain else ():
         matched[row["chunk_pk"]].append(row)
     return Answers(
-        rows=[rows[one.pk] for one in page],
-        ranked=page,
+        rows=[rows[one.pk] for one in there],
+        ranked=there,
         words=asked.terms.words,
         corrected=asked.terms.corrected,
         mean=asked.terms.mean,

@@ -19,6 +19,7 @@ from libs.common.database.engine import Database
 from libs.common.database.migrate import migrate
 from libs.local.models import ModelUnavailable
 from services.chunker.domain.embedding import Generation
+from services.chunker.index.postgres import PostgresIndex
 from services.chunker.repository import vectors
 from services.chunker.use_cases.searching import Searcher
 from tests.bench.retrieval import cutting, sets
@@ -83,16 +84,18 @@ class Bench:
     def systems(self, indexed: Indexed) -> Iterator[tuple[str, Ask]]:
         """Ours first."""
         queries = self.kept.queries(self.db) if self.kept else None
-        yield "ours", self._search(Searcher(self.db, vectors=queries), indexed)
-        yield "bm25", self._search(Searcher(self.db), indexed)
+        yield "ours", self._search(Searcher(PostgresIndex(self.db), queries=queries), indexed)
+        yield "bm25", self._search(Searcher(PostgresIndex(self.db)), indexed)
         if queries is not None:
-            yield "rrf", self._search(Searcher(self.db, vectors=queries, fusion="rrf"), indexed)
+            yield "rrf", self._search(Searcher(PostgresIndex(self.db), queries=queries, fusion="rrf"), indexed)
             yield "vectors", self._nearest(indexed)
         yield "fts_and", lambda query: self.full_text.ask(FTS_AND, query)
         yield "fts_or", lambda query: self.full_text.ask(FTS_OR, query)
 
     def windows(self, indexed: Indexed) -> Ask:
-        return self._search(Searcher(self.db, vectors=self.kept.queries(self.db) if self.kept else None), indexed)
+        return self._search(
+            Searcher(PostgresIndex(self.db), queries=self.kept.queries(self.db) if self.kept else None), indexed
+        )
 
     def _search(self, searcher: Searcher, indexed: Indexed) -> Ask:
         return lambda query: ask(searcher, indexed, query)

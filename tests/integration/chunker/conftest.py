@@ -21,6 +21,7 @@ from libs.local.postgres import Postgres
 from libs.providers import registry
 from services.chunker.deps import Deps
 from services.chunker.domain.searching import Question
+from services.chunker.index.postgres import PostgresIndex
 from services.chunker.summarising.extracting import Extracting
 from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing
@@ -52,7 +53,7 @@ class Rig:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.searcher = Searcher(db)
+        self.searcher = Searcher(PostgresIndex(db))
         self.owner = Owner()
         self.wake = asyncio.Event()
         self.deps = Deps(db=db, index_wanted=self.wake.set)

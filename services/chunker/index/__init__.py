@@ -1,0 +1,1 @@
+"""What ranks chunks, behind one small interface: Postgres itself, or an engine beside it."""

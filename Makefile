@@ -61,8 +61,8 @@ bench: install ## print every figure beside its anchor
 bench-retrieval: install ## how well searches answer; RETRIEVAL_DATA= for the larger sets
 	@$(BIN)/python -m tests.bench.retrieval
 
-chaos: install ## the long fault runs (CI sizes run in `make test`)
-	@SLUICE_CHAOS=long $(BIN)/python -m tests.support.suites faults chaos
+chaos: install ## every long size, part after part (CI sizes run in `make test`); ONLY="feed histories" for some
+	@$(BIN)/python -m tests.support.chaos $(ONLY)
 
 new-provider: install ## copy the provider template: make new-provider NAME=linear
 	@$(BIN)/python -m libs.cli new-provider "$(NAME)"

@@ -48,11 +48,11 @@ class Syncing:
     async def indexed(self, *, before: datetime | None = None, after: datetime | None = None) -> int:
         return await self.stack.number(INDEXED, self.integration, before, after)
 
-    async def reach(self, *, pages: int, indexed: int = 0, seconds: float = 30.0) -> None:
+    async def reach(self, *, pages: int, indexed: int = 0, seconds: float = 30.0, interval: float = 0.02) -> None:
         async def there() -> bool:
             return await self.pages() >= pages and await self.indexed() >= indexed
 
-        await eventually(there, timeout=seconds, interval=0.02)
+        await eventually(there, timeout=seconds, interval=interval)
 
     def last_run(self) -> Json | None:
         found = self.stack.door.get(f"/v1/integrations/{self.integration}/sync-runs")["items"]

@@ -10,7 +10,7 @@ import pytest
 from libs.common.testing.eventually import eventually
 from libs.local.ports import free_port
 from libs.local.valkey import Valkey
-from tests.support.figures import Tell, long_run
+from tests.support.figures import Progress, Tell, long_run
 from tests.support.metered import Metered
 from tests.support.running import Running
 from tests.support.spenders import spending
@@ -69,7 +69,9 @@ async def test_f09_without_redis_the_fleet_spends_no_more_than_a_fifth_above(fig
     assert most <= 1.2 * limit
 
 
-async def test_l09_outage_is_met_by_one_probe_and_ended_by_its_success(valkey: Valkey, figure: Tell) -> None:
+async def test_l09_outage_is_met_by_one_probe_and_ended_by_its_success(
+    valkey: Valkey, figure: Tell, progress: Progress
+) -> None:
     """Two replicas at a steady pace; the provider answers 503 for a while, ten minutes of it in the long run."""
     outage = 600.0 if long_run() else 5.0
     flows = [[("a", "poll"), ("b", "manual")] * 4 for _ in range(2)]
@@ -81,7 +83,12 @@ async def test_l09_outage_is_met_by_one_probe_and_ended_by_its_success(valkey: V
         await asyncio.sleep(2)
         fell = time.time()
         provider.down = True
-        await asyncio.sleep(outage)
+
+        def lasted() -> bool:
+            progress(round(time.time() - fell), round(outage), calls_since=len(provider.between(fell, time.time())))
+            return time.time() - fell >= outage
+
+        await eventually(lasted, timeout=outage + 30, interval=0.5)
         await eventually(lambda: sum(call.probe for call in provider.calls) >= 2, timeout=30)
         provider.down = False
         back = time.time()

@@ -18,19 +18,7 @@ ORDER = os.environ.get("SLUICE_ORDER", "2717962425")  # the shuffle is the same 
 BUDGET_S = {"unit": 30, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
 # A stack for each of two workers, and a file's tests in one of them; the suites of whole stacks have the machine alone.
 PARALLEL = ("unit", "contract", "integration")
-PATHS = {
-    "contract": ["tests/contract", "libs/providers"],
-    "faults": [
-        "tests/integration/bus",
-        "tests/integration/outbox",
-        "tests/integration/sync/test_feed_writers.py",
-        "tests/integration/sync/test_lock_order.py",
-        "tests/integration/sync/test_turns.py",
-        "tests/integration/chunker/test_shuffled.py",
-        "tests/unit/chunker/test_chunk_properties.py",
-        "tests/unit/chunker/test_linear_work.py",
-    ],  # once more in their long sizes by `make chaos`
-}
+PATHS = {"contract": ["tests/contract", "libs/providers"]}
 
 
 def main(arguments: list[str]) -> int:

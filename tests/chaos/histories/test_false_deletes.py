@@ -13,7 +13,7 @@ from tests.chaos.harness.wire import FAULTS
 from tests.chaos.histories.lane import Lane
 from tests.chaos.histories.plays import open_stage, providers
 from tests.chaos.histories.walk import TIME_PASSES, Walk
-from tests.support.figures import Tell, long_run
+from tests.support.figures import Progress, Tell, long_run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -74,13 +74,14 @@ class Course:
 
 @pytest.mark.parametrize("provider", providers())
 async def test_no_fault_at_any_request_deletes_anything(
-    provider: str, lane: Lane, tmp_path: Path, figure: Tell
+    provider: str, lane: Lane, tmp_path: Path, figure: Tell, progress: Progress
 ) -> None:
     course = Course(lane, provider, tmp_path / "stage")
     requests = (await course.run(None)).wire.asked
     assert requests > 10
     runs = deletes = 0
-    for trouble in (one for at in range(1, requests + 1) for one in ways(at)):
+    troubles = [one for at in range(1, requests + 1) for one in ways(at)]
+    for trouble in troubles:
         walk = await course.run(trouble)
         deletes += await lane.admin.fetchval("SELECT count(*) FROM source WHERE tombstone")
         assert walk.wire.fired[trouble.kind] >= 1, trouble
@@ -88,6 +89,7 @@ async def test_no_fault_at_any_request_deletes_anything(
         wrong = await walk.watch.judge(walk.truth(), walk.play.hidden())
         assert not any(wrong.values()), (trouble, wrong)
         runs += 1
+        progress(runs, len(troubles), deletes=deletes)
     figure(f"false_deletes_{provider}", deletes, "deletes", runs)
     assert deletes == 0
     course.stage.close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from tests.chaos.histories.child import Order, Verdict
 from tests.chaos.histories.making import MEANWHILE
 from tests.chaos.histories.plays import open_stage, providers
 from tests.chaos.stack import CHECKOUT
-from tests.support.figures import Tell, long_run
+from tests.support.figures import Progress, Tell, long_run
 
 pytestmark = pytest.mark.timeout(3000 if long_run() else 900)
 
@@ -35,7 +36,14 @@ def troubles() -> set[str]:
     return {*FAULTS, *MEANWHILE, *(f"kill {point}" for point in points)}
 
 
-async def play(provider: str, postgres: Postgres, count: int) -> list[Verdict]:
+async def play(provider: str, postgres: Postgres, count: int, progress: Progress) -> list[Verdict]:
+    played: list[Verdict] = []
+
+    def hear(verdict: Verdict) -> None:
+        played.append(verdict)
+        wrong = sum(bool(one.told) for one in played)
+        progress(len(played), count, provider=provider, wrong=wrong, seed=run_seed())
+
     orders = [
         Order(
             provider=provider, seed=run_seed(), numbers=list(range(lane, count, LANES)), root=str(postgres.state.root),
@@ -43,31 +51,44 @@ async def play(provider: str, postgres: Postgres, count: int) -> list[Verdict]:
         )
         for lane in range(LANES)
     ]  # fmt: skip
-    lanes = await asyncio.gather(*map(_lane, orders))
-    complaints = [complaint for code, _, complaint in lanes if code]
-    assert complaints == []
-    lines = [line for _, said, _ in lanes for line in said.splitlines() if line.startswith(b'{"number"')]
-    return [msgspec.json.decode(line, type=Verdict) for line in lines]
+    lanes = await asyncio.gather(*(_lane(order, hear) for order in orders))
+    assert [complaint for code, complaint in lanes if code] == []
+    return played
 
 
-async def _lane(order: Order) -> tuple[int | None, bytes, str]:
-    """(code, what it said, its complaint)"""
+async def _lane(order: Order, hear: Callable[[Verdict], None]) -> tuple[int | None, str]:
+    """(code, its complaint); each history is heard of when it has been played."""
     words = [sys.executable, "-m", "tests.chaos.histories.child", msgspec.json.encode(order).decode()]
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*words, cwd=CHECKOUT, stdout=pipe, stderr=pipe)
     try:
-        said, complaint = await child.communicate()
+        complaint, _ = await asyncio.gather(_read(child.stderr), _hear_out(child.stdout, hear))
+        await child.wait()
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    return child.returncode, said, complaint.decode()[-2000:]
+    return child.returncode, complaint.decode()[-2000:]
 
 
-async def test_copy_is_what_the_provider_has_after_each_random_history(schema: Postgres, figure: Tell) -> None:
+async def _read(stream: asyncio.StreamReader | None) -> bytes:
+    assert stream is not None
+    return await stream.read()
+
+
+async def _hear_out(stream: asyncio.StreamReader | None, hear: Callable[[Verdict], None]) -> None:
+    assert stream is not None
+    async for line in stream:
+        if line.startswith(b'{"number"'):
+            hear(msgspec.json.decode(line, type=Verdict))
+
+
+async def test_copy_is_what_the_provider_has_after_each_random_history(
+    schema: Postgres, figure: Tell, progress: Progress
+) -> None:
     names = providers()
     each = AT_LEAST if long_run() else -(-AT_LEAST // len(names))
-    verdicts = {name: await play(name, schema, each) for name in names}
+    verdicts = {name: await play(name, schema, each, progress) for name in names}
     fired: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for verdict in (one for found in verdicts.values() for one in found):

@@ -13,7 +13,7 @@ from tests.chaos.harness.history import History, run_seed
 from tests.chaos.histories.lane import Lane
 from tests.chaos.histories.plays import open_stage, providers
 from tests.chaos.histories.walk import Walk
-from tests.support.figures import Tell, sized
+from tests.support.figures import Progress, Tell, sized
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -57,7 +57,7 @@ def plain(kept: list[Kept]) -> dict[object, object]:
 
 @pytest.mark.parametrize("provider", providers())
 async def test_followed_and_freshly_listed_copies_are_the_same(
-    provider: str, lane: Lane, tmp_path: Path, figure: Tell
+    provider: str, lane: Lane, tmp_path: Path, figure: Tell, progress: Progress
 ) -> None:
     stage, wrong, compared = open_stage(provider, tmp_path / "stage"), 0, 0
     for number in range(HISTORIES):
@@ -72,6 +72,7 @@ async def test_followed_and_freshly_listed_copies_are_the_same(
         assert one == other, (number, run_seed(), {key: (one.get(key), other.get(key)) for key in one | other})
         compared += len(one)
         wrong += one != other
+        progress(number + 1, HISTORIES, seed=run_seed())
     figure(f"listings_{provider}", wrong, "sets", HISTORIES)
     assert compared > HISTORIES
     stage.close()

@@ -18,7 +18,7 @@ from libs.common.events import BY_NAME, IntegrationConnected
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
-from tests.support.figures import Tell, sized
+from tests.support.figures import Progress, Tell, sized
 
 CONSUMER = "tests.integration.bus.consumer_process"
 KEYS = 30
@@ -68,10 +68,10 @@ STOP_EVERY = 10
 
 @pytest.mark.timeout(sized(240, 3600))
 async def test_members_stopped_in_mid_transaction_overwrite_nothing_when_they_wake(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell, progress: Progress
 ) -> None:
     groups = [f"room-zombie-{number}" for number in range(GROUPS)]
-    sending = Sending(bus)
+    sending = Sending(bus, progress)
     async with AsyncExitStack() as started:
         for group in groups:
             survivor = member(db, bus, group, workspace=group)
@@ -96,10 +96,10 @@ async def test_members_stopped_in_mid_transaction_overwrite_nothing_when_they_wa
 class Sending:
     """New versions of every key go out for as long as a member is waited for."""
 
-    def __init__(self, bus: rig.Bus) -> None:
+    def __init__(self, bus: rig.Bus, progress: Progress) -> None:
         self.pairs: list[tuple[ConsumerComponent, Process]] = []
-        self.version = 0
-        self._bus = bus
+        self.version = self.woken = 0
+        self._bus, self._progress = bus, progress
 
     async def stop_and_wake(self, survivor: ConsumerComponent, zombie: Process) -> None:
         """Past its session: the other member has taken all of its partitions before it wakes."""
@@ -107,6 +107,8 @@ class Sending:
             await eventually(lambda: self._stopped(zombie), timeout=90, interval=0.5)
             await eventually(lambda: len(survivor.assigned) == PARTITIONS, timeout=60)
             zombie.send_signal(signal.SIGCONT)
+            self.woken += 1
+            self._progress(self.woken, STOPS * GROUPS, versions=self.version)
 
     async def _stopped(self, zombie: Process) -> bool:
         if _is_stopped(zombie):
@@ -130,7 +132,7 @@ CHANGES = sized(4, 60)
 
 @pytest.mark.timeout(sized(120, 3600))
 async def test_members_that_come_and_go_lose_and_reorder_nothing(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, tmp_path: Path, figure: Tell
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, tmp_path: Path, figure: Tell, progress: Progress
 ) -> None:
     each = ROUNDS // CHANGES
     async with rig.running(member(db, bus, "room-churn")), AsyncExitStack() as started:
@@ -139,6 +141,7 @@ async def test_members_that_come_and_go_lose_and_reorder_nothing(
             await send(bus, 1 + change * each, each // 2)
             async with _leaving(postgres, name, bus, tmp_path / f"third-{change}"):
                 await send(bus, 1 + change * each + each // 2, each - each // 2)
+            progress(change + 1, CHANGES, seen=await pairs_seen(db))
         await all_seen(db, KEYS * each * CHANGES, 30)  # lag 0 within 30 s of the end
     total = KEYS * each * CHANGES
     figure("F04", total - await pairs_seen(db), "lost", total)

@@ -17,7 +17,7 @@ from services.chunker.repository import vectors
 from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
-from tests.support.figures import Tell, sized
+from tests.support.figures import Progress, Tell, sized
 
 SOURCES = 30
 VERSION = re.compile(r"Version (\d{5})")
@@ -107,7 +107,9 @@ async def test_endpoint_that_is_away_leaves_a_query_its_words(rig: Rig) -> None:
     assert await embedding.queries.embed_query("bananas") == NoVector(reason="unavailable")
 
 
-async def test_kills_between_embedding_and_switch_mix_no_two_versions_of_a_document(rig: Rig, figure: Tell) -> None:
+async def test_kills_between_embedding_and_switch_mix_no_two_versions_of_a_document(
+    rig: Rig, figure: Tell, progress: Progress
+) -> None:
     """Each version says its number in every chunk; a poll that sees two numbers of a document saw a mixture."""
     polls = sized(600, 10_000)
     chance = random.Random(22)
@@ -122,6 +124,7 @@ async def test_kills_between_embedding_and_switch_mix_no_two_versions_of_a_docum
             await document.write()
             await die_at(Embedding(rig, new, old, batch=4), chance.choice(POINTS), chance.randrange(1, 3))
             await release(rig)
+            progress(poller.polls, polls, versions=document.version, mixed=poller.mixed)
     await rig.index()
     await poller.embedding.embed()
     await Embedding(rig, new, old).embed()

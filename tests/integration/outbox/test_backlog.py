@@ -17,7 +17,7 @@ from libs.common.outbox.relay import BATCH, Relay
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
-from tests.support.figures import Tell, long_run, sized
+from tests.support.figures import Progress, Tell, long_run, sized
 
 SIZE = sized(20_000, 1_000_000)
 FILL = """
@@ -29,6 +29,9 @@ DEAD = """
 SELECT n_dead_tup::float / greatest(1, n_live_tup + n_dead_tup) FROM pg_stat_all_tables
 WHERE relid = 'outbox'::regclass
 """
+
+# The counter of the relay, without a look at the rows.
+SENT = "SELECT last_seq FROM relay"
 
 
 @asynccontextmanager
@@ -43,7 +46,7 @@ async def everything(postgres: Postgres, name: str) -> AsyncIterator[asyncpg.Con
 
 @pytest.mark.timeout(1200)
 async def test_a_long_backlog_is_drained_by_index(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell, progress: Progress
 ) -> None:
     async with everything(postgres, name) as admin:
         await admin.execute(FILL, SIZE, rig.TOPIC)
@@ -55,6 +58,7 @@ async def test_a_long_backlog_is_drained_by_index(
             async def all_sent() -> bool:
                 plan = await admin.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rows.WAITING}")
                 waits.append(msgspec.json.decode(plan)[0]["Execution Time"])
+                progress(await admin.fetchval(SENT), SIZE, poll_ms=round(waits[-1], 2))
                 return not await rows.any_waiting(db)
 
             await eventually(all_sent, timeout=SIZE / 1000, interval=0.05)

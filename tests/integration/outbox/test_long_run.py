@@ -9,17 +9,17 @@ from libs.common.outbox.relay import Relay
 from libs.common.testing.eventually import eventually
 from libs.local.postgres import Postgres
 from tests.integration.bus import rig
-from tests.support.figures import Tell
+from tests.support.figures import Progress, Tell
 
-KILLS, EVENTS = 300, 10_000
+KILLS, EVENTS, SEED = 300, 10_000, 7
 POINTS = ("relay.picked", "relay.sent", "relay.acked", "relay.marked")
 
 
 @pytest.mark.timeout(3600)
 async def test_three_hundred_kills_of_the_relay_lose_nothing_of_ten_thousand(
-    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell
+    postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell, progress: Progress
 ) -> None:
-    choice, batch = random.Random(7), 50
+    choice, batch = random.Random(SEED), 50
     killed = written = 0
     while killed < KILLS:
         await rig.write_events(db, EVENTS // KILLS + 1, first=1 + written)
@@ -27,6 +27,7 @@ async def test_three_hundred_kills_of_the_relay_lose_nothing_of_ten_thousand(
         crash = {"SLUICE_CRASHPOINT": f"{choice.choice(POINTS)}:1", "BATCH": str(batch)}
         async with rig.process("tests.integration.outbox.relay_process", postgres, name, bus, **crash) as child:
             killed += await rig.killed(child)
+        progress(killed, KILLS, written=written, seed=SEED)
     async with rig.running(Relay(db, "auth", bus, batch=batch)):
         await eventually(lambda: rig.all_published(db), timeout=60)
     records = rig.ids_of(await rig.everything(bus))

@@ -7,7 +7,7 @@ import asyncio
 import random
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -27,7 +27,7 @@ from services.sync.repository import resources
 from services.sync.use_cases.apply import apply_batch
 from tests.integration.bus import rig
 from tests.integration.sync.engine import Engine
-from tests.support.figures import Tell, sized
+from tests.support.figures import Progress, Tell, sized
 
 WRITERS, RESOURCES, KEYS, ITEMS = 64, 32, 40, 10
 TOPIC = "source.changed"
@@ -42,12 +42,15 @@ class Life(msgspec.Struct):
 
 
 class Reader:
-    """Resumes at the cursor that it saved last, or (`wanders`) at any that it ever saved."""
+    """Resumes at the furthest cursor that it saved, or (`wanders`) at any that it ever saved. When all is written every
+    second life of a wanderer goes on from the furthest too, or it would never come to the end of a long feed.
+    """
 
     def __init__(self, api: httpx.AsyncClient, workspace: str, *, wanders: bool, seed: int) -> None:
         self._api, self._url = api, f"/v1/workspaces/{workspace}/changes"
         self._chance, self._wanders = random.Random(seed), wanders
         self._saved = [encode_cursor(Position(workspace, 0))]
+        self._furthest = 0
         self.lives: list[Life] = []
         self.items: dict[int, dict[str, Any]] = {}
         self.killed = self.disorder = 0
@@ -58,7 +61,8 @@ class Reader:
 
     async def _live(self, *, to_the_end: bool = False) -> bool:
         """True when it has come to the end of the feed alive."""
-        cursor = self._saved[-1] if to_the_end or not self._wanders else self._chance.choice(self._saved)
+        wandering = self._wanders and not to_the_end
+        cursor = self._chance.choice(self._saved) if wandering else self._saved[self._furthest]
         life = Life(decode_cursor(cursor, Position).seq)
         self.lives.append(life)
         newest: dict[str, int] = {}
@@ -73,10 +77,18 @@ class Reader:
             page = (await asking).json()
             self._take(life, page["items"], newest)
             cursor = page["nextCursor"]
-            self._saved.append(cursor)
+            self._save(cursor)
             if to_the_end and not page["hasMore"]:
                 return True
         return False
+
+    def _save(self, cursor: str) -> None:
+        self._saved.append(cursor)
+        if self._seq(-1) >= self._seq(self._furthest):
+            self._furthest = len(self._saved) - 1
+
+    def _seq(self, at: int) -> int:
+        return decode_cursor(self._saved[at], Position).seq
 
     def _asked(self, cursor: str) -> dict[str, Any]:
         return {"cursor": cursor, "limit": self._chance.randrange(1, 400), "wait": self._chance.choice((0, 0.3))}
@@ -98,7 +110,7 @@ def _between(true: Sequence[int], begun: int, end: int) -> set[int]:
     return set(true[bisect_right(true, begun) : bisect_right(true, end)])
 
 
-async def write(db: Database, engine: Engine, writer: int, count: int) -> None:
+async def write(db: Database, engine: Engine, writer: int, count: int, wrote: Callable[[int], None]) -> None:
     """Through the apply path; a write is one changed source, and no two commits take the same time."""
     chance = random.Random(writer)
     resource, told = f"resource-{writer % RESOURCES}", 0
@@ -112,8 +124,10 @@ async def write(db: Database, engine: Engine, writer: int, count: int) -> None:
         )  # fmt: skip
         async with db.transaction(engine.workspace) as tx:
             await resources.lock_selected(tx, resource)
-            told += (await apply_batch(tx, batch)).changes
+            changes = (await apply_batch(tx, batch)).changes
             await tx.execute("SELECT pg_sleep(:delay)", delay=chance.choice((0, 0, 0.002, 0.01, 0.03)))
+        told += changes
+        wrote(changes)
 
 
 def _item(number: int, text: str) -> Observed:
@@ -137,7 +151,7 @@ async def naive(db: Database, written: asyncio.Event) -> int:
 
 @pytest.mark.timeout(3600)
 async def test_sixty_four_writers_and_a_reader_that_dies_and_resumes_anywhere(
-    engine: Engine, api: httpx.AsyncClient, kafka: str, figure: Tell
+    engine: Engine, api: httpx.AsyncClient, kafka: str, figure: Tell, progress: Progress
 ) -> None:
     total = sized(5_000, 100_000)
     bus = rig.bus_of(kafka)
@@ -155,16 +169,29 @@ async def test_sixty_four_writers_and_a_reader_that_dies_and_resumes_anywhere(
     db = Database("sync", **urls, app_pool=WRITERS, worker_pool=4)
     readers = [Reader(api, engine.workspace, wanders=wanders, seed=7 + wanders) for wanders in (False, True)]
     written = asyncio.Event()
+    told = 0
+
+    def wrote(changes: int) -> None:
+        nonlocal told
+        told += changes
+        progress(told, total, kills=sum(reader.killed for reader in readers))
+
     try:
         async with rig.running(Relay(db, "sync", bus)):
             control = asyncio.create_task(naive(db, written))
             reading = [asyncio.create_task(reader.run(written)) for reader in readers]
             await asyncio.gather(
-                *(write(db, engine, n, total // WRITERS + (n < total % WRITERS)) for n in range(WRITERS))
+                *(write(db, engine, n, total // WRITERS + (n < total % WRITERS), wrote) for n in range(WRITERS))
             )
             await eventually(lambda: _all_told(db), timeout=300)
             written.set()
             met = await control
+
+            def read_out() -> bool:
+                progress(min(len(reader.items) for reader in readers), total, read="by the slower reader")
+                return all(task.done() for task in reading)
+
+            await eventually(read_out, timeout=1800, interval=0.2)
             await asyncio.gather(*reading)
         rows = await engine.admin.fetch("SELECT seq FROM outbox WHERE topic = $1 ORDER BY seq", TOPIC)
         records = await rig.everything(bus, TOPIC)

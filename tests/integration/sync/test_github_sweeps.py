@@ -13,7 +13,7 @@ from libs.providers.github import whole_lists
 from libs.providers.github.tests.played import Answered
 from services.sync.use_cases.asking import sync_integration
 from tests.integration.sync.hub import Hub
-from tests.support.figures import Tell, sized
+from tests.support.figures import Progress, Tell, sized
 
 MANY = "sandbox/many"
 FEATURES = ("issues", "prs", "code")
@@ -246,7 +246,9 @@ async def differences(hub: Hub) -> list[str]:
     return sorted(key for key in told.keys() | held.keys() if told.get(key) != held.get(key))
 
 
-async def test_every_delivery_lost_a_poll_and_a_sweep_leave_no_difference(hub: Hub, figure: Tell) -> None:
+async def test_every_delivery_lost_a_poll_and_a_sweep_leave_no_difference(
+    hub: Hub, figure: Tell, progress: Progress
+) -> None:
     """F19: creations, edits and deletions, of which no hook ever told."""
     count = sized(250, 5_000)
     await hub.control("seed", {"repository": MANY, "issues": count, "comments": 1})
@@ -261,6 +263,7 @@ async def test_every_delivery_lost_a_poll_and_a_sweep_leave_no_difference(hub: H
         await lose(hub, "delete_comment", id=comments[at + 2]["id"])
         await lose(hub, "close", number=at + 4)
         await lose(hub, "open_issue", title=f"New {at}", body="Nobody told.")
+        progress(at, count, doing="losing")
     await lose(hub, "push", delete=["README.md"], files={"a.md": "# A\n", "b/c.md": "# C\n"})
     lost = len(await differences(hub))
     await hub.again()

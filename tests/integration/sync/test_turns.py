@@ -22,7 +22,7 @@ from services.sync.workers.executor import Executor
 from services.sync.workers.turns import Turns
 from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Broker, Engine
-from tests.support.figures import Tell, long_run, sized
+from tests.support.figures import Progress, Tell, long_run, sized
 from tests.support.plans import scans
 
 pytestmark = pytest.mark.timeout(120)
@@ -207,7 +207,7 @@ async def test_look_for_whoever_waits_reads_the_head_of_the_queue_alone(big: Eng
 
 
 async def test_l03_small_syncs_take_no_longer_beside_a_hundred_backfills(
-    big: Engine, small: Engine, world: World, figure: Tell
+    big: Engine, small: Engine, world: World, figure: Tell, progress: Progress
 ) -> None:
     """Every page of the provider takes 30 ms. Each wait is that for a page of another, and never for a resource."""
     rounds = sized(3, 30)
@@ -218,10 +218,10 @@ async def test_l03_small_syncs_take_no_longer_beside_a_hundred_backfills(
     endless = Endless(world, seconds=0.03)
     stop, loops = working(big, 4)
     await wanted(small, "b")
-    alone = await small_syncs(small, rounds)
+    alone = await small_syncs(small, rounds, progress)
     await wanted(big, *backfills)
     await eventually(lambda: endless.pages > 20, timeout=30)
-    beside = await small_syncs(small, rounds)
+    beside = await small_syncs(small, rounds, progress)
     endless.ended = True
     stop.set()
     await asyncio.gather(*loops)
@@ -234,10 +234,11 @@ async def test_l03_small_syncs_take_no_longer_beside_a_hundred_backfills(
         assert ratio <= 2
 
 
-async def small_syncs(engine: Engine, rounds: int) -> dict[str, list[float]]:
+async def small_syncs(engine: Engine, rounds: int, progress: Progress) -> dict[str, list[float]]:
     """Seconds by the reports: from asking to the first page, and from there to the end."""
     for number in range(rounds):
         await eventually(lambda: idle(engine), timeout=60)
+        progress(number, rounds)
         for item in range(60):
             engine.world.repos["b"].put(item, body=f"changed {number}")
         await sync_integration(engine.integration, deps=engine.deps, workspace=engine.workspace)

@@ -1,7 +1,8 @@
 """From a provider's change to a search that finds it: at 20 changes a second, beside a document of 1 MB, and a backlog.
 
-Run by `python -m tests.bench freshness`. The played GitHub tells of each change by a hook; every tenth change is asked
-for by its own word until a search holds it. Vectors follow by a worker of their own and are waited for apart.
+Run by `python -m tests.bench freshness`. The played GitHub tells of each change by a hook; some changes are asked for
+by their own words until a search holds them, seldom enough that asking is no load to speak of. Where the seconds go is
+read from every change's rows. Vectors follow by a worker of their own and are waited for apart.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,11 @@ from libs.local.client import Json
 from libs.local.demo.connecting import first_run
 from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
+from tests.bench.freshness_stages import cpu_seconds, tell_cpu, tell_stages
 from tests.chaos.stack import Stack, running_stack
 
 RATE, SECONDS, SAMPLED = 20, 30, 10
+LOOKS_EVERY_S = 0.2
 TARGET_S = 2.0
 BACKLOG = 10_000
 REPOSITORY, LARGE_REPOSITORY = "sandbox/fresh", "sandbox/backlog"
@@ -36,12 +40,13 @@ def main() -> None:
 
 
 async def _bench(stack: Stack) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(64))  # nobody here waits for a thread
     stack.control.change("create_repository", fullName=REPOSITORY, files={"README.md": "# Fresh\n"})
     _connect(stack, WORKSPACE, REPOSITORY, ["issues", "code"])
     await eventually(lambda: _is_hooked(stack), timeout=PATIENCE_S)
-    _tell("freshness", await _changes(stack))
+    await _changes(stack, "freshness")
     await _vectors_follow(stack)
-    _tell("freshness_beside_1mb", await _changes(stack, large=True))
+    await _changes(stack, "freshness_beside_1mb", large=True)
     await _drain(stack)
 
 
@@ -60,32 +65,38 @@ def _is_hooked(stack: Stack) -> bool:
     return any(hook["active"] for hook in stack.control.truth(REPOSITORY)["hooks"])
 
 
-async def _changes(stack: Stack, *, large: bool = False) -> list[float]:
-    """Seconds of every sampled change. Each has its time, whatever the ones before it took."""
-    began = time.monotonic()
+async def _changes(stack: Stack, figure: str, *, large: bool = False) -> None:
+    """Each change has its time, whatever the ones before it took."""
+    began, before = time.monotonic(), cpu_seconds(stack)
     waiting: list[asyncio.Task[float]] = []
-    making: list[asyncio.Task[object]] = []
+    making: list[asyncio.Task[tuple[str, float]]] = []
+    pushing: list[asyncio.Task[None]] = []
     for n in range(RATE * SECONDS):
         await asyncio.sleep(max(0.0, began + n / RATE - time.monotonic()))
         if large and n == RATE * 2:
-            making.append(asyncio.create_task(asyncio.to_thread(_push_a_megabyte, stack)))
+            pushing.append(asyncio.create_task(asyncio.to_thread(_push_a_megabyte, stack)))
         word = _word()
         made = asyncio.create_task(asyncio.to_thread(_open_issue, stack, word))
         making.append(made)
         if n % SAMPLED == 0:
             waiting.append(asyncio.create_task(_until_found(stack, word, made)))
-    await asyncio.gather(*making)
-    return list(await asyncio.gather(*waiting))
+    seconds = await asyncio.gather(*waiting)
+    made_at = dict(await asyncio.gather(*making))
+    await asyncio.gather(*pushing)
+    _tell(figure, seconds)
+    await tell_stages(stack, figure, made_at)
+    tell_cpu(figure, before, cpu_seconds(stack), len(made_at))
 
 
 def _word() -> str:
     return "".join(secrets.choice("bcdfghjkmpqvwxz") for _ in range(14))
 
 
-def _open_issue(stack: Stack, word: str) -> None:
-    stack.control.change(
-        "open_issue", repository=REPOSITORY, title=f"About {word}", body=f"A sentence on {word}. " * 20
-    )
+def _open_issue(stack: Stack, word: str) -> tuple[str, float]:
+    """The key that its hook names, and when the provider had it."""
+    title, body = f"About {word}", f"A sentence on {word}. " * 20
+    made = stack.control.change("open_issue", repository=REPOSITORY, title=title, body=body)
+    return f"issue:{made['number']}", time.time()
 
 
 def _push_a_megabyte(stack: Stack) -> None:
@@ -94,7 +105,7 @@ def _push_a_megabyte(stack: Stack) -> None:
     stack.control.change("push", repository=REPOSITORY, files={"docs/large.md": lines})
 
 
-async def _until_found(stack: Stack, word: str, made: asyncio.Task[object]) -> float:
+async def _until_found(stack: Stack, word: str, made: asyncio.Task[tuple[str, float]]) -> float:
     """From the moment at which the provider has the change."""
     await made
     began = time.monotonic()
@@ -107,7 +118,7 @@ async def _until_found(stack: Stack, word: str, made: asyncio.Task[object]) -> f
     while not await asyncio.to_thread(found):
         if time.monotonic() - began > PATIENCE_S:
             raise AssertionError(f"{word} is not found after {PATIENCE_S:.0f} s")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(LOOKS_EVERY_S)
     return time.monotonic() - began
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ VISITS = 10  # what one vector met on the way through the graph costs, in vector
 SPARE = 4  # met on the way for each that is wanted, were all of the same workspace
 
 State = Literal["building", "active", "retired"]
+Vector = bytes | None  # of a halfvec; None: the model refuses this text
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,10 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     source_id: str
     pk: int
     text: str
+
+    @property
+    def text_hash(self) -> bytes:
+        return sha256(self.text.encode()).digest()
 
 
 def visited(depth: int, workspace: int, everywhere: int) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
-from services.chunker.domain.embedding import Generation, Passage, reads_all, visited
+from services.chunker.domain.embedding import Generation, Passage, Vector, reads_all, visited
 from services.chunker.repository.filters import Narrowing
 
 # Sources take turns, so that a large one fills no batch alone.
@@ -20,11 +20,19 @@ SELECT source_id, pk, context, text FROM (
   AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
 ) lacking ORDER BY turn, source_id LIMIT :limit
 """
+# Of this workspace alone, though another's would be the same numbers: how soon a text has its vector, and what an
+# endpoint charges for it, would tell that somebody else holds it. What is foreign is as if it were not there.
+MADE = """
+SELECT DISTINCT ON (v.text_hash) v.text_hash, v.embedding FROM chunk_vector v
+WHERE v.workspace_id = :workspace AND v.generation = :generation AND v.embedding IS NOT NULL
+  AND v.text_hash = ANY(CAST(:hashes AS bytea[]))
+"""
 # A chunk that left meanwhile has no row to hang a vector on.
 SAVE = """
-INSERT INTO chunk_vector (workspace_id, source_id, chunk_pk, generation, embedding)
-SELECT c.workspace_id, c.source_id, c.pk, :generation, given.embedding
-FROM unnest(CAST(:pks AS bigint[]), CAST(:embeddings AS halfvec[])) AS given(pk, embedding)
+INSERT INTO chunk_vector (workspace_id, source_id, chunk_pk, generation, embedding, text_hash)
+SELECT c.workspace_id, c.source_id, c.pk, :generation, given.embedding, given.text_hash
+FROM unnest(CAST(:pks AS bigint[]), CAST(:embeddings AS halfvec[]), CAST(:hashes AS bytea[]))
+  AS given(pk, embedding, text_hash)
 JOIN chunk c ON c.pk = given.pk AND c.source_id = ANY(CAST(:sources AS text[]))
 ORDER BY c.pk
 ON CONFLICT DO NOTHING
@@ -64,6 +72,7 @@ FROM embedding_generation g LEFT JOIN chunk_vector v ON v.generation = g.id AND 
 WHERE g.state <> 'retired' GROUP BY g.id, g.name, g.state ORDER BY g.state, g.id
 """
 
+NOT_HASHED: Mapping[int, bytes] = {}  # such vectors are of no other text's use
 _speaking: WeakSet[Any] = WeakSet()
 
 
@@ -82,11 +91,28 @@ async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limi
     ]
 
 
-async def save(tx: Transaction, generation: int, sources: Sequence[str], embedded: Mapping[int, bytes | None]) -> int:
-    """None: the model refuses this chunk's text. Answers how many vectors were written."""
+async def made(tx: Transaction, generation: int, hashes: Collection[bytes]) -> dict[bytes, bytes]:
+    """Vectors that texts of this workspace have already, by the hash of what was embedded."""
     await _speak_halfvec(tx)
-    pks, embeddings = list(embedded), list(embedded.values())
-    return await tx.execute(SAVE, generation=generation, sources=list(sources), pks=pks, embeddings=embeddings)
+    rows = await tx.fetch_all(MADE, workspace=tx.workspace, generation=generation, hashes=list(hashes))
+    return {row["text_hash"]: row["embedding"] for row in rows}
+
+
+async def save(
+    tx: Transaction,
+    generation: int,
+    sources: Sequence[str],
+    embedded: Mapping[int, Vector],
+    hashes: Mapping[int, bytes] = NOT_HASHED,
+) -> int:
+    """By the chunk's key, as are the hashes of what was embedded. Answers how many vectors were written."""
+    await _speak_halfvec(tx)
+    given = {
+        "pks": list(embedded),
+        "embeddings": list(embedded.values()),
+        "hashes": [hashes.get(pk) for pk in embedded],
+    }
+    return await tx.execute(SAVE, generation=generation, sources=list(sources), **given)
 
 
 async def nearest(

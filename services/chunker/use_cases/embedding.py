@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from libs.common.database.engine import Database
-from services.chunker.domain.embedding import EmbedWanted, Generation, Passage
+from services.chunker.domain.embedding import EmbedWanted, Generation, Passage, Vector
 from services.chunker.repository import embedding_queue, generations, vectors
 
 
@@ -25,20 +25,27 @@ async def claim(db: Database, generation: Generation, limit: int, lease_s: float
         return await embedding_queue.claim(tx, generation.id, limit, lease_s)
 
 
-async def read_lacking(db: Database, wanted: Sequence[EmbedWanted], limit: int) -> list[Passage]:
-    """All of one workspace."""
+async def read_lacking(
+    db: Database, wanted: Sequence[EmbedWanted], limit: int
+) -> tuple[list[Passage], dict[bytes, bytes]]:
+    """All of one workspace; and the vectors that some of these texts have there already, by their hash."""
+    generation = wanted[0].generation
     async with db.transaction(wanted[0].workspace_id) as tx:
-        return await vectors.lacking(tx, wanted[0].generation, [one.source_id for one in wanted], limit)
+        passages = await vectors.lacking(tx, generation, [one.source_id for one in wanted], limit)
+        made = await vectors.made(tx, generation, {passage.text_hash for passage in passages}) if passages else {}
+    return passages, made
 
 
-async def save_vectors(db: Database, wanted: Sequence[EmbedWanted], embedded: Mapping[int, bytes | None]) -> int:
+async def save_vectors(db: Database, wanted: Sequence[EmbedWanted], embedded: Mapping[Passage, Vector]) -> int:
     """Those of chunks that are still there; a source that is whole is wanted no longer."""
     generation = wanted[0].generation
     async with db.transaction(wanted[0].workspace_id) as tx:
         sources = await embedding_queue.held(tx, wanted)
         if not sources:
             return 0
-        saved = await vectors.save(tx, generation, sources, embedded) if embedded else 0
+        by_key = {passage.pk: vector for passage, vector in embedded.items()}
+        hashes = {passage.pk: passage.text_hash for passage in embedded}
+        saved = await vectors.save(tx, generation, sources, by_key, hashes) if embedded else 0
         await embedding_queue.settle(tx, generation, sources)
         return saved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from libs.common.database.engine import Database
@@ -12,7 +12,7 @@ from libs.common.errors import PassingFailure, ProviderContractBroken, ProviderU
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.testing.crashpoints import crashpoint
-from services.chunker.domain.embedding import EmbedWanted, Generation, Passage
+from services.chunker.domain.embedding import EmbedWanted, Generation, Vector
 from services.chunker.domain.indexing import retry_seconds
 from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.protocol import Embedder, TextRefused
@@ -75,43 +75,46 @@ class VectorWorker:
 
     async def _embed_group(self, group: Sequence[EmbedWanted], embedder: Embedder) -> None:
         """A passing failure of the endpoint postpones the group; what is indexed by words is not touched by it."""
-        passages = await embedding.read_lacking(self.db, group, self.batch)
+        passages, made = await embedding.read_lacking(self.db, group, self.batch)
+        texts = {passage.text_hash: passage.text for passage in passages if passage.text_hash not in made}
         try:
-            vectors = await _vectors(embedder, passages)
+            fresh = await _vectors(embedder, texts)
         except (PassingFailure, ProviderContractBroken) as error:
             log.warning("chunks_not_embedded", code=error.code, reason=error.detail, count=len(passages))
             await embedding.postpone(self.db, group, retry_seconds(max(one.attempts for one in group)))
             _embedded.labels("postponed").inc(len(passages))
             return
         crashpoint("chunker.embedded")
+        vectors = {passage: (made | fresh)[passage.text_hash] for passage in passages}
         saved = await embedding.save_vectors(self.db, group, vectors)
         crashpoint("chunker.vectors_saved")
-        _embedded.labels("embedded").inc(saved)
+        _embedded.labels("embedded").inc(min(saved, len(fresh)))
+        _embedded.labels("reused").inc(max(0, saved - len(fresh)))
 
 
-async def _vectors(embedder: Embedder, passages: Sequence[Passage]) -> dict[int, bytes | None]:
-    """By the chunk's key; None where the endpoint refuses this text and takes others."""
-    if not passages:
+async def _vectors(embedder: Embedder, texts: Mapping[bytes, str]) -> dict[bytes, Vector]:
+    """By the text's hash; None where the endpoint refuses this text and takes others."""
+    if not texts:
         return {}
     try:
-        made = await embedder.embed_passages([passage.text for passage in passages])
+        made = await embedder.embed_passages(list(texts.values()))
     except TextRefused:
-        return await _one_by_one(embedder, passages)
-    return {passage.pk: vector for passage, vector in zip(passages, made, strict=True)}
+        return await _one_by_one(embedder, texts)
+    return dict(zip(texts, made, strict=True))
 
 
-async def _one_by_one(embedder: Embedder, passages: Sequence[Passage]) -> dict[int, bytes | None]:
+async def _one_by_one(embedder: Embedder, texts: Mapping[bytes, str]) -> dict[bytes, Vector]:
     """Raises ProviderUnavailable if it refuses a harmless text as well: then it is not these texts that are wrong."""
     try:
         await embedder.embed_passages([PROBE])
     except TextRefused as error:
         raise ProviderUnavailable(f"{error.detail}, whatever it is asked: are the settings right?") from None
-    found: dict[int, bytes | None] = {}
-    for passage in passages:
+    found: dict[bytes, Vector] = {}
+    for text_hash, text in texts.items():
         try:
-            (found[passage.pk],) = await embedder.embed_passages([passage.text])
+            (found[text_hash],) = await embedder.embed_passages([text])
         except TextRefused:
-            log.warning("text_refused", source_id=passage.source_id)
+            log.warning("text_refused")
             _embedded.labels("refused").inc()
-            found[passage.pk] = None
+            found[text_hash] = None
     return found

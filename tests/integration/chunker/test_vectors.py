@@ -142,3 +142,48 @@ async def test_explain_tells_how_many_chunks_have_a_vector(rig: Rig, embedding: 
     assert await said() == ("vectors_wanted", "0 of 1")
     await embedding.embed()
     assert await said() == ("embedded", "1 of 1")
+
+
+async def test_text_that_the_workspace_holds_elsewhere_is_embedded_once(rig: Rig, embedding: Embedding) -> None:
+    text = "# Fruit\n\nBananas are yellow.\n"
+    await rig.put(text, path="docs/fruit.md")
+    await rig.index()
+    await embedding.embed()
+    for fork in range(3):
+        await rig.put(text, path="docs/fruit.md", resource_id=f"fork-{fork}")
+    await rig.index()
+    await embedding.embed()
+    assert len(embedding.target.asked) == 1
+    assert (await embedding.counted(VECTORS), await embedding.counted(LACKING)) == (4, 0)
+    assert len(await embedding.texts("yellow bananas")) == 4
+
+
+async def test_copies_that_came_together_are_embedded_once(rig: Rig, embedding: Embedding) -> None:
+    for fork in range(4):
+        await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md", resource_id=f"fork-{fork}")
+    await rig.index()
+    await embedding.embed()
+    assert (len(embedding.target.asked), await embedding.counted(LACKING)) == (1, 0)
+
+
+async def test_text_of_another_workspace_or_under_another_heading_is_embedded_anew(
+    rig: Rig, embedding: Embedding
+) -> None:
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md")
+    await rig.index()
+    await embedding.embed()
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md", workspace="w2")
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/other.md")
+    await rig.index()
+    await embedding.embed()
+    assert len(embedding.target.asked) == 3
+
+
+async def test_another_model_reuses_no_vector_of_the_one_before(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("# Fruit\n\nBananas are yellow.\n", path="docs/fruit.md")
+    await rig.index()
+    await embedding.embed()
+    following = Embedding(rig, Double(256), embedding.target)
+    await following.embed()
+    assert len(following.target.asked) == 1
+    assert len(await following.texts("yellow bananas")) == 1

@@ -1,12 +1,25 @@
-"""Vectors that a text already has."""
+"""Vectors that a text already has, where a page of a summary's chunks begins, and answers that no summary holds."""
 
 from __future__ import annotations
+
+from alembic import op
 
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
 
+STATEMENTS = (
+    "ALTER TABLE chunk_vector ADD COLUMN text_hash bytea",
+    # The same rows in the same order as before for whoever reads a workspace's vectors, and the way to one by its text.
+    "DROP INDEX chunk_vector_workspace",
+    "CREATE INDEX chunk_vector_workspace ON chunk_vector (workspace_id, generation, text_hash)",
+    "CREATE INDEX summary_level ON summary (workspace_id, level, id)",
+    "CREATE INDEX summary_resource ON summary (resource_id, level, id)",
+    "ALTER TABLE summary_paid ADD COLUMN unread_since timestamptz",
+)
+
 
 def upgrade() -> None:
-    """Nothing yet."""
+    for statement in STATEMENTS:
+        op.execute(statement)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from litestar import Litestar
 
@@ -11,6 +13,7 @@ from libs.common.bus.consume import create_consumer_component
 from libs.common.database.engine import Database
 from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Loop, Service
 from libs.common.security.principals import ServiceTokens, every_caller
@@ -24,6 +27,7 @@ from services.chunker.index.postgres import PostgresIndex
 from services.chunker.settings import ChunkerSettings
 from services.chunker.summarising.endpoint import Endpoint
 from services.chunker.summarising.extracting import Extracting
+from services.chunker.use_cases.pruning import PRUNE_ANSWERS, prune_answers
 from services.chunker.use_cases.searching import Searcher
 from services.chunker.use_cases.summaries import Writer
 from services.chunker.workers.embedding import VectorWorker
@@ -32,6 +36,7 @@ from services.chunker.workers.summarising import Summariser
 
 SERVICE = "chunker"
 IDLE_S = 0.5
+JOBS_IDLE_S = 30.0  # what they do is due by the day
 
 
 def build(settings: ChunkerSettings) -> Service:
@@ -52,12 +57,13 @@ def build(settings: ChunkerSettings) -> Service:
     summariser = Summariser(db=db, writer=_writer(settings, db, outbound))
     summarisers = [Loop(f"summariser-{n}", summariser.step, idle=IDLE_S) for n in range(settings.summary_workers)]
     embedders = chosen(settings, outbound)
+    embedding = _embedding(settings, db, embedders)
     deps = Deps(db=db, index_wanted=wake.set)
     consuming = create_consumer_component(consumers, deps, db, settings)
     return Service(
         SERVICE,
         _http(settings, db, tokens, embedders),
-        [consuming, *indexers, *_embedding(settings, db, embedders), *summarisers, Relay(db, SERVICE, settings)],
+        [consuming, *indexers, *embedding, *summarisers, jobs_of(db), Relay(db, SERVICE, settings)],
         host=settings.http_host,
         port=settings.http_port,
         on_close=[sync.aclose, embedders.aclose, outbound.aclose, db.close],
@@ -68,6 +74,13 @@ def _embedding(settings: ChunkerSettings, db: Database, embedders: Embedders) ->
     worker = VectorWorker(db=db, embedders=embedders, batch=settings.embedding_batch)
     count = settings.embedding_workers if embedders.target else 0
     return [Loop(f"embedder-{n}", worker.step, idle=IDLE_S) for n in range(count)]
+
+
+def jobs_of(db: Database, idle: float = JOBS_IDLE_S) -> JobWorker:
+    async def prune(payload: Mapping[str, Any], job: Job) -> None:
+        await prune_answers(db, job.workspace_id)
+
+    return JobWorker(db, {PRUNE_ANSWERS: prune}, concurrency=1, idle=idle)
 
 
 def _writer(settings: ChunkerSettings, db: Database, outbound: OutboundClient) -> Writer:

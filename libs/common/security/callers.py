@@ -36,9 +36,12 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             return
         raise Forbidden(f"it lacks the scope {scope}")
 
+    def sees(self, workspace: str) -> bool:
+        return self.workspace in (None, workspace)
+
     def require_workspace(self, workspace: str) -> None:
         """Raises NotFound: a foreign workspace looks like one that does not exist."""
-        if self.workspace is not None and self.workspace != workspace:
+        if not self.sees(workspace):
             raise NotFound
 
 

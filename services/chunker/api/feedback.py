@@ -11,10 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from libs.common.database.engine import Database
-from libs.common.errors import InvalidInput, NotFound
+from libs.common.errors import InvalidInput
 from libs.common.http.wire import Wire
 from libs.common.security.principals import Principal
-from services.chunker.api.wire import Limit
+from services.chunker.api.wire import Limit, seen
 from services.chunker.domain.feedback import Given, Signal
 from services.chunker.use_cases import feedback
 
@@ -97,9 +97,7 @@ async def list_feedback(
     principal.require(READ)
     workspace = await db.locate("feedback_count", integration_id)
     workspace = workspace or await db.locate("summary", f"integration:{integration_id}")
-    if workspace is None:
-        raise NotFound("no such integration, or nothing of it is indexed yet")
-    principal.require_workspace(workspace)
+    workspace = seen(principal, workspace, "no such integration, or nothing of it is indexed yet")
     said = await feedback.read_feedback(db, workspace, integration_id, cursor=cursor, limit=limit)
     names = ("id", "signal", "source_id", "query", "comment", "recorded_at")
     items = [
@@ -116,10 +114,7 @@ async def _workspace_of(db: Database, principal: Principal, data: FeedbackGiven)
         workspace = await db.locate("chunk", data.chunk_id)
     else:
         raise InvalidInput("it names what it is about: chunkId or sourceId", pointer="/sourceId")
-    if workspace is None:
-        raise NotFound("no such source or chunk, or it is not indexed any more")
-    principal.require_workspace(workspace)
-    return workspace
+    return seen(principal, workspace, feedback.NO_TARGET)
 
 
 def _subject(principal: Principal, named: str | None) -> str:

@@ -19,6 +19,7 @@ from services.chunker.summarising.extracting import extracted
 from services.chunker.summarising.plain_text import as_text
 from services.chunker.summarising.prompt import request, tokens_at_most
 from services.chunker.summarising.tree import Written
+from services.chunker.use_cases.pruning import prune_later
 
 LLM = "llm"
 UNAVAILABLE, REFUSED, NO_TEXT = "endpoint_unavailable", "endpoint_refused", "endpoint_said_nothing"
@@ -112,6 +113,7 @@ class Endpoint:
         async with self.db.transaction(asked.workspace) as tx:
             await paid.settle(tx, day, more)
             if text:
+                await prune_later(tx)
                 await paid.keep(tx, asked.workspace, self.model, asked.input_hash, text)
 
     async def _answer(self, asked: Asked) -> _Completion:

@@ -14,6 +14,8 @@ from libs.common.http.wire import decode_cursor, following
 from services.chunker.domain.feedback import Counts, Given
 from services.chunker.repository import feedback
 
+NO_TARGET = "no such source or chunk, or it is not indexed any more"
+
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """A page of feedback, and the counts of all of it."""
@@ -28,7 +30,7 @@ async def record_feedback(db: Database, workspace: str, given: Given) -> str:
     async with db.transaction(workspace) as tx:
         about = await feedback.target(tx, given)
         if about is None:
-            raise NotFound("no such source or chunk, or it is not indexed any more")
+            raise NotFound(NO_TARGET)
         await feedback.lock_counts(tx, workspace, about.integration_id)
         old = await feedback.said(tx, about, given.subject)
         if old and (old["signal"], old["query"], old["comment"]) == (given.signal, given.query, given.comment):

@@ -29,7 +29,7 @@ from services.chunker.use_cases.searching import Answers, Searcher
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.summarising import Summariser
 
-TABLES = ", ".join((*EVERY_TABLE, "embedding_generation", "outbox", "erased_workspace"))
+TABLES = ", ".join((*EVERY_TABLE, "embedding_generation", "outbox", "job", "erased_workspace"))
 
 
 class Owner:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from libs.common.command import DESCRIBING
-from libs.common.http.app import create_http
-from libs.common.security.principals import every_caller, make_service_keys
-from libs.common.settings import load_settings
-from services.chunker.api import HANDLERS
-from services.chunker.settings import ChunkerSettings
 from tests.integration.chunker.conftest import Rig
+from tests.integration.chunker.doors import opened
 from tests.integration.chunker.hostile_queries import hostile_queries
 from tests.support.figures import Tell
 
-API_KEY = "slk_a-key-of-this-test"
 SEARCH = "/v1/workspaces/w1/search"
 REFUSALS = {200: "", 400: "/problems/malformed_payload", 422: "/problems/invalid_input"}
 
 
 @pytest.fixture
 async def api(rig: Rig, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    make_service_keys(tmp_path, ["auth", "sync", "chunker"])
-    own = {
-        "SERVICE_SIGNING_KEYS_DIR": str(tmp_path),
-        "BOOTSTRAP_API_KEY_SHA256": sha256(API_KEY.encode()).hexdigest(),
-    }
-    settings = load_settings(ChunkerSettings, {**DESCRIBING, **own})
-
-    async def ready() -> dict[str, bool]:
-        return {}
-
-    state = {"db": rig.db, "searcher": rig.searcher}
-    app = create_http("chunker", HANDLERS, state, settings, every_caller(settings, services=None), ready)
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # ASGI by two names
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://chunker", headers=headers) as client:
+    async with opened(rig, tmp_path) as client:
         yield client
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
 from libs.common.http.client import OutboundClient
+from libs.common.internal import SourceItem
+from libs.common.testing.eventually import eventually
+from services.chunker.app import jobs_of
 from services.chunker.summarising.endpoint import Endpoint
+from services.chunker.use_cases.pruning import prune_answers
 from services.chunker.use_cases.reading_summaries import read_summary
 from services.chunker.workers.summarising import Summariser
 from tests.integration.chunker.conftest import Rig
@@ -196,3 +202,83 @@ async def test_hundred_hostile_documents_fetch_nothing_leak_nothing_write_nothin
     assert any("CANARY" in text for text in await texts(asking, "w2"))  # its own workspace does read them
     fences = {re.search(r"FENCE [0-9a-f]{32}", body["messages"][-1]["content"]) for body in model.prompts}
     assert len({found[0] for found in fences if found}) == len(model.prompts)
+
+
+async def test_answer_of_which_no_summary_is_made_any_more_leaves_after_its_time(asking: Rig, model: Obeying) -> None:
+    source = await asking.put("A page that says something about relays.\n")
+    await asking.index()
+    await asking.settle()
+    await asking.put("A page that says something else entirely.\n", source_id=source, version=2)
+    await asking.index()
+    await asking.settle()
+    assert await kept(asking) == len(model.prompts) > 4
+    assert await prune_answers(asking.db, "w1") == 0  # from now on the others count as unread
+    assert await prune_answers(asking.db, "w1", timedelta()) == len(model.prompts) - 4
+    assert await kept(asking) == 4  # of the source and the three levels above, as they are now
+    asked = len(model.prompts)
+    await asking.put("A page that says something about relays.\n", source_id=source, version=3)
+    await asking.index()
+    await asking.settle()
+    assert len(model.prompts) > asked
+
+
+async def test_answer_that_is_read_again_in_time_stays(asking: Rig, model: Obeying) -> None:
+    source = await asking.put("A page that says something about relays.\n")
+    for version, text in enumerate(
+        ("A page that says something else.\n", "A page that says something about relays.\n"), 2
+    ):
+        await asking.index()
+        await asking.settle()
+        await prune_answers(asking.db, "w1")
+        await asking.put(text, source_id=source, version=version)
+    await asking.index()
+    await asking.settle()
+    asked = len(model.prompts)
+    async with asking.db.transaction("w1") as tx:
+        await tx.execute(
+            "UPDATE summary_paid SET unread_since = now() - interval '31 days' WHERE unread_since IS NOT NULL"
+        )
+    await prune_answers(asking.db, "w1")
+    assert 4 <= await kept(asking) < asked
+    async with asking.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM summary WHERE NOT EXISTS (SELECT FROM summary_paid p"
+                                    " WHERE p.input_hash = summary.input_hash)") == 0  # fmt: skip
+
+
+async def test_pruning_is_a_job_from_the_first_answer_to_the_last(asking: Rig, model: Obeying) -> None:
+    source = await asking.put("A page that says something about relays.\n")
+    await asking.index()
+    await asking.settle()
+    asking.owner.held[source] = SourceItem(id=source, state="tombstone", version=5)
+    await asking.tell(source, 5, "deleted")
+    await asking.index()
+    await asking.settle()
+    worker = jobs_of(asking.db, idle=0.05)
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    for days in (1, 32):
+        async with asking.db.transaction("w1") as tx:
+            past = f"now() - interval '{days} days'"
+            await tx.execute(f"UPDATE summary_paid SET unread_since = {past} WHERE unread_since IS NOT NULL")
+        async with asking.db.queue() as tx:
+            assert await tx.execute("UPDATE job SET run_at = now() WHERE kind = 'prune_answers'") == 1
+        await eventually(lambda: ran(asking), timeout=20)
+    stop.set()
+    await running
+    assert (await kept(asking), await waiting_jobs(asking)) == (0, 0)
+
+
+async def kept(rig: Rig) -> int:
+    async with rig.db.transaction("w1") as tx:
+        return int(await tx.fetch_value("SELECT count(*) FROM summary_paid"))
+
+
+async def waiting_jobs(rig: Rig) -> int:
+    async with rig.db.queue() as tx:
+        return int(await tx.fetch_value("SELECT count(*) FROM job"))
+
+
+async def ran(rig: Rig) -> bool:
+    """The job is over, or waits for its next day."""
+    async with rig.db.queue() as tx:
+        return not await tx.fetch_value("SELECT count(*) FROM job WHERE run_at <= now() OR lease_until > now()")

@@ -331,3 +331,34 @@ async def test_foreign_workspace_reads_no_node(rig: Rig) -> None:
     with pytest.raises(NotFound):
         await read_summary(rig.db, "w2", f"source:{source}")
     assert await rig.db.locate("summary", f"source:{source}") == "w1"
+
+
+ONE_CHUNK_EACH = (
+    "INSERT INTO chunk (workspace_id, source_id, id, ordinal, anchor, heading_path, start_byte, end_byte, tokens,"
+    " words, context, text) SELECT 'w1', 's' || n, 'c' || n, 0, '', '{}', 0, 1, 1, 1, '', 'x'"
+    " FROM generate_series(1, :count) AS n"
+)
+
+
+async def test_chunks_of_groups_are_those_of_their_resource_a_page_at_a_time(rig: Rig) -> None:
+    count = 300
+    async with rig.db.transaction("w1") as tx:
+        for sql in (*FILL, ONE_CHUNK_EACH):
+            await tx.execute(sql, count=count)
+        await wanted.want(tx, "w1", "resource:r1")
+    await rig.settle()
+
+    async def below(node: str) -> list[str]:
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            rows, cursor = await read_summary_chunks(rig.db, "w1", node, cursor=cursor, limit=37)
+            found += [row["chunk_id"] for row in rows]
+            if cursor is None:
+                return found
+
+    whole = await below("resource:r1")
+    assert len(whole) == len(set(whole)) == count
+    groups = [await below(row["id"]) for row in await nodes(rig, "group") if row["parent_id"] == "resource:r1"]
+    assert len(groups) > 1
+    assert sorted(one for group in groups for one in group) == sorted(whole)

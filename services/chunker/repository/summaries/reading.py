@@ -24,7 +24,40 @@ SCOPES = {
     "workspace": "true",
 }
 OF_LEVEL = "level = :level AND id > :after_id AND {scope}"
+# The sources of a page in order, each with at least one chunk behind the place where the page before it ended: what is
+# read is a page's worth, however large the tree below the node is.
 CHUNKS = """
+SELECT k.source_id, k.id AS chunk_id, k.ordinal, k.start_byte, k.end_byte
+FROM (
+  SELECT s.id, s.source_id FROM summary s
+  WHERE s.level = 'source' AND {scope} AND s.id >= 'source:' || CAST(:source_id AS text) AND EXISTS (
+    SELECT FROM chunk k WHERE k.source_id = s.source_id AND (k.source_id <> :source_id OR k.ordinal > :ordinal))
+  ORDER BY s.id LIMIT :limit
+) one CROSS JOIN LATERAL (
+  SELECT k.source_id, k.id, k.ordinal, k.start_byte, k.end_byte FROM chunk k
+  WHERE k.source_id = one.source_id AND (k.source_id <> :source_id OR k.ordinal > :ordinal)
+  ORDER BY k.ordinal LIMIT :limit
+) k
+ORDER BY one.id, k.ordinal LIMIT :limit
+"""
+# Groups of groups down to the sources, none of which is looked into.
+IN_GROUP = """
+s.id IN (
+  WITH RECURSIVE below AS (
+    SELECT id, level FROM summary WHERE id = :id
+    UNION ALL
+    SELECT n.id, n.level FROM summary n JOIN below b ON n.parent_id = b.id WHERE b.level = 'group'
+  ) SELECT id FROM below WHERE level = 'source')
+"""
+CHUNKS_OF = {
+    "source": "s.id = :id",
+    "group": IN_GROUP,
+    "resource": "s.resource_id = :key",
+    "integration": "s.integration_id = :key",
+    "workspace": "s.workspace_id = :key",
+}
+# Within one source: a section, or a part of one.
+CHUNKS_WITHIN = """
 WITH RECURSIVE below AS (
   SELECT id, source_id, chunk_ids FROM summary WHERE id = :id
   UNION ALL
@@ -33,8 +66,7 @@ WITH RECURSIVE below AS (
 SELECT b.source_id, k.id AS chunk_id, k.ordinal, k.start_byte, k.end_byte
 FROM below b CROSS JOIN LATERAL unnest(b.chunk_ids) AS own(id)
 JOIN chunk k ON k.source_id = b.source_id AND k.id = own.id
-WHERE (b.source_id, k.ordinal) > (:source_id, :ordinal)
-ORDER BY b.source_id, k.ordinal LIMIT :limit
+WHERE k.ordinal > :ordinal ORDER BY k.ordinal LIMIT :limit
 """
 
 
@@ -57,4 +89,9 @@ async def of_level(tx: Transaction, top: str, level: str, after: str, limit: int
 
 async def chunks(tx: Transaction, node_id: str, after: tuple[str, int], limit: int) -> Sequence[Row]:
     """Every chunk that the words of a node come from, however far below; `after` is a source and an ordinal."""
-    return await tx.fetch_all(CHUNKS, id=node_id, source_id=after[0], ordinal=after[1], limit=limit)
+    kind, _, key = node_id.partition(":")
+    if kind not in CHUNKS_OF:
+        return await tx.fetch_all(CHUNKS_WITHIN, id=node_id, ordinal=after[1], limit=limit)
+    of = {"id": node_id} if ":id" in CHUNKS_OF[kind] else {"key": key}
+    sql = CHUNKS.format(scope=CHUNKS_OF[kind])
+    return await tx.fetch_all(sql, **of, source_id=after[0], ordinal=after[1], limit=limit)

@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export UV_CACHE_DIR ?= $(CURDIR)/.sluice/cache/uv
 export UV_PYTHON_DOWNLOADS := never
+# Some shells forbid it; each of the many processes here would then compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # The image's locks are parts of the one lock: same versions, same hashes.
 IMAGE_LOCK := --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
@@ -43,8 +45,8 @@ env: install ## make .env from .env.example with fresh secrets, for docker compo
 down: install ## stop what `make up` started
 	@$(BIN)/python -m libs.cli down
 
-test: install ## unit, contract, integration, end-to-end and chaos suites on the embedded stack
-	@$(BIN)/python -m tests.support.suites unit contract integration e2e chaos
+test: install ## unit, property, contract, integration, end-to-end and chaos suites on the embedded stack
+	@$(BIN)/python -m tests.support.suites unit properties contract integration e2e chaos
 
 check: install ## ruff, mypy strict, house tests, generated documents fresh
 	@$(BIN)/ruff format --check --quiet libs services tests
@@ -53,7 +55,7 @@ check: install ## ruff, mypy strict, house tests, generated documents fresh
 	@$(BIN)/python -m libs.common.events.documents --check
 	@$(BIN)/python -m libs.local.routes --check
 	@$(BIN)/python -m libs.local.deploy check
-	@$(BIN)/python -m pytest tests/unit/house -p no:randomly
+	@$(BIN)/python -m pytest tests/house -p no:randomly
 
 bench: install ## print every figure beside its anchor
 	@$(BIN)/python -m tests.bench

@@ -6,7 +6,7 @@ import pytest
 
 pytest_plugins = ["tests.support.browser", "tests.support.figures", "tests.support.stack"]
 
-SUITES = {"unit", "contract", "integration", "e2e", "chaos"}
+SUITES = {"house", "unit", "properties", "contract", "integration", "e2e", "chaos"}
 # Whoever uses one of these runs once more on a real Kafka.
 BROKER_FIXTURES = {"kafka", "session_broker", "broker_process"}
 

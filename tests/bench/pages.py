@@ -13,7 +13,7 @@ from lxml import etree
 from libs.common.sites.html import read_html
 from libs.providers.docusaurus.page import READER
 from libs.providers.docusaurus.sandbox.archive import files, page_files
-from tests.unit.sites.test_hostile_pages import REPEATED, read
+from tests.properties.sites.test_hostile_pages import REPEATED, read
 
 ROUNDS = 7
 HOSTILE_BYTES = 1_000_000

@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".sluice" / "reports"
 ORDER = os.environ.get("SLUICE_ORDER", "2717962425")  # the shuffle is the same for everybody, so that a red run repeats
-BUDGET_S = {"unit": 30, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
+BUDGET_S = {"unit": 10, "properties": 60, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
 # A stack for each of two workers, and a file's tests in one of them; the suites of whole stacks have the machine alone.
-PARALLEL = ("unit", "contract", "integration")
+PARALLEL = ("unit", "properties", "contract", "integration")
 PATHS = {"contract": ["tests/contract", "libs/providers"]}
 
 

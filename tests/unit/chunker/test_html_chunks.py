@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from libs.common.sites.html import read_html
 from libs.common.sites.markdown import texts
 from services.chunker.chunking import Chunk
-from tests.unit.chunker.test_chunk_properties import assert_sound
-from tests.unit.chunker.texts import chunks_of, document, paragraphs
+from tests.unit.chunker.texts import assert_sound, chunks_of, document, paragraphs
 
 PROSE = paragraphs(9)
 

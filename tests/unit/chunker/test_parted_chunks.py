@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from services.chunker.chunking.pages import slide_units
 from services.chunker.chunking.tokens import counter
-from tests.unit.chunker.test_chunk_properties import assert_sound
-from tests.unit.chunker.texts import chunks_of, document, paragraphs
+from tests.unit.chunker.texts import assert_sound, chunks_of, document, paragraphs
 
 
 def test_page_of_a_chunk_is_its_anchor() -> None:

@@ -3,11 +3,13 @@
 import os
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import strategies as st
 
 from services.chunker.chunking import Chunk, ChunkKind, Document, chunk
+from services.chunker.chunking.tokens import counter
 
 ROOT = Path(__file__).parents[3]
 _WORDS = (
@@ -37,6 +39,18 @@ def document(text: str, kind: ChunkKind = "markdown", language: str | None = Non
 
 def chunks_of(text: str, kind: ChunkKind = "markdown", language: str | None = None, budget: int = 256) -> list[Chunk]:
     return chunk(document(text, kind, language), budget)
+
+
+def assert_sound(document: Document, budget: int) -> list[Chunk]:
+    chunks = chunk(document, budget)
+    stored = document.text.encode()
+    assert b"".join(stored[c.start_byte : c.end_byte] for c in chunks) == stored
+    assert all(stored[c.start_byte : c.end_byte].decode() == c.text for c in chunks)
+    assert all(one.end_byte == other.start_byte for one, other in pairwise(chunks))
+    assert [c.ordinal for c in chunks] == list(range(len(chunks)))
+    assert all(0 < c.tokens == counter()(c.text) <= budget for c in chunks)
+    assert len({c.id for c in chunks}) == len(chunks)
+    return chunks
 
 
 def paragraphs(count: int, seed: int = 7, gap: str = "\n\n") -> str:

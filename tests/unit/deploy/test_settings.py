@@ -19,7 +19,7 @@ from services.auth.settings import AuthSettings
 from services.chunker.settings import ChunkerSettings
 from services.sync.settings import SyncSettings
 from services.webhooks.settings import WebhooksSettings
-from tests.unit.house.source import ROOT, modules
+from tests.house.source import ROOT, modules
 
 KINDS: dict[str, type[CommonSettings]] = {
     "auth": AuthSettings, "webhooks": WebhooksSettings, "sync": SyncSettings, "chunker": ChunkerSettings,

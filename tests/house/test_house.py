@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from libs.common.bus import consume  # noqa: F401 - the kernel must import before its rules are checked
 from libs.providers.registry import manifests
-from tests.unit.house.source import ROOT, Module, modules
+from tests.house.source import ROOT, Module, modules
 
 SERVICES = ("auth", "webhooks", "sync", "chunker")
 PROVIDER_SANDBOX = re.compile(r"^libs\.providers\.\w+\.sandbox")
@@ -150,7 +150,7 @@ def test_repository_speaks_of_itself_alone() -> None:
     suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".lock", ".html"}
     skipped = {".venv", ".sluice", ".git", "node_modules", "fixtures"}
     files = (p for p in ROOT.rglob("*") if p.suffix in suffixes and not skipped & set(p.relative_to(ROOT).parts))
-    own = ROOT / "tests" / "unit" / "house" / "test_house.py"
+    own = ROOT / "tests" / "house" / "test_house.py"
     assert [
         str(p.relative_to(ROOT))
         for p in files

@@ -12,7 +12,7 @@ from libs.common.errors import ConfigurationError
 from libs.common.provider.quality import NAME, read_quality
 from libs.common.testing.conformance import quality_faults
 from libs.providers.registry import ROOM
-from tests.unit.house.source import ROOT
+from tests.house.source import ROOT
 
 FOLDERS = sorted(path.parent for path in ROOM.glob(f"*/{NAME}"))
 

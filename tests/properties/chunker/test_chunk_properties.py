@@ -1,17 +1,15 @@
 """What holds for every document: chunks join back to the text, keep to the budget, and are told apart."""
 
-from itertools import pairwise
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.chunker.chunking import Chunk, ChunkKind, Document, chunk, normalise_text
+from services.chunker.chunking import ChunkKind, Document, chunk, normalise_text
 from services.chunker.chunking.grammars import GRAMMARS
-from services.chunker.chunking.tokens import counter
 from tests.support.figures import sized
-from tests.unit.chunker.texts import ROOT, chunks_of, document, odd_texts, paragraphs
+from tests.unit.chunker.texts import ROOT, assert_sound, chunks_of, document, odd_texts, paragraphs
 
 KINDS: tuple[ChunkKind, ...] = get_args(ChunkKind)
 _BLOCKS = st.sampled_from(
@@ -49,18 +47,6 @@ _BLOCKS = st.sampled_from(
     ]
 )
 block_texts = st.lists(_BLOCKS, max_size=30).map("".join)
-
-
-def assert_sound(document: Document, budget: int) -> list[Chunk]:
-    chunks = chunk(document, budget)
-    stored = document.text.encode()
-    assert b"".join(stored[c.start_byte : c.end_byte] for c in chunks) == stored
-    assert all(stored[c.start_byte : c.end_byte].decode() == c.text for c in chunks)
-    assert all(one.end_byte == other.start_byte for one, other in pairwise(chunks))
-    assert [c.ordinal for c in chunks] == list(range(len(chunks)))
-    assert all(0 < c.tokens == counter()(c.text) <= budget for c in chunks)
-    assert len({c.id for c in chunks}) == len(chunks)
-    return chunks
 
 
 @pytest.mark.parametrize("kind", KINDS)

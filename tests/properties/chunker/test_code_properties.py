@@ -9,8 +9,7 @@ import pytest
 from services.chunker.chunking.grammars import GRAMMARS
 from tests.support.figures import Tell, sized
 from tests.unit.chunker.sources import LINE, SOURCES
-from tests.unit.chunker.test_chunk_properties import assert_sound
-from tests.unit.chunker.texts import document
+from tests.unit.chunker.texts import assert_sound, document
 
 _ODD = ("\u202e", "\u200b", "\ufeff", "e\u0301", "\u2028", "\x85", "\0", "\t", "😀", "漢字", "\udfff", "\r\n", "\x0c")
 _TORN = ("{", "}", "(", ")", "[", "]", '"', "'", "`", "/*", "*/", "//", "#", "\n", "\\", '"""', "<", ">", ":", "    ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from typer.main import get_command
 
 from libs.cli import (
     captures,
@@ -56,11 +57,12 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(captures.app, name="captures")
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(erasing.app, name="workspace")
+sluice = get_command(app)
 
 
 def main() -> None:
     try:
-        app()
+        sluice()
     except Told as error:
         complain(error)
         sys.exit(1)

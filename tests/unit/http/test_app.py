@@ -144,7 +144,7 @@ async def ready() -> dict[str, bool]:
     return dict(READY)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def client() -> AsyncIterator[AsyncTestClient[Any]]:
     resolver = ChainResolver([ApiKeyResolver({sha256(KEY.encode()).hexdigest()}), ServiceResolver()])
     handlers = [raises, make_item, raw, pages, explained, me, anyone, inside, identity]

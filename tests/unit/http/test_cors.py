@@ -67,7 +67,7 @@ async def ready() -> dict[str, bool]:
     return {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def client() -> AsyncIterator[AsyncTestClient[Litestar]]:
     callers = every_caller(SETTINGS, services=None)
     app = create_http("here", [fine, clash, bug, events], {}, SETTINGS, callers, ready)

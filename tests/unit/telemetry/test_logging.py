@@ -166,18 +166,6 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert mask(text) == text
 
 
-def test_masking_of_long_text_stays_linear() -> None:
-    for pumped in (
-        "a" * 200_000,
-        "eyJ" * 60_000,
-        "://" * 60_000,
-        "token=" * 30_000,
-        "Bearer " * 30_000,
-        "http://" * 30_000,
-    ):
-        mask(pumped)
-
-
 @pytest.mark.parametrize(
     "hostile", ["a\nb", "a\r\nb", "\x1b[31mred", "a\u2028b", "\u202egnp", "a\x00b", "\x9b31m", "a\u2066b"]
 )

@@ -28,11 +28,7 @@ class Part(msgspec.Struct, frozen=True):
 PARTS = {
     "texts": Part(
         "10,000 texts of each kind, bombs of each language",
-        (
-            "tests/unit/chunker/test_chunk_properties.py",
-            "tests/unit/chunker/test_code_properties.py",
-            "tests/unit/chunker/test_linear_work.py",
-        ),
+        ("tests/properties/chunker",),
     ),
     "feed": Part("100,000 changes by 64 writers", ("tests/integration/sync/test_feed_writers.py",)),
     "shuffled": Part("F20", ("tests/integration/chunker/test_shuffled.py",)),

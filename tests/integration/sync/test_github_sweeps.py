@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from libs.common.errors import ProviderUnavailable
+from libs.common.testing.eventually import eventually
 from libs.providers.github import whole_lists
 from libs.providers.github.tests.played import Answered
 from services.sync.use_cases.asking import sync_integration
@@ -268,6 +269,13 @@ async def test_every_delivery_lost_a_poll_and_a_sweep_leave_no_difference(
     lost = len(await differences(hub))
     await hub.again()
     assert await sweep(hub) == "certified"
+
+    async def read_again() -> bool:
+        """The issues of missing comments, fifty a second."""
+        await hub.dirty()
+        return not await hub.one("SELECT count(*) FROM dirty_object")
+
+    await eventually(read_again, timeout=60 + count / 10)
     left = await differences(hub)
     figure("F19", len(left), "differences", f"{lost}_of_{count * 2}_objects")
     assert left == []

@@ -94,6 +94,20 @@ async def test_picking_and_dropping_read_by_index_what_they_want_and_no_more(
         assert [(scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [(index, count)]
 
 
+async def test_an_idle_poll_reads_no_published_row_whatever_the_statistics_say(
+    postgres: Postgres, name: str, db: Database
+) -> None:
+    """They were taken when everything waited: then the first row of the table is as good as the index."""
+    async with everything(postgres, name) as admin:
+        await admin.execute(FILL, 5000, rig.TOPIC)
+        await admin.execute("ANALYZE outbox")
+        await admin.execute("UPDATE outbox SET published_at = now(), seq = id")
+        plan = await admin.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rows.WAITING}")
+    assert not await rows.any_waiting(db)
+    scans = [node for node in _nodes(msgspec.json.decode(plan)[0]["Plan"]) if "Scan" in node["Node Type"]]
+    assert [(scan.get("Index Name"), scan["Actual Rows"]) for scan in scans] == [("outbox_unpublished", 0)]
+
+
 async def test_large_rows_are_picked_in_portions(db: Database, bus: rig.Bus) -> None:
     """What one round holds in memory is bounded by bytes, and one row is always let through."""
     async with db.transaction(rig.WORKSPACE) as tx:

@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from services.chunker.chunking.grammars import GRAMMARS, Grammar, parse
 from services.chunker.chunking.imports import Imports
-from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, Section, Unit
+from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, PARTED, Section, Unit
 from services.chunker.chunking.remarks import first_sentence
 from services.chunker.chunking.scopes import definition_of, scope_name
 from services.chunker.chunking.siblings import Item, Siblings
@@ -18,7 +18,7 @@ from services.chunker.chunking.tokens import counter
 _DEEPEST = 12  # nested deeper than this, code goes by lines: each level may count its text once more
 _LIKELY_LONG = 5  # beyond this many bytes a token a node is opened uncounted, so that little is counted twice
 _STATEMENT = 4  # a statement inside a definition is opened beyond this part of the budget: fewer cuts are needed then
-_TOP = 11
+_TOP = 13
 _ABOUT = 3  # remarks of this many definitions around a chunk are told with it
 _EMPTY_COMMENT = re.compile(r"^[ \t]*+(?:\*|//[/!]?|#|--)?+[ \t]*+\n", re.MULTILINE)
 
@@ -131,7 +131,7 @@ class _Source:
             return
         self._comment(item, place)
         last = len(self.units) - 1
-        bare, place = item._replace(start=item.bare), place._replace(rank=ITEM)
+        bare, place = item._replace(start=item.bare), place._replace(rank=BLOCK)
         if not self._whole(bare, place):
             self._open(bare, place)
         self._join_head(last)
@@ -173,7 +173,7 @@ class _Source:
         first = len(self.units)
         for at, stop in spans(starts, end):
             units = paragraph_units(self.text, at, stop, around.inner.section, self.budget)
-            units[0].rank = ITEM
+            units[0].rank = PARTED
             self.units += units
         for unit in self.units[first:]:
             unit.header = place.outer.header
@@ -213,7 +213,7 @@ class _Source:
 
     def _lines(self, item: Item, place: _Place) -> None:
         start, end = self._character(item.start), self._character(item.end)
-        units = line_units(self.text, start, end, place.inner.section, self.budget, place.inner.header)
+        units = line_units(self.text, start, end, place.inner.section, self.budget, place.inner.header, within=True)
         units[0].header = place.outer.header
         self.units += units
 

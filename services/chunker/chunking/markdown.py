@@ -4,9 +4,9 @@ import msgspec
 
 from services.chunker.chunking.markdown_blocks import Block, holds_table, scan
 from services.chunker.chunking.markdown_jsx import is_module_code
-from services.chunker.chunking.model import BLOCK, GLUED, H1, Section, Unit
+from services.chunker.chunking.model import BLOCK, GLUED, H1, ITEM, LINE, Section, Unit
 from services.chunker.chunking.outline import Outline, named_anchor
-from services.chunker.chunking.splitting import container_units, line_units, prose_units, starts_exact
+from services.chunker.chunking.splitting import block_units, container_units, line_units, prose_units, starts_exact
 from services.chunker.chunking.tokens import counter
 
 # Characters a token: above the first what has lines to cut at is cut before it is counted, so that nothing is counted
@@ -142,8 +142,12 @@ class _Reader:
             return container_units(text, start, end, section, budget, block.fences)
         if block.kind == "paragraph" and not (holds_table(text, start, end) or is_module_code(text, start)):
             return prose_units(text, start, end, section, budget)
-        header = _header(text, start) if block.kind == "table" else ""
-        return line_units(text, start, end, section, budget, header, coarse=True)
+        if block.kind != "table":
+            return block_units(text, start, end, section, budget)
+        rows = block_units(text, start, end, section, budget, _header(text, start))
+        for row in rows:
+            row.rank = max(row.rank, ITEM) if row.rank >= LINE else row.rank
+        return rows
 
 
 _MAY_NAME = ("html", "paragraph")

@@ -91,7 +91,8 @@ class Unit(msgspec.Struct, gc=False):
     header: str = ""
 
 
-# Ranks of a boundary, weakest first; headings of level 1..6 are H1 down to H1 - 5.
-GLUED, WORD, SENTENCE, LINE, ITEM, BLOCK = range(6)
-H1 = 12
+# Ranks of a boundary, weakest first: lines of code, of a fence, stand at the margin or, parted, after a gap there;
+# headings of level 1..6 are H1 down to H1 - 5.
+GLUED, WORD, SENTENCE, LINE, MARGIN, PARTED, ITEM, BLOCK = range(8)
+H1 = 14
 HARD = 99

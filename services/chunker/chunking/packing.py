@@ -10,11 +10,12 @@ from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from zlib import crc32
 
-from services.chunker.chunking.model import BLOCK, GLUED, HARD, Unit
+from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, Unit
 from services.chunker.chunking.splitting import INEXACT_ROOM
 
 _HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary
 _APART = 0.9  # budgets on either side that an anchor must outrank
+_APART_INSIDE = 4  # or as many, where it is a line inside a block: each anchor may cost one cut more
 _FULL_FROM = 0.7  # a chunk may end from here on
 _WHOLE_FROM = 0.3  # or from here on, rather than inside a block, a list item, a function body
 _EVEN = 0.3  # the last two chunks of a run share it no less evenly than this
@@ -38,6 +39,7 @@ class _Run:
         self.at = [0, *accumulate(unit.tokens for unit in self.units)]
         self.budget = budget if all(unit.exact for unit in self.units) else budget - INEXACT_ROOM
         self.strength: list[int] = []
+        self.strong: list[int] = []  # units that begin a block
 
     def cuts(self) -> list[int]:
         if self.at[-1] <= self.budget:
@@ -47,6 +49,7 @@ class _Run:
             unit.rank << 32 | crc32(text[unit.start : unit.start + _HEAD].encode()) * _SPREAD & 0xFFFFFFFF
             for unit in self.units
         ]
+        self.strong = [i for i, unit in enumerate(self.units) if unit.rank >= BLOCK]
         anchors = self._anchors()
         cuts: list[int] = []
         for start, end in zip(anchors, [*anchors[1:], len(self.units)], strict=True):
@@ -56,38 +59,69 @@ class _Run:
     def _anchors(self) -> list[int]:
         """Units stronger than all within reach on both sides; one pass with a stack of the still unbeaten."""
         at, strength = self.at, self.strength
-        reach = int(self.budget * _APART)
-        standing: list[tuple[int, bool]] = []
+        reaches = [int(self.budget * (_APART_INSIDE if LINE <= rank < ITEM else _APART)) for rank in range(BLOCK + 1)]
+        standing: list[tuple[int, int, bool]] = []
         anchors: list[int] = []
-        for i in range(1, len(self.units)):
+        for i, unit in enumerate(self.units[1:], 1):
             while standing and strength[standing[-1][0]] < strength[i]:
-                beaten, strong = standing.pop()
+                beaten, reach, strong = standing.pop()
                 if strong and at[i] - at[beaten] >= reach:
                     anchors.append(beaten)
-            clear = at[i] - at[standing[-1][0]] >= reach if standing else at[i] >= reach
-            standing.append((i, clear))
-        anchors += [i for i, strong in standing if strong and at[-1] - at[i] >= reach // 2]
+            reach = reaches[min(unit.rank, BLOCK)]
+            clear = at[i] - (at[standing[-1][0]] if standing else 0) >= reach
+            standing.append((i, reach, clear))
+        anchors += [i for i, reach, strong in standing if strong and at[-1] - at[i] >= reach // 2]
         return [0, *sorted(anchors)]
 
     def _fill(self, start: int, end: int) -> list[int]:
         cuts = [start]
-        while self.at[end] - self.at[start] > self.budget and end - start > 1:
-            start = self._next_cut(start, end)
-            cuts.append(start)
+        while self.at[end] - self.at[cuts[-1]] > self.budget and end - cuts[-1] > 1:
+            cuts += self._next_cuts(cuts[-1], end)
         return cuts
 
-    def _next_cut(self, start: int, end: int) -> int:
-        base, rest = self.at[start], self.at[end] - self.at[start]
+    def _next_cuts(self, start: int, end: int) -> list[int]:
+        rest = self.at[end] - self.at[start]
         earliest, latest = self.budget * _FULL_FROM, float(self.budget)
         if rest <= 2 * self.budget:
             earliest, latest = max(rest - self.budget, rest * _EVEN), min(self.budget, rest * (1 - _EVEN))
-        low = max(bisect_left(self.at, base + earliest, start + 1, end), start + 1)
-        high = bisect_right(self.at, base + latest, start + 1, end)
+        low, high = self._within(start, end, earliest, latest)
         if low >= high or (max(self.strength[low:high]) >> 32) < BLOCK:
-            whole = bisect_left(self.at, base + self.budget * _WHOLE_FROM, start + 1, end)
-            if whole < low and (max(self.strength[whole:low]) >> 32) >= BLOCK:
-                low, high = whole, low
-        if low >= high:
-            low, high = start + 1, max(bisect_right(self.at, base + self.budget, start + 1, end), start + 2)
-            return max(range(low, high), key=lambda i: (self.units[i].rank > GLUED, i))
-        return max(range(low, high), key=self.strength.__getitem__)
+            whole, _ = self._within(start, end, self.budget * _WHOLE_FROM, earliest)
+            if whole >= low or (max(self.strength[whole:low]) >> 32) < BLOCK:
+                return self._through_block(start, end)
+            low, high = whole, low
+        return [max(range(low, high), key=self.strength.__getitem__)]
+
+    def _within(self, start: int, end: int, earliest: float, latest: float) -> tuple[int, int]:
+        """Indices of the units before which there are so many tokens from `start` on."""
+        low = bisect_left(self.at, self.at[start] + earliest, start + 1, end)
+        return low, bisect_right(self.at, self.at[start] + latest, low, end)
+
+    def _through_block(self, start: int, end: int) -> list[int]:
+        """A function, a fence, a paragraph over the budget goes into as few chunks as it can: all but the first begin
+        inside. What stands before it has a chunk of its own where it would cost one cut more."""
+        opening, stop = self._block(start, end)
+        latest = self._latest_starts(start, stop)
+        if opening > start and len(latest) > len(self._latest_starts(opening, stop)):
+            return [opening]
+        cuts = [start]
+        for low in latest:
+            high = bisect_right(self.at, self.at[cuts[-1]] + self.budget, low + 1, stop)
+            cuts.append(max(range(low, high), key=self.strength.__getitem__))
+        return cuts[1:] or [stop]
+
+    def _block(self, start: int, end: int) -> tuple[int, int]:
+        """Where the block that does not fit begins and ends; a little may stand before it."""
+        after = bisect_right(self.strong, start)
+        little = bisect_left(self.at, self.at[start] + self.budget * _WHOLE_FROM, start + 1, end)
+        first = bisect_left(self.strong, little, after)
+        opening = self.strong[first - 1] if first > after else start
+        return opening, min(self.strong[first], end) if first < len(self.strong) else end
+
+    def _latest_starts(self, start: int, end: int) -> list[int]:
+        """Where the second and later of the fewest chunks begin if each but the first is as full as can be."""
+        starts: list[int] = []
+        while self.at[end] - self.at[start] > self.budget and end - start > 1:
+            end = max(min(bisect_left(self.at, self.at[end] - self.budget), end - 1), start + 1)
+            starts.append(end)
+        return starts[::-1]

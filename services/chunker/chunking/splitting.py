@@ -6,7 +6,7 @@ Pieces are small on purpose: packing chooses among their starts by content, so t
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from services.chunker.chunking.model import BLOCK, ITEM, LINE, SENTENCE, WORD, Section, Unit
+from services.chunker.chunking.model import BLOCK, ITEM, LINE, PARTED, SENTENCE, WORD, Section, Unit
 from services.chunker.chunking.tokens import counter
 
 # Sentences are counted with the blank before them, as the tokenizer sees them, though they are cut after it:
@@ -18,6 +18,7 @@ _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
 _QUOTE_MARKS = re.compile(r"[ \t>]*\n?\Z")
 _SMALLEST_RUN, _LONGEST_RUN = 16, 64
+_LARGEST_PIECE = 4  # of a budget: lines of a block that count more together are counted apart
 _SMALLEST_SENTENCE = 8  # what is shorter goes with the next: "1. ", "…", a line of one sign
 _OPENING_LINE = re.compile(r"\n(?=[^\s\])}`~]|[ \t]*+[{<])")  # at the margin and closing nothing, or an object or a tag
 
@@ -46,25 +47,37 @@ def spans(starts: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
 
 
 def line_units(
-    text: str, start: int, end: int, section: Section, budget: int, header: str = "", coarse: bool = False
+    text: str, start: int, end: int, section: Section, budget: int, header: str = "", within: bool = False
 ) -> list[Unit]:
-    """A fence, a table, HTML, source without a grammar: a unit a line, best cut after a gap and at the margin.
+    """HTML, source without a grammar: a unit a line, best cut after a gap and at the margin.
 
-    `coarse`, for a block of a document: lines that are no better a place to cut than the one before are counted with
-    it, and the edges of other blocks are better ones.
+    `within` a block, whose edges are better places to cut.
     """
     units: list[Unit] = []
     count = counter()
-    starts = [start, *(m.end() for m in _OPENING_LINE.finditer(text, start, end))] if coarse else ()
-    for at, stop in spans(starts or list(line_starts(text, start, end)), end):
+    for at, stop in spans(list(line_starts(text, start, end)), end):
         tokens = count(text[at:stop])
         if tokens <= budget:
-            follows = header if at > start else ""
-            units.append(Unit(at, tokens, _line_rank(text, at) - coarse, section, starts_exact(text, at), follows))
-        elif coarse:
-            units += line_units(text, at, stop, section, budget, header)
+            rank, follows = _line_rank(text, at), header if at > start else ""
+            rank = BLOCK if rank == PARTED and not within else rank
+            units.append(Unit(at, tokens, rank, section, starts_exact(text, at), follows))
         else:
             units += prose_units(text, at, stop, section, budget)
+    return units
+
+
+def block_units(text: str, start: int, end: int, section: Section, budget: int, header: str = "") -> list[Unit]:
+    """A fence, a table: lines that are no better a place to cut than the one before are counted with it, unless that
+    makes pieces so large that few fill a chunk."""
+    units: list[Unit] = []
+    starts = [start, *(m.end() for m in _OPENING_LINE.finditer(text, start, end))]
+    for at, stop in spans(starts, end):
+        tokens = counter()(text[at:stop])
+        if tokens <= budget // _LARGEST_PIECE:
+            follows = header if at > start else ""
+            units.append(Unit(at, tokens, _line_rank(text, at), section, starts_exact(text, at), follows))
+        else:
+            units += line_units(text, at, stop, section, budget, header, within=True)
     return units
 
 
@@ -83,7 +96,7 @@ def container_units(
         if tokens <= budget:
             units.append(Unit(at, tokens, ITEM, section, starts_exact(text, at)))
         else:
-            cut = line_units if at in whole else prose_units
+            cut = block_units if at in whole else prose_units
             units += cut(text, at, stop, section, budget)
     return units
 

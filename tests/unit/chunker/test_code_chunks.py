@@ -1,11 +1,14 @@
 """Source is cut along its syntax: definitions whole where they fit, with what belongs to them and their scope."""
 
+import math
+
 import pytest
 
 from services.chunker.chunking import Chunk
 from services.chunker.chunking.imports import Imports
 from services.chunker.chunking.languages import language_of
 from services.chunker.chunking.remarks import first_sentence
+from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.sources import DEFINITIONS, LINE
 from tests.unit.chunker.texts import chunks_of, own_files
 
@@ -214,3 +217,12 @@ def test_statements_without_a_gap_are_cut_apart_only_where_they_must_be() -> Non
     source = "def long():\n" + "\n".join(group for _ in range(12))
     chunks = chunks_of(source, "code", "python", budget=128)
     assert all(c.text.lstrip().startswith(("def", "value0 ")) for c in chunks)
+
+
+@pytest.mark.parametrize("statements", range(30, 120, 7))
+def test_function_over_the_budget_goes_into_the_fewest_chunks_that_hold_it(statements: int) -> None:
+    body = "".join(f"    value{i} = call(first, second)\n" + "\n" * (i % 7 == 0) for i in range(statements))
+    function = f"def long():\n{body}"
+    small = "def small():\n    return call(first, second)\n\n\n"
+    chunks = chunks_of(f"{small * 3}{function}\n\n{small * 30}", "code", "python", budget=128)
+    assert sum(c.text.startswith("    ") for c in chunks) == math.ceil(counter()(function) / 128) - 1

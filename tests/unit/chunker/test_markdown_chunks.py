@@ -1,5 +1,7 @@
 """Markdown and conversations are cut where a reader would cut them, and carry the place they came from."""
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +103,15 @@ def test_fence_over_the_budget_is_cut_between_lines() -> None:
     chunks = chunks_of(text, budget=64)
     assert len(chunks) > 3
     assert all(c.text.endswith("\n") for c in chunks)
+
+
+@pytest.mark.parametrize("lines", range(20, 60, 3))
+def test_fence_over_the_budget_goes_into_the_fewest_chunks_that_hold_it(lines: int) -> None:
+    code = "".join(f"setting_{i} = [\n    {i},\n]\n" + "\n" * (i % 5 == 0) for i in range(lines))
+    fence, budget, longest_entry = f"```\n{code}```\n", 96, 12
+    chunks = chunks_of(f"{paragraphs(4)}\n{fence}\n{paragraphs(4, seed=3)}", budget=budget)
+    begun = [c for c in chunks if c.text.startswith(("setting", "    ", "]"))]
+    assert len(begun) <= math.ceil(counter()(fence) / (budget - longest_entry)) - 1
 
 
 def test_table_over_the_budget_is_cut_between_rows_and_repeats_its_header_in_the_context() -> None:

@@ -32,7 +32,7 @@ from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import apply_batch
 from services.sync.workers import parking
 from services.sync.workers.grants import Grant
-from services.sync.workers.lease import under_lease
+from services.sync.workers.lease import settled, under_lease
 from services.sync.workers.pages import Fetched, fetch_from
 
 MOST_KEYS = 50
@@ -67,17 +67,8 @@ class DirtyLane:
         return True
 
     async def _keep(self, claim: DirtyClaim) -> None:
-        """A bug of ours counts as a failed attempt, so that one bad key cannot hold the lane for ever."""
-        settled = False
-        try:
-            await under_lease(self._deps, "dirty_object", claim.resource_id, claim.epoch, self._settle(claim))
-            settled = True
-        except (LeaseLost, asyncio.CancelledError):
-            settled = True
-            raise
-        finally:
-            if not settled:
-                await self._later(claim)
+        work = under_lease(self._deps, "dirty_object", claim.resource_id, claim.epoch, self._settle(claim))
+        await settled(work, crashed=lambda: self._later(claim))
 
     async def _settle(self, claim: DirtyClaim) -> None:
         try:

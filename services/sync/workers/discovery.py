@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -30,7 +29,7 @@ from services.sync.use_cases.picking import select_resource
 from services.sync.use_cases.runs import add_to_run, fail_run, settle_run
 from services.sync.use_cases.scheduling import Occasion, plan
 from services.sync.workers.grants import Grant
-from services.sync.workers.lease import under_lease
+from services.sync.workers.lease import OURS, settled, under_lease
 from services.sync.workers.parking import end_of
 
 SOON = timedelta(seconds=1)
@@ -51,16 +50,8 @@ class Discovery:
         return True
 
     async def _keep(self, claim: DiscoveryClaim) -> None:
-        settled = False
-        try:
-            await under_lease(self._deps, "discovery", claim.integration_id, claim.epoch, self._settle(claim))
-            settled = True
-        except (LeaseLost, asyncio.CancelledError):
-            settled = True
-            raise
-        finally:
-            if not settled:
-                await self._again(claim, code="internal", detail="an error of ours, see the log")
+        work = under_lease(self._deps, "discovery", claim.integration_id, claim.epoch, self._settle(claim))
+        await settled(work, crashed=lambda: self._again(claim, code="internal", detail=OURS))
 
     async def _settle(self, claim: DiscoveryClaim) -> None:
         try:

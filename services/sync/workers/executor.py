@@ -28,7 +28,7 @@ from services.sync.repository import integrations, leases, resources
 from services.sync.repository.leases import Claim
 from services.sync.workers import outcomes, parking
 from services.sync.workers.grants import Grant
-from services.sync.workers.lease import under_lease
+from services.sync.workers.lease import OURS, settled, under_lease
 from services.sync.workers.pages import Job, make_job, pull_stream
 from services.sync.workers.turns import Turn, Turns
 
@@ -81,25 +81,15 @@ class Executor:
     async def _keep(self, turn: Turn) -> None:
         claim = turn.claim
         try:
-            await under_lease(self._deps, "work", claim.resource_id, claim.epoch, self._work(turn))
+            work = settled(self._settle(turn), crashed=lambda: self._crashed(claim))
+            await under_lease(self._deps, "work", claim.resource_id, claim.epoch, work)
         except LeaseLost:
             _claims.labels("lost").inc()
             log.info("lease_lost", resource=claim.resource_id, epoch=claim.epoch)
 
-    async def _work(self, turn: Turn) -> None:
-        """Ends in exactly one outcome; a bug of ours counts as a failed attempt and then shows itself to the loop."""
-        claim, settled = turn.claim, False
-        try:
-            await self._settle(turn)
-            settled = True
-        except (LeaseLost, asyncio.CancelledError):
-            settled = True
-            raise
-        finally:
-            if not settled:
-                _claims.labels("crashed").inc()
-                detail = "an error of ours, see the log"
-                await outcomes.try_again(self._deps, claim, code="internal", detail=detail)
+    async def _crashed(self, claim: Claim) -> None:
+        _claims.labels("crashed").inc()
+        await outcomes.try_again(self._deps, claim, code="internal", detail=OURS)
 
     async def _settle(self, turn: Turn) -> None:
         deps, claim = self._deps, turn.claim

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from libs.common.errors import DependencyDown, LeaseLost
@@ -12,6 +12,7 @@ from services.sync.repository import leases
 
 T = TypeVar("T")
 BEATS_A_LEASE = 3
+OURS = "an error of ours, see the log"
 
 
 async def under_lease(deps: Deps, table: str, row_id: str, epoch: int, work: Coroutine[Any, Any, T]) -> T:
@@ -29,6 +30,17 @@ async def under_lease(deps: Deps, table: str, row_id: str, epoch: int, work: Cor
         for task in (doing, beating):
             task.cancel()
         await asyncio.gather(doing, beating, return_exceptions=True)
+
+
+async def settled(work: Awaitable[None], *, crashed: Callable[[], Awaitable[None]]) -> None:
+    """A bug of ours counts as a failed attempt, so that it cannot hold its lane for ever, and then shows itself."""
+    try:
+        await work
+    except LeaseLost:
+        raise
+    except Exception:  # whatever the bug is, the claim is not left to run out again and again
+        await crashed()
+        raise
 
 
 async def _beat(deps: Deps, table: str, row_id: str, epoch: int) -> None:

@@ -95,31 +95,29 @@ async def test_answer_that_says_when_to_come_back_is_not_repeated() -> None:
     assert world.asked == 1
 
 
-async def test_outage_is_not_answered_with_more_calls_than_before_and_ends_in_an_open_breaker() -> None:
-    world, retried = World(Answer(503)), value("provider_retries_total", provider="github")
-    http = world.http()
-
+async def open_breaker(http: GrantedHttp, method: str) -> datetime:
     async def call_on() -> None:
         while True:
-            await http.request("GET", "/x")
+            await http.request(method, "/x")
 
     with pytest.raises(BreakerOpen) as refusal:
         await call_on()
+    return refusal.value.until
+
+
+async def test_outage_is_not_answered_with_more_calls_than_before_and_ends_in_an_open_breaker() -> None:
+    world, retried = World(Answer(503)), value("provider_retries_total", provider="github")
+    http = world.http()
+    until = await open_breaker(http, "GET")
     assert world.asked == 20
     assert value("provider_retries_total", provider="github") - retried <= 5
-    assert refusal.value.until == NOW + timedelta(seconds=1)
+    assert until == NOW + timedelta(seconds=1)
 
 
 async def test_host_that_is_never_called_again_is_not_shown_as_away_for_ever() -> None:
     world = World(Answer(503))
     http = world.http()
-
-    async def call_on() -> None:
-        while True:
-            await http.request("POST", "/x")
-
-    with pytest.raises(BreakerOpen):
-        await call_on()
+    await open_breaker(http, "POST")
     assert value("breakers_open", provider="github") == 1
     world.clock.move(timedelta(minutes=9))
     await world.gates.beat()
@@ -132,13 +130,7 @@ async def test_host_that_is_never_called_again_is_not_shown_as_away_for_ever() -
 async def test_probe_that_is_answered_at_all_closes_the_breaker() -> None:
     world = World(Answer(503))
     http = world.http()
-
-    async def call_on() -> None:
-        while True:
-            await http.request("POST", "/x")
-
-    with pytest.raises(BreakerOpen):
-        await call_on()
+    await open_breaker(http, "POST")
     world.clock.move(timedelta(seconds=1))
     world.answers = [Answer(404), Answer(200)]
     assert (await http.request("GET", "/x")).status == 404

@@ -295,7 +295,7 @@ async def process(module: str, postgres: Postgres, name: str, bus: Bus, **more: 
 
 async def killed(child: Process) -> bool:
     """Waits for the end of the process and says if it was SIGKILL: a fault test fails without its fault."""
-    _, said = await asyncio.wait_for(child.communicate(), 20)
+    _, said = await asyncio.wait_for(child.communicate(), 60)
     assert child.returncode == -signal.SIGKILL, said.decode()[-2000:]
     return True
 

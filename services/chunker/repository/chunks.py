@@ -94,8 +94,10 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
         **{name: getattr(item, name) for name in SOURCE_FIELDS},
     )
     if saved:
-        await _swap_chunks(tx, workspace, cut)
+        fresh = await _swap_chunks(tx, workspace, cut)
         await sources.swap(tx, item, workspace, cut.summaries, better=better_summaries)
+        # Last: whoever has a word that is new to the workspace as well waits until this transaction ends.
+        await lexemes.remember(tx, workspace, item.id, fresh)
     return bool(saved)
 
 
@@ -120,8 +122,8 @@ async def chunks(tx: Transaction, source_id: str, after: int, limit: int) -> Seq
     return await tx.fetch_all(CHUNKS, source_id=source_id, after=after, limit=limit)
 
 
-async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> None:
-    """An edited paragraph touches its own words only: the other chunks merely move."""
+async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> list[str]:
+    """An edited paragraph touches its own words only: the other chunks merely move. Answers whose words are new."""
     source_id = cut.item.id
     old = {row["id"]: row for row in await tx.fetch_all(KEPT, source_id=source_id)}
     kept = {c.id for c in cut.chunks if c.id in old and _same(old[c.id], c.context, c.text)}
@@ -137,7 +139,7 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> None:
         INSERT_POSTINGS, workspace_id=workspace, source_id=source_id, ids=list(texts), texts=list(texts.values())
     )
     await tx.execute(COUNT_WORDS, source_id=source_id)
-    await lexemes.remember(tx, workspace, source_id, list(texts))
+    return list(texts)
 
 
 async def _drop(tx: Transaction, pks: Sequence[int]) -> None:

@@ -195,3 +195,62 @@ async def test_listing_by_cursors_tells_no_total(played: Played) -> None:
     await seeded(played, 250)
     await played.control("settings", {"largeListAbove": 100, "pageDepth": 1})
     assert (await estimates(played))[:2] == [None, None]
+
+
+async def opened(played: Played, count: int) -> list[Listed]:
+    """New issues, as the engine asks for them after their hooks."""
+    wanted = []
+    for n in range(count):
+        made = await played.control("change", {"op": "open_issue", "title": f"About {n}", "body": "A word."})
+        wanted.append(Listed(key=f"issue:{made['number']}", type="issue", revision=""))
+    return wanted
+
+
+async def test_burst_of_issues_without_comments_costs_one_call(played: Played) -> None:
+    wanted = await opened(played, 50)
+    played.copy.wire.asked.clear()
+    found = await FACET.fetch(played.copy.context(), wanted)
+    assert [one.key for one in found] == [one.key for one in wanted]
+    assert all(isinstance(one, Observed) and one.parts == () for one in found)
+    assert len(played.copy.wire.asked) == 1
+
+
+async def test_issue_of_a_burst_is_what_it_is_when_asked_for_alone(played: Played) -> None:
+    wanted = await opened(played, 4)
+    for n in range(2):
+        await played.change(op="comment", number=int(wanted[1].key.partition(":")[2]), body=f"Comment {n}")
+    together = await FACET.fetch(played.copy.context(), wanted)
+    assert together == [(await FACET.fetch(played.copy.context(), [one]))[0] for one in wanted]
+    assert isinstance(together[1], Observed)
+    assert [part.body for part in together[1].parts or ()] == ["Comment 0", "Comment 1"]
+
+
+async def test_burst_tells_apart_what_is_gone_what_is_old_and_what_is_a_pull_request(played: Played) -> None:
+    await played.sync()
+    old = min(played.copy.keys("issue:"), key=lambda key: int(key.partition(":")[2]))
+    wanted = [*await opened(played, 101), Listed(key=old, type="issue", revision="")]
+    await played.change(op="delete_issue", number=int(wanted[60].key.partition(":")[2]))
+    pull = next(iter(played.copy.keys("pull_request:")))
+    wanted.append(Listed(key=pull, type="pull_request", revision=""))
+    found = await FACET.fetch(played.copy.context(), wanted)
+    assert [one.key for one in found] == [one.key for one in wanted]
+    assert [n for n, one in enumerate(found) if isinstance(one, Gone)] == [60]
+    assert all(isinstance(one, Observed) for n, one in enumerate(found) if n != 60)
+
+
+async def test_burst_of_a_repository_whose_issues_are_off_deletes_nothing(played: Played) -> None:
+    wanted = await opened(played, 5)
+    await played.change(op="edit_repository", hasIssues=False)
+    with pytest.raises(LostSight):
+        await FACET.fetch(played.copy.context(), wanted)
+
+
+async def test_comments_that_cannot_be_read_once_cost_the_others_of_a_burst_nothing(played: Played) -> None:
+    wanted = await opened(played, 5)
+    number = wanted[2].key.partition(":")[2]
+    await played.change(op="comment", number=int(number), body="Here")
+    await played.control("faults", {"match": f"/issues/{number}/comments", "kind": "status", "status": 410})
+    found = await FACET.fetch(played.copy.context(), wanted)
+    assert all(isinstance(one, Observed) for one in found)
+    assert isinstance(found[2], Observed)
+    assert [part.body for part in found[2].parts or ()] == ["Here"]

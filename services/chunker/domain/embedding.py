@@ -41,6 +41,11 @@ class EmbedWanted(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
 
 
+def passage_text(context: str, text: str) -> str:
+    """What is embedded of a chunk. `text` is what people read of it: of HTML without its tags."""
+    return f"{context}\n{text}".lstrip()
+
+
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
     """A chunk without a vector, and what is embedded of it."""
 

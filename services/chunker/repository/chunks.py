@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.common.database.transaction import Row, Transaction
+from services.chunker.chunking import Chunk
 from services.chunker.domain.indexing import Cut
 from services.chunker.repository import embedding_queue, lexemes
 from services.chunker.repository.summaries import sources
@@ -22,8 +23,8 @@ ON CONFLICT (id) DO UPDATE SET resource_id = excluded.resource_id, resource_name
 WHERE s.version <= excluded.version
 """
 
-# A chunk whose id stays keeps its words only if what was indexed of it (context and text) is the same.
-KEPT = "SELECT id, pk, context, text FROM chunk WHERE source_id = :source_id"
+# A chunk whose id stays keeps its words only if what was indexed of it (context and what is read of it) is the same.
+KEPT = "SELECT id, pk, context, text, readable FROM chunk WHERE source_id = :source_id"
 DROP_POSTINGS = "DELETE FROM posting WHERE chunk_pk = ANY(CAST(:pks AS bigint[]))"
 DROP_CHUNKS = "DELETE FROM chunk WHERE pk = ANY(CAST(:pks AS bigint[]))"
 MOVE_CHUNK = """
@@ -33,9 +34,9 @@ WHERE pk = :pk
 """
 INSERT_CHUNKS = """
 INSERT INTO chunk (workspace_id, source_id, id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, words,
-  context, text)
+  context, text, readable)
 VALUES (:workspace_id, :source_id, :id, :ordinal, :anchor, CAST(:heading_path AS text[]), :start_byte, :end_byte,
-  :tokens, 0, :context, :text)
+  :tokens, 0, :context, :text, :readable)
 """
 INSERT_POSTINGS = """
 WITH words AS (
@@ -126,7 +127,7 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> list[str]:
     """An edited paragraph touches its own words only: the other chunks merely move. Answers whose words are new."""
     source_id = cut.item.id
     old = {row["id"]: row for row in await tx.fetch_all(KEPT, source_id=source_id)}
-    kept = {c.id for c in cut.chunks if c.id in old and _same(old[c.id], c.context, c.text)}
+    kept = {c.id for c in cut.chunks if c.id in old and _same(old[c.id], c)}
     if len(kept) < len(cut.chunks):
         await embedding_queue.want(tx, workspace, source_id)
     await _drop(tx, [row["pk"] for chunk_id, row in old.items() if chunk_id not in kept])
@@ -148,15 +149,16 @@ async def _drop(tx: Transaction, pks: Sequence[int]) -> None:
         await tx.execute(DROP_CHUNKS, pks=list(pks))
 
 
-def _same(row: Row, context: str, text: str) -> bool:
-    return bool(row["context"] == context and row["text"] == text)
+def _same(row: Row, chunk: Chunk) -> bool:
+    return bool((row["context"], row["text"], row["readable"]) == (chunk.context, chunk.text, chunk.words))
 
 
 def _place(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in PLACE}
 
 
-def _chunk_row(workspace: str, source_id: str, chunk: Any) -> dict[str, Any]:
+def _chunk_row(workspace: str, source_id: str, chunk: Chunk) -> dict[str, Any]:
     names = ("id", "ordinal", "anchor", "start_byte", "end_byte", "tokens", "context", "text")
     row = {name: getattr(chunk, name) for name in names}
-    return {**row, "heading_path": list(chunk.heading_path), "workspace_id": workspace, "source_id": source_id}
+    own = {"heading_path": list(chunk.heading_path), "readable": chunk.words}
+    return {**row, **own, "workspace_id": workspace, "source_id": source_id}

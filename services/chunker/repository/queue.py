@@ -6,6 +6,8 @@ from libs.common.database.transaction import Transaction
 from libs.common.events import SourceChanged
 from services.chunker.domain.indexing import Wanted
 
+# A source that is being indexed keeps its owner, who finds the newer version when it is done: else one that changes all
+# the time would be taken from each before its end. A delete waits for nobody.
 # What is indexed already is old news: a broker that lost its memory is told everything of a week again.
 WANT = """
 INSERT INTO index_wanted AS w (source_id, workspace_id, integration_id, provider, version, remove, traceparent)
@@ -13,8 +15,8 @@ SELECT CAST(:source_id AS text), CAST(:workspace_id AS text), CAST(:integration_
   CAST(:version AS bigint), CAST(:remove AS boolean), CAST(:traceparent AS text)
 WHERE EXISTS (SELECT FROM known_workspace k WHERE k.workspace_id = :workspace_id)
   AND NOT EXISTS (SELECT FROM indexed_source i WHERE i.id = :source_id AND i.version >= :version)
-ON CONFLICT (source_id) DO UPDATE SET version = excluded.version, remove = excluded.remove, due_at = now(),
-  attempts = 0, traceparent = excluded.traceparent
+ON CONFLICT (source_id) DO UPDATE SET version = excluded.version, remove = excluded.remove, attempts = 0,
+  due_at = CASE WHEN w.held AND NOT excluded.remove THEN w.due_at ELSE now() END, traceparent = excluded.traceparent
 WHERE w.version < excluded.version
 """
 
@@ -44,7 +46,7 @@ WITH RECURSIVE workspaces AS (
   SELECT w.source_id FROM index_wanted w JOIN candidates c USING (source_id)
   WHERE w.due_at <= now() ORDER BY c.turn LIMIT :limit FOR UPDATE OF w SKIP LOCKED
 )
-UPDATE index_wanted w SET epoch = w.epoch + 1, due_at = now() + make_interval(secs => :lease_s)
+UPDATE index_wanted w SET epoch = w.epoch + 1, held = true, due_at = now() + make_interval(secs => :lease_s)
 FROM chosen WHERE w.source_id = chosen.source_id
 RETURNING w.source_id, w.workspace_id, w.integration_id, w.provider, w.version, w.remove, w.attempts, w.epoch,
   w.traceparent
@@ -52,9 +54,9 @@ RETURNING w.source_id, w.workspace_id, w.integration_id, w.provider, w.version, 
 
 DONE = "DELETE FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch AND version <= :version"
 HOLDS = "SELECT source_id FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch FOR UPDATE"
-RELEASE = "UPDATE index_wanted SET due_at = now() WHERE source_id = :source_id AND epoch = :epoch"
+RELEASE = "UPDATE index_wanted SET due_at = now(), held = false WHERE source_id = :source_id AND epoch = :epoch"
 POSTPONE = """
-UPDATE index_wanted SET due_at = now() + make_interval(secs => :seconds), attempts = attempts + 1
+UPDATE index_wanted SET due_at = now() + make_interval(secs => :seconds), attempts = attempts + 1, held = false
 WHERE source_id = :source_id AND epoch = :epoch
 """
 

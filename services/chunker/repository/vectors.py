@@ -9,13 +9,14 @@ from weakref import WeakSet
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
-from services.chunker.domain.embedding import Generation, Passage, Vector, reads_all, visited
+from services.chunker.domain.embedding import Generation, Passage, Vector, passage_text, reads_all, visited
 from services.chunker.repository.filters import Narrowing
 
 # Sources take turns, so that a large one fills no batch alone.
 LACKING = """
 SELECT source_id, pk, context, text FROM (
-  SELECT c.source_id, c.pk, c.context, c.text, row_number() OVER (PARTITION BY c.source_id ORDER BY c.ordinal) AS turn
+  SELECT c.source_id, c.pk, c.context, coalesce(c.readable, c.text) AS text,
+    row_number() OVER (PARTITION BY c.source_id ORDER BY c.ordinal) AS turn
   FROM chunk c WHERE c.source_id = ANY(CAST(:sources AS text[]))
   AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
 ) lacking ORDER BY turn, source_id LIMIT :limit
@@ -86,7 +87,7 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
 async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limit: int) -> list[Passage]:
     rows = await tx.fetch_all(LACKING, generation=generation, sources=list(sources), limit=limit)
     return [
-        Passage(source_id=row["source_id"], pk=row["pk"], text=f"{row['context']}\n{row['text']}".lstrip())
+        Passage(source_id=row["source_id"], pk=row["pk"], text=passage_text(row["context"], row["text"]))
         for row in rows
     ]
 

@@ -38,6 +38,7 @@ class Owner:
     def __init__(self) -> None:
         self.held: dict[str, SourceItem] = {}
         self.away = False
+        self.slow: asyncio.Event | None = None  # its answers wait for this
         self.asked: list[tuple[str, ...]] = []
 
     async def post(self, path: str, body: SourceBatchAsked, *, response_type: type[SourceBatch]) -> SourceBatch:
@@ -45,7 +46,10 @@ class Owner:
         if self.away:
             raise DependencyDown("sync is away")
         unknown = (SourceItem(id=asked, state="unknown") for asked in body.ids)
-        return SourceBatch(items=tuple(self.held.get(one.id, one) for one in unknown))
+        items = tuple(self.held.get(one.id, one) for one in unknown)
+        if self.slow is not None:
+            await self.slow.wait()
+        return SourceBatch(items=items)
 
 
 class Rig:

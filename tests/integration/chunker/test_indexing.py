@@ -12,6 +12,7 @@ from libs.common.errors import NotFound
 from libs.common.events import IntegrationDisconnected
 from libs.common.http.wire import InvalidCursor
 from libs.common.internal import SourceItem
+from libs.common.testing.eventually import eventually
 from services.chunker.domain.searching import Filters
 from services.chunker.repository import queue
 from services.chunker.repository import search as ranking
@@ -19,6 +20,7 @@ from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing, reading, workspaces
 from services.chunker.use_cases.reading_summaries import read_summary
 from tests.integration.chunker.conftest import Rig
+from tests.support.figures import Tell
 
 GUIDE = "# Guide\n\nHow the relay publishes.\n\n## Retry policy\n\nA failing handler is called again with backoff.\n"
 
@@ -112,6 +114,45 @@ async def test_newer_version_wanted_while_indexing_is_indexed_next(rig: Rig) -> 
     await rig.index()
     assert await rig.names("patience") == ["a.md"]
     assert await rig.names("backoff") == []
+
+
+async def test_thousand_changes_of_a_source_that_is_being_indexed_take_one_more_run(rig: Rig, figure: Tell) -> None:
+    source = await rig.put("Word zero stands here.\n")
+    rig.owner.slow = asyncio.Event()
+    running = asyncio.create_task(rig.indexer.step())
+    await eventually(lambda: len(rig.owner.asked) == 1)
+    for version in range(2, 1002):
+        await rig.put(f"Word number{version} stands here.\n", source_id=source, version=version)
+    rig.owner.slow.set()
+    await running
+    await rig.index()
+    runs = sum(row["topic"] == "source.indexed" for row in await rig.told())
+    figure("index_runs", runs, "runs", "1000 changes")
+    assert runs == 2
+    assert await rig.names('"number1001"') == ["a.md"]
+    assert await rig.names('"number1000"') == []
+
+
+async def test_change_takes_no_source_from_whoever_indexes_it_and_a_delete_does(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    rig.owner.slow = asyncio.Event()
+    first = asyncio.create_task(rig.indexer.step())
+    await eventually(lambda: len(rig.owner.asked) == 1)
+    await rig.put(GUIDE.replace("backoff", "patience"), source_id=source, version=2)
+    assert not await rig.indexer.step()
+    rig.owner.slow.set()
+    await first
+    assert await rig.names("backoff") == ["a.md"]
+    rig.owner.slow.clear()
+    second = asyncio.create_task(rig.indexer.step())
+    await eventually(lambda: len(rig.owner.asked) == 2)
+    rig.owner.held[source] = SourceItem(id=source, state="tombstone", version=3)
+    await rig.tell(source, 3, "deleted")
+    third = asyncio.create_task(rig.indexer.step())
+    await eventually(lambda: len(rig.owner.asked) == 3)
+    rig.owner.slow.set()
+    await asyncio.gather(second, third)
+    assert await rig.names("retry policy") == []
 
 
 async def test_stale_indexer_whose_row_was_claimed_anew_writes_nothing(rig: Rig) -> None:

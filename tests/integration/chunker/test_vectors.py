@@ -187,3 +187,15 @@ async def test_another_model_reuses_no_vector_of_the_one_before(rig: Rig, embedd
     await following.embed()
     assert len(following.target.asked) == 1
     assert len(await following.texts("yellow bananas")) == 1
+
+
+async def test_page_of_html_is_embedded_as_people_read_it(rig: Rig, embedding: Embedding) -> None:
+    page = '<html><body><h1>Fruit</h1>\n<p class="lead">Bananas &amp; apples are <b>ripe</b>.</p></body></html>\n'
+    source = await rig.put(page, path="docs/fruit.html", name="fruit.html", content_type="text/html")
+    await rig.index()
+    await embedding.embed()
+    (asked,) = embedding.target.asked
+    assert "Bananas & apples are ripe." in asked
+    assert "<" not in asked
+    rows = await reading.read_chunks(rig.db, "w1", source, after=-1, limit=10)
+    assert "".join(row["text"] for row in rows) == page

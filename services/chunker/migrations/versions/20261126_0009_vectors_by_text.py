@@ -1,4 +1,4 @@
-"""Vectors that a text already has, where a page of a summary's chunks begins, and answers that no summary holds."""
+"""Vectors that a text already has, who indexes a source, and what the pages and the pruning of summaries look up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    "ALTER TABLE chunk ADD COLUMN readable text",  # where it is another than the text
+    "ALTER TABLE index_wanted ADD COLUMN held boolean NOT NULL DEFAULT false",
     "ALTER TABLE chunk_vector ADD COLUMN text_hash bytea",
     # The same rows in the same order as before for whoever reads a workspace's vectors, and the way to one by its text.
     "DROP INDEX chunk_vector_workspace",

@@ -33,6 +33,14 @@ WHERE integration_id = $1 AND status IN ('pending', 'processing') GROUP BY statu
 """
 
 
+# Live, and the chunker neither has it nor means to take it: its event was lost.
+LOST = """
+SELECT count(*) FROM sync.source s WHERE integration_id = $1 AND NOT tombstone
+  AND NOT EXISTS (SELECT FROM chunker.indexed_source i WHERE i.id = s.id AND i.version >= s.version)
+  AND NOT EXISTS (SELECT FROM chunker.index_wanted w WHERE w.source_id = s.id AND w.version >= s.version)
+"""
+
+
 @dataclass
 class Syncing:
     stack: Stack
@@ -48,6 +56,10 @@ class Syncing:
     async def indexed(self, *, before: datetime | None = None, after: datetime | None = None) -> int:
         return await self.stack.number(INDEXED, self.integration, before, after)
 
+    async def unheard(self) -> int:
+        """How many sources the chunker has not heard of in their newest version."""
+        return await self.stack.number(LOST, self.integration)
+
     async def reach(self, *, pages: int, indexed: int = 0, seconds: float = 30.0, interval: float = 0.02) -> None:
         async def there() -> bool:
             return await self.pages() >= pages and await self.indexed() >= indexed
@@ -58,8 +70,8 @@ class Syncing:
         found = self.stack.door.get(f"/v1/integrations/{self.integration}/sync-runs")["items"]
         return found[0] if found else None
 
-    async def at_rest(self) -> None:
-        """The newest run succeeded, and no source waits for the chunker. A part that is coming back is "not yet"."""
+    def succeeded(self) -> None:
+        """The newest run, that is. A part that is coming back is "not yet"."""
         try:
             run = self.last_run()
         except Told as told:
@@ -67,6 +79,10 @@ class Syncing:
         assert run is not None, "no run yet"
         assert run["state"] in FINAL, f"the run is {run['state']}: {run['counts']}"
         assert run["state"] == "succeeded", run["error"]
+
+    async def at_rest(self) -> None:
+        """The newest run succeeded, and no source waits for the chunker."""
+        self.succeeded()
         waiting = await self.stack.rows(WAITING, self.integration)
         assert not waiting, f"not searchable yet: {[tuple(row) for row in waiting]}"
 

@@ -43,6 +43,11 @@ class Verdict(msgspec.Struct, kw_only=True):
             map(len, (self.missing, self.extra, self.twice, self.different, self.unready, self.astray, self.parked))
         )
 
+    @property
+    def wrong_in_the_copy(self) -> int:
+        """Whatever of it the chunker has yet to cut."""
+        return sum(map(len, (self.missing, self.extra, self.twice, self.different, self.parked)))
+
     def __str__(self) -> str:
         lists = {name: getattr(self, name) for name in self.__struct_fields__ if name != "expected"}
         said = [f"{len(found)} {name} ({found[:5]})" for name, found in lists.items() if found]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -44,6 +45,33 @@ async def everything(postgres: Postgres, name: str) -> AsyncIterator[asyncpg.Con
         await connection.close()
 
 
+class Poll(msgspec.Struct, frozen=True):
+    """By the clock, in which other processes may have had the core; as work of the server's, planning included."""
+
+    took_ms: float
+    work_ms: float
+    blocks: int
+
+
+async def poll(admin: asyncpg.Connection) -> Poll:
+    before = _on_a_core(admin)
+    found = await admin.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {rows.WAITING}")
+    work = _on_a_core(admin) - before
+    plan = msgspec.json.decode(found)[0]
+    blocks = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+    return Poll(plan["Execution Time"], work / 1e6, blocks)
+
+
+def _on_a_core(admin: asyncpg.Connection) -> int:
+    """ns, by the first number of /proc/<pid>/schedstat"""
+    return int(Path(f"/proc/{admin.get_server_pid()}/schedstat").read_text().split()[0])
+
+
+def high(values: Iterable[float]) -> float:
+    found = sorted(values)
+    return found[int(len(found) * 0.99)]
+
+
 @pytest.mark.timeout(1200)
 async def test_a_long_backlog_is_drained_by_index(
     postgres: Postgres, name: str, db: Database, bus: rig.Bus, figure: Tell, progress: Progress
@@ -51,14 +79,13 @@ async def test_a_long_backlog_is_drained_by_index(
     async with everything(postgres, name) as admin:
         await admin.execute(FILL, SIZE, rig.TOPIC)
         await admin.execute("ANALYZE outbox")
-        waits: list[float] = []
+        polls: list[Poll] = []
         began = time.perf_counter()
         async with rig.running(Relay(db, "auth", bus)):
 
             async def all_sent() -> bool:
-                plan = await admin.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {rows.WAITING}")
-                waits.append(msgspec.json.decode(plan)[0]["Execution Time"])
-                progress(await admin.fetchval(SENT), SIZE, poll_ms=round(waits[-1], 2))
+                polls.append(await poll(admin))
+                progress(await admin.fetchval(SENT), SIZE, last=polls[-1])
                 return not await rows.any_waiting(db)
 
             await eventually(all_sent, timeout=SIZE / 1000, interval=0.05)
@@ -67,14 +94,16 @@ async def test_a_long_backlog_is_drained_by_index(
         assert await admin.fetchval("SELECT count(DISTINCT seq) = max(seq) AND max(seq) = $1 FROM outbox", SIZE)
         await admin.execute("VACUUM outbox")
         dead = float(await admin.fetchval(DEAD))
-    poll = sorted(waits)[int(len(waits) * 0.99)]
+    work = high(one.work_ms for one in polls)
     figure("L05", round(speed), "events/s", 2000)
-    figure("L05_poll_p99", round(poll, 2), "ms", 5)
+    figure("L05_poll_p99", round(work, 2), "ms", 5)
+    figure("L05_poll_p99_by_the_clock", round(high(one.took_ms for one in polls), 2), "ms", 5)
+    figure("L05_poll_blocks_p99", high(one.blocks for one in polls), "blocks", len(polls))
     figure("L05_dead_rows", round(dead, 4), "share", 0.2)
     assert dead < 0.2
     if long_run():  # the small size runs on machines of any speed
         assert speed >= 2000
-        assert poll <= 5
+        assert work <= 5
 
 
 async def test_picking_and_dropping_read_by_index_what_they_want_and_no_more(

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import replace
 from tree_sitter import Node
 
 from services.chunker.chunking.grammars import GRAMMARS, Grammar, parse
@@ -44,7 +46,7 @@ class _Scope(NamedTuple):
         return _Scope(self.section, about, "\n".join(about))
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct, frozen=True, gc=False):
     """How an item is to be read: `outer` is around its beginning, `inner` around what follows that."""
 
     defined: Node | None
@@ -73,6 +75,7 @@ class _Source:
         self.text, self.source, self.grammar, self.budget = text, source, grammar, budget
         self.ascii = len(text) == len(source)
         self.siblings = Siblings(source, grammar)
+        self.count = counter()
         self.units: list[Unit] = []
         self._known = (0, 0)
 
@@ -125,19 +128,19 @@ class _Source:
         if self._whole(item, place):
             return
         if place.defined:
-            place = place._replace(inner=place.inner.remarked(self._remark(place.defined, item)))
+            place = replace(place, inner=place.inner.remarked(self._remark(place.defined, item)))
         if place.defined is None or item.bare == item.start:
             self._open(item, place)
             return
         self._comment(item, place)
         last = len(self.units) - 1
-        bare, place = item._replace(start=item.bare), place._replace(rank=BLOCK)
+        bare, place = replace(item, start=item.bare), replace(place, rank=BLOCK)
         if not self._whole(bare, place):
             self._open(bare, place)
         self._join_head(last)
 
     def _place(self, item: Item, scope: _Scope, depth: int, member: bool) -> _Place:
-        defined = self._definition(item, depth)
+        defined = self._definition(item, depth) if item.defining else None
         if defined is None:
             room = self.budget // _STATEMENT if depth else self.budget
             return _Place(None, scope, scope, _rank(depth, False, member), room, depth)
@@ -145,7 +148,7 @@ class _Source:
         return _Place(defined, scope, inner, _rank(depth, True, member), self.budget, depth)
 
     def _definition(self, item: Item, depth: int) -> Node | None:
-        for node in item.nodes:
+        for node in item.defining:
             found = definition_of(node, self.grammar)
             if found and (not depth or found.type in self.grammar.inner_definitions):
                 return found
@@ -155,18 +158,18 @@ class _Source:
         """One unit, if there is room for it."""
         if item.end - item.start > place.room * _LIKELY_LONG:
             return False
-        tokens = counter()(self._decoded(item.start, item.end))
+        tokens = self.count(self._decoded(item.start, item.end))
         if tokens > place.room:
             return False
-        at = self._character(item.start)
+        at = item.start if self.ascii else self._character(item.start)
         exact = starts_exact(self.text, at)
         self.units.append(Unit(at, tokens, place.rank, place.inner.section, exact, place.outer.header))
         return True
 
     def _comment(self, item: Item, place: _Place) -> None:
         """What stands before a definition that has no room for it: cut after its paragraphs, if at all."""
-        around = place._replace(inner=place.outer._replace(section=place.inner.section))
-        if self._whole(item._replace(end=item.bare), around):
+        around = replace(place, inner=place.outer._replace(section=place.inner.section))
+        if self._whole(replace(item, end=item.bare), around):
             return
         start, end = self._character(item.start), self._character(item.bare)
         starts = [start, *(m.end() for m in _EMPTY_COMMENT.finditer(self.text, start + 1, end) if m.end() < end)]

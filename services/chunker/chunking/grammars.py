@@ -26,6 +26,10 @@ class Grammar:
         """What is a definition also inside another one."""
         return frozenset(self.definitions) - {"lexical_declaration"}
 
+    @cached_property
+    def may_define(self) -> frozenset[str]:
+        return self.wrappers.union(self.definitions)
+
 
 COMMENTS = frozenset({"comment", "line_comment", "block_comment", "multiline_comment"})
 _ECMASCRIPT = {

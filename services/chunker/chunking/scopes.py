@@ -16,8 +16,11 @@ def definition_of(node: Node, grammar: Grammar) -> Node | None:
             return node
         if node.type not in grammar.wrappers or not node.named_child_count:
             return None
-        inner = node.child_by_field_name("definition") or node.child_by_field_name("declaration")
-        node = inner or node.named_children[-1]
+        last = node.named_child(node.named_child_count - 1)
+        inner = last if last and last.type in grammar.may_define else node.child_by_field_name("declaration")
+        if inner is None:
+            return None
+        node = inner
     return None
 
 

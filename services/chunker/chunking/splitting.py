@@ -13,6 +13,7 @@ from services.chunker.chunking.tokens import counter
 # the sum may then be off by a few tokens, which packing leaves room for.
 INEXACT_ROOM = 4
 
+_WORDS_AHEAD = re.compile(r"[^\S\n]*+\S")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*+\s++|[。!?]++|\n\s*+")
 _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
@@ -25,10 +26,7 @@ _OPENING_LINE = re.compile(r"\n(?=[^\s\])}`~]|[ \t]*+[{<])")  # at the margin an
 
 def starts_exact(text: str, start: int) -> bool:
     """Whether the line at `start` holds more than blanks, so that no token reaches back across it."""
-    if text[start : start + 1] > " " and not text[start].isspace():
-        return True
-    end = text.find("\n", start)
-    return bool(text[start : end if end >= 0 else None].strip())
+    return _WORDS_AHEAD.match(text, start) is not None
 
 
 def line_starts(text: str, start: int, end: int) -> Iterator[int]:

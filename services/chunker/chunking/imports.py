@@ -23,17 +23,22 @@ class Imports:
     def __init__(self, statements: Iterable[str] = ()) -> None:
         self._module: dict[bytes, str] = {}
         for statement in statements:
-            for module, names in _read(_COMMENT.sub("", statement[:_LONGEST_READ])):
-                self._module |= dict.fromkeys((name.encode() for name in sorted(names - _KEYWORDS)), module)
+            for module, names in _read(_without_comments(statement[:_LONGEST_READ])):
+                self._module |= dict.fromkeys([name.encode() for name in names - _KEYWORDS], module)
+        self._names = frozenset(self._module)
         self._rank = {module: rank for rank, module in enumerate(self._module.values())}
 
     def used_in(self, text: str) -> str:
         """The modules behind the names in the text, in the order of their imports; of many the last, the file's own."""
         if not self._module:
             return ""
-        names = self._module.keys() & text.encode().translate(_WORDS_ONLY).split()
+        names = self._names.intersection(text.encode().translate(_WORDS_ONLY).split())
         used = sorted({self._module[name] for name in names}, key=self._rank.__getitem__)
         return ", ".join(used[-_MOST:])[:_LONGEST]
+
+
+def _without_comments(statement: str) -> str:
+    return _COMMENT.sub("", statement) if "//" in statement or "#" in statement else statement
 
 
 def _read(statement: str) -> Iterator[tuple[str, set[str]]]:

@@ -59,18 +59,20 @@ class _Run:
     def _anchors(self) -> list[int]:
         """Units stronger than all within reach on both sides; one pass with a stack of the still unbeaten."""
         at, strength = self.at, self.strength
-        reaches = [int(self.budget * (_APART_INSIDE if LINE <= rank < ITEM else _APART)) for rank in range(BLOCK + 1)]
-        standing: list[tuple[int, int, bool]] = []
+        far, near = int(self.budget * _APART_INSIDE), int(self.budget * _APART)
+        reach = [far if LINE <= unit.rank < ITEM else near for unit in self.units]
+        standing: list[int] = []
+        clear: list[int] = []  # those of them that nothing stronger precedes within their reach
         anchors: list[int] = []
-        for i, unit in enumerate(self.units[1:], 1):
-            while standing and strength[standing[-1][0]] < strength[i]:
-                beaten, reach, strong = standing.pop()
-                if strong and at[i] - at[beaten] >= reach:
+        for i in range(1, len(self.units)):
+            while standing and strength[standing[-1]] < strength[i]:
+                beaten = standing.pop()
+                if clear and clear[-1] == beaten and at[i] - at[clear.pop()] >= reach[beaten]:
                     anchors.append(beaten)
-            reach = reaches[min(unit.rank, BLOCK)]
-            clear = at[i] - (at[standing[-1][0]] if standing else 0) >= reach
-            standing.append((i, reach, clear))
-        anchors += [i for i, reach, strong in standing if strong and at[-1] - at[i] >= reach // 2]
+            if at[i] - (at[standing[-1]] if standing else 0) >= reach[i]:
+                clear.append(i)
+            standing.append(i)
+        anchors += [i for i in clear if at[-1] - at[i] >= reach[i] // 2]
         return [0, *sorted(anchors)]
 
     def _fill(self, start: int, end: int) -> list[int]:

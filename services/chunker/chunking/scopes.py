@@ -32,7 +32,7 @@ def scope_name(node: Node, grammar: Grammar, source: bytes) -> str:
 
 
 def _name(node: Node, source: bytes) -> str:
-    receiver = node.child_by_field_name("receiver")
+    receiver = node.child_by_field_name("receiver") if node.type == "method_declaration" else None
     prefix = f"{_receiver_type(receiver, source)}." if receiver else ""
     for _ in range(_DEEPEST):
         named = node.child_by_field_name("name") or node.child_by_field_name("key")

@@ -34,9 +34,7 @@ class Siblings:
         row_end = self._row_end(nodes[0].start_byte + 1)
         return self._items(nodes, row_end, (start, end), self._grammar.inner_definitions)
 
-    def _items(
-        self, nodes: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[str]
-    ) -> list[Item]:
+    def _items(self, nodes: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[str]) -> list[Item]:
         """One pass over the children of the nodes; every call it saves is saved for each node of a file."""
         find, leads, may_define = self._source.find, self._grammar.leads, self._grammar.may_define
         (start, end), bare_start, items = span, span[0], list[Item]()

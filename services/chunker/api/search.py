@@ -25,8 +25,9 @@ from services.chunker.use_cases.searching import Answers, Overviews, Searcher
 class SearchAsked(Wire):
     """`query` is plain words; "words in quotes" must stand in the text. Every filter narrows.
 
-    `group` source: the best chunk of each source. `explain`: what made each score. `level` other than chunk answers
-    with summaries of what the best chunks belong to, in one page.
+    `group` source: the best chunk of each source. `feedback` false: what people said of answers does not count.
+    `explain`: what made each score. `level` other than chunk answers with summaries of what the best chunks belong to,
+    in one page.
     """
 
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
@@ -34,6 +35,7 @@ class SearchAsked(Wire):
     cursor: str | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
     group: Group = "none"
+    feedback: bool = True
     level: Level = "chunk"
     explain: bool = False
 
@@ -87,7 +89,10 @@ class LexemeExplained(Wire):
 
 
 class Explained(Wire):
+    """`feedback` is the factor that people's word on the chunk or its source was on its score; 1 is none."""
+
     legs: list[LegExplained]
+    feedback: float
     lexemes: list[LexemeExplained]
 
 
@@ -145,7 +150,7 @@ async def search(
     """Chunks that answer the words, best first."""
     principal.require(READ)
     principal.require_workspace(workspace)
-    question = Question(query=data.query, filters=_canonical(data.filters), group=data.group)
+    question = Question(query=data.query, filters=_canonical(data.filters), group=data.group, feedback=data.feedback)
     if data.level != "chunk":
         if data.cursor:
             raise InvalidInput("summaries come in one page: ask without a cursor", pointer="/cursor")
@@ -211,6 +216,7 @@ def _highlighted(one: Highlight) -> FoundHighlight:
 def _explained(ranked: Ranked, matched: Sequence[Row], found: Answers) -> Explained:
     idf = {word.lexeme: word.idf for word in found.words}
     return Explained(
+        feedback=round(ranked.boost, 6),
         legs=[
             LegExplained(
                 leg=one.leg, raw=one.raw, rank=one.rank, normalised=round(one.normalised, 6), weight=one.weight

@@ -26,7 +26,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     integration_id: str
     source_id: str
+    content_hash: str
     chunk_id: str
+
+
+LIFT = 0.1  # of a score, at most, up or down: it decides between answers that are about as good
+
+
+def boost(score: float) -> float:
+    """The factor that people's word on a chunk is on its score; `score` lies between -1 and 1."""
+    return 1 + LIFT * score
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,7 +63,9 @@ def _ranked(
     pairs = list(zip(stretch.scales, raws, strict=True))
     shown = any(scale.ceiling is not None and scale.ceiling.reached_by(raw, pk) for scale, raw in pairs)
     due = not shown and any(scale.floor.reached_by(raw, pk) for scale, raw in pairs)
-    return Ranked(pk, boost * _score(told, fusion), stretch, shown, due, told)
+    score = _score(told, fusion)
+    lifted = score * boost if score > 0 else score / boost
+    return Ranked(pk, lifted, stretch, shown, due, told, boost=boost)
 
 
 def _score(told: Sequence[LegScore], fusion: Fusion) -> float:

@@ -36,6 +36,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     filters: Filters = Filters()
     group: Group = "none"
+    feedback: bool = True
 
     def key(self) -> str:
         """Short and the same for the same question: a cursor is of one question only."""
@@ -107,11 +108,12 @@ class Stretch(msgspec.Struct, frozen=True, array_like=True):
 class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page.
 
-    `generation` of the vectors that took part, None where the words decided alone.
+    `generation` of the vectors that took part, None where the words decided alone. Feedback counts until `moment`.
     """
 
     question: str
     generation: int | None
+    moment: str
     mean: Annotated[float, msgspec.Meta(gt=0)]
     idfs: tuple[float, ...]
     corrected: tuple[Corrected, ...]
@@ -153,3 +155,4 @@ class Ranked(msgspec.Struct, frozen=True):
     due: bool
     legs: tuple[LegScore, ...] = ()
     further: int = 0
+    boost: float = 1.0

@@ -10,7 +10,7 @@ from services.chunker.domain.feedback import SIGNALS, Counts, Given, Target
 
 # The source cannot leave before this is written; what leaves takes its feedback along.
 TARGET = """
-SELECT i.integration_id, i.id AS source_id FROM indexed_source i
+SELECT i.integration_id, i.id AS source_id, i.content_hash FROM indexed_source i
 WHERE i.id = coalesce(CAST(:source_id AS text),
   (SELECT c.source_id FROM chunk c WHERE c.id = CAST(:chunk_id AS text) LIMIT 1))
   AND (CAST(:chunk_id AS text) IS NULL OR EXISTS (SELECT FROM chunk c WHERE c.source_id = i.id AND c.id = :chunk_id))
@@ -25,10 +25,11 @@ SELECT id, signal, query, comment FROM feedback
 WHERE source_id = :source_id AND chunk_id = :chunk_id AND subject = :subject
 """
 SAVE = """
-INSERT INTO feedback (id, workspace_id, integration_id, source_id, chunk_id, subject, signal, query, comment)
-VALUES (:id, :workspace_id, :integration_id, :source_id, :chunk_id, :subject, :signal, :query, :comment)
+INSERT INTO feedback (id, workspace_id, integration_id, source_id, chunk_id, subject, signal, query, comment,
+  content_hash)
+VALUES (:id, :workspace_id, :integration_id, :source_id, :chunk_id, :subject, :signal, :query, :comment, :content_hash)
 ON CONFLICT (source_id, chunk_id, subject) DO UPDATE SET signal = excluded.signal, query = excluded.query,
-  comment = excluded.comment, recorded_at = now()
+  comment = excluded.comment, content_hash = excluded.content_hash, recorded_at = now()
 RETURNING id
 """
 RECOUNT = """
@@ -48,16 +49,21 @@ INTEGRATION_OF = "SELECT integration_id FROM feedback WHERE source_id = :source_
 FORGET_INTEGRATION = "DELETE FROM feedback WHERE integration_id = :integration_id"
 FORGET_COUNT = "DELETE FROM feedback_count WHERE id = :integration_id"
 
-# Between -1 and 1: what few said weighs little, what was said half a year ago half as much.
-SCORE = """
-sum(CASE signal WHEN 'helpful' THEN 1.0 ELSE -1.0 END * weight) / (3.0 + sum(weight))
+# Between -1 and 1: what few said weighs little, what was said half a year ago half as much, what was said of a source
+# whose text has changed since a quarter. A chunk whose text changed is another chunk.
+SCORES = """
+SELECT pk, CAST(sum(CASE signal WHEN 'helpful' THEN weight ELSE -weight END) / (3.0 + sum(weight)) AS double precision)
+  AS score
+FROM (
+  SELECT k.pk, f.signal, CASE WHEN f.chunk_id <> '' OR f.content_hash = i.content_hash THEN 1.0 ELSE 0.25 END
+    * power(0.5, extract(epoch FROM CAST(CAST(:moment AS text) AS timestamptz) - f.recorded_at) / (180 * 86400.0))
+    AS weight
+  FROM chunk k JOIN indexed_source i ON i.id = k.source_id
+  JOIN feedback f ON f.source_id = k.source_id AND (f.chunk_id = k.id OR f.chunk_id = '')
+  WHERE k.pk = ANY(CAST(:pks AS bigint[])) AND f.recorded_at <= CAST(CAST(:moment AS text) AS timestamptz)
+) said GROUP BY pk
 """
-SCORES = f"""
-SELECT source_id, chunk_id, CAST({SCORE} AS double precision) AS score FROM (
-  SELECT source_id, chunk_id, signal, power(0.5, extract(epoch FROM now() - recorded_at) / (180 * 86400.0)) AS weight
-  FROM feedback WHERE source_id = ANY(CAST(:source_ids AS text[]))
-) AS said GROUP BY source_id, chunk_id
-"""
+MOMENT = "SELECT CAST(now() AS text)"
 
 
 async def target(tx: Transaction, given: Given) -> Target | None:
@@ -86,6 +92,7 @@ async def save(tx: Transaction, workspace: str, about: Target, given: Given) -> 
             integration_id=about.integration_id,
             source_id=about.source_id,
             chunk_id=about.chunk_id,
+            content_hash=about.content_hash,
             **words,
         )
     )
@@ -126,7 +133,11 @@ async def forget_integration(tx: Transaction, integration_id: str) -> None:
     await tx.execute(FORGET_COUNT, integration_id=integration_id)
 
 
-async def scores(tx: Transaction, source_ids: Sequence[str]) -> dict[tuple[str, str], float]:
-    """(source, chunk or '') → between -1 and 1, for ranking; what nobody spoke of is not in it."""
-    rows = await tx.fetch_all(SCORES, source_ids=list(source_ids))
-    return {(row["source_id"], row["chunk_id"]): row["score"] for row in rows}
+async def moment(tx: Transaction) -> str:
+    """The database's time: pages of one search count what was said until the first of them."""
+    return str(await tx.fetch_value(MOMENT))
+
+
+async def scores(tx: Transaction, pks: Sequence[int], moment: str) -> dict[int, float]:
+    """Between -1 and 1, of the chunks that somebody spoke of, alone or with their whole source."""
+    return {row["pk"]: row["score"] for row in await tx.fetch_all(SCORES, pks=list(pks), moment=moment)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from libs.common.database.engine import Database
 from libs.common.events import IntegrationDisconnected, SourceChanged, SourceIndexed, SourceIndexFailed
 from libs.common.internal import SourceItem
@@ -40,10 +42,10 @@ async def save_index(db: Database, wanted: Wanted, cut: Cut, *, better_summaries
         await tx.emit(_indexed(wanted, cut.item.version, chunks=len(cut.chunks)))
 
 
-async def known_summaries(db: Database, wanted: Wanted) -> dict[str, Written]:
-    """Read before cutting: what was made of the same input is kept."""
-    async with db.transaction(wanted.workspace_id) as tx:
-        return await sources.known(tx, wanted.source_id)
+async def known_summaries(db: Database, group: Sequence[Wanted]) -> dict[str, dict[str, Written]]:
+    """Of sources of one workspace, read before cutting: what was made of the same input is kept."""
+    async with db.transaction(group[0].workspace_id) as tx:
+        return await sources.known(tx, [wanted.source_id for wanted in group])
 
 
 async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:

@@ -12,6 +12,7 @@ from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
 from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor
 from services.chunker.domain.embedding import QueryVector
+from services.chunker.domain.feedback import boost
 from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, lexical_weight, opened
 from services.chunker.domain.query import Parsed, parse
 from services.chunker.domain.searching import (
@@ -29,6 +30,7 @@ from services.chunker.domain.searching import (
 from services.chunker.domain.typos import can_be_mistyped, likely
 from services.chunker.index.protocol import Reading, SearchIndex
 from services.chunker.lexical import normalise_for_index
+from services.chunker.repository import feedback
 from services.chunker.repository import search as hydrating
 from services.chunker.repository.filters import Narrowing, narrowing
 
@@ -81,6 +83,7 @@ class Asked(msgspec.Struct, frozen=True):
     narrow: Narrowing | None
     vector: QueryVector | None
     weight: float
+    moment: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ class Searcher:
         while True:
             legs = await _legs(index, asked, 2 * depth if position else depth)
             stretch = position.stretch if position else opened(legs, depth, before)
-            ranked = fused(legs, stretch, self.fusion, {})
+            ranked = fused(legs, stretch, self.fusion, await _boosts(index, asked, legs))
             if asked.question.group == "source":
                 ranked = grouped(ranked, await _sources(index, ranked))
             found += first(following(ranked, position), limit - len(found))
@@ -149,6 +152,15 @@ async def _legs(index: Reading, asked: Asked, depth: int) -> list[Leg]:
         wanted = depth if depth <= MOST_NEAR else len(near) + 1
         legs.append(Leg("vector", 1 - asked.weight, near, wanted))
     return legs
+
+
+async def _boosts(index: Reading, asked: Asked, legs: Sequence[Leg]) -> dict[int, float]:
+    """What people said of the candidates in this workspace."""
+    if not asked.question.feedback:
+        return {}
+    async with index.truth() as tx:
+        scores = await feedback.scores(tx, sorted({pk for leg in legs for pk in leg.raw}), asked.moment)
+    return {pk: boost(round(score, DIGITS)) for pk, score in scores.items()}
 
 
 def _rounded(scores: Mapping[int, float]) -> dict[int, float]:
@@ -171,7 +183,12 @@ async def _asked(
     if position:
         vector = _same_vectors(position, vector)
     weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
-    return Asked(question, terms, narrow, vector, weight)
+    return Asked(question, terms, narrow, vector, weight, position.moment if position else await _moment(index))
+
+
+async def _moment(index: Reading) -> str:
+    async with index.truth() as tx:
+        return await feedback.moment(tx)
 
 
 def _same_vectors(position: Position, vector: QueryVector | None) -> QueryVector | None:
@@ -247,6 +264,7 @@ def _cursor(asked: Asked, last: Ranked) -> str:
     position = Position(
         question=asked.question.key(),
         generation=asked.vector.generation.id if asked.vector else None,
+        moment=asked.moment,
         mean=terms.mean,
         idfs=tuple(word.idf for word in terms.words),
         corrected=tuple(terms.corrected),

@@ -60,8 +60,10 @@ class Indexer:
                 await indexing.postpone(self.db, wanted, retry_seconds(wanted.attempts))
             return
         held = [wanted for wanted in group if wanted.source_id in items]  # others are due again when their lease ends
+        known = await indexing.known_summaries(self.db, held) if held else {}
         for wanted in sorted(held, key=lambda wanted: len(items[wanted.source_id].content)):
-            await self._index_one(wanted, items[wanted.source_id])  # a large one keeps nobody of its batch waiting
+            # a large one keeps nobody of its batch waiting
+            await self._index_one(wanted, items[wanted.source_id], known[wanted.source_id])
 
     async def _read(self, workspace: str, group: Sequence[Wanted]) -> dict[str, SourceItem]:
         asked = SourceBatchAsked(workspace_id=workspace, ids=tuple(wanted.source_id for wanted in group))
@@ -71,7 +73,7 @@ class Indexer:
             await indexing.postpone(self.db, wanted, 0)
         return {item.id: item for item in answer.items}
 
-    async def _index_one(self, wanted: Wanted, item: SourceItem) -> None:
+    async def _index_one(self, wanted: Wanted, item: SourceItem, known: Mapping[str, Written]) -> None:
         with use_traceparent(wanted.traceparent), span("chunker.index", source_id=wanted.source_id):
             if is_stale(item, wanted):
                 await indexing.postpone(self.db, wanted, retry_seconds(wanted.attempts))
@@ -79,10 +81,9 @@ class Indexer:
                 await indexing.remove_index(self.db, wanted, item)
                 _indexed.labels("removed").inc()
             else:
-                await self._cut_and_save(wanted, item)
+                await self._cut_and_save(wanted, item, known)
 
-    async def _cut_and_save(self, wanted: Wanted, item: SourceItem) -> None:
-        known = await indexing.known_summaries(self.db, wanted)
+    async def _cut_and_save(self, wanted: Wanted, item: SourceItem, known: Mapping[str, Written]) -> None:
         result = await asyncio.to_thread(_try_cut, item, self.facet_of, self.budget, known)
         if isinstance(result, Cut):
             await indexing.save_index(self.db, wanted, result, better_summaries=self.better_summaries)

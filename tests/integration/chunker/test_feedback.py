@@ -108,9 +108,11 @@ async def test_score_is_bounded_grows_with_voices_and_fades(rig: Rig) -> None:
         await say(rig, many, "helpful", subject=f"client:{n}")
         await say(rig, bad, "incorrect", subject=f"client:{n}")
     async with rig.db.transaction("w1") as tx:
-        scores = await stored.scores(tx, [few, many, bad, "unknown"])
-        assert 0 < scores[few, ""] < scores[many, ""] < 1
-        assert scores[bad, ""] == pytest.approx(-scores[many, ""], abs=1e-3)
+        rows = await tx.fetch_all("SELECT pk, source_id FROM chunk")
+        pks, now = {row["source_id"]: row["pk"] for row in rows}, await stored.moment(tx)
+        scores = await stored.scores(tx, [*pks.values(), 0], now)
+        assert 0 < scores[pks[few]] < scores[pks[many]] < 1
+        assert scores[pks[bad]] == pytest.approx(-scores[pks[many]], abs=1e-3)
         assert len(scores) == 3
         await tx.execute("UPDATE feedback SET recorded_at = now() - interval '360 days'")
-        assert 0 < (await stored.scores(tx, [many]))[many, ""] < scores[many, ""]
+        assert 0 < (await stored.scores(tx, [pks[many]], now))[pks[many]] < scores[pks[many]]

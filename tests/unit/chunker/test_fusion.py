@@ -51,6 +51,18 @@ def test_boost_moves_a_chunk_by_its_factor() -> None:
     assert boosted[0].score == pytest.approx(0.1)
 
 
+def test_boost_lifts_and_lowers_what_stands_below_the_first_candidates_alike() -> None:
+    legs = legs_of({1: 10.0, 2: 9.0}, {1: 0.9, 2: 0.8}, 2)
+    deep = legs_of({1: 10.0, 2: 9.0, 3: 8.0}, {1: 0.9, 2: 0.8, 3: 0.7}, 3)
+    behind = opened(deep, 3, opened(legs, 2))  # the scale goes on below 0
+    scores = [
+        next(one.score for one in fused(deep, behind, "minmax", boosts) if one.pk == 3)
+        for boosts in ({3: 0.9}, {}, {3: 1.1})
+    ]
+    assert scores == sorted(scores)
+    assert scores[0] < scores[1] < scores[2] < 0
+
+
 def test_group_keeps_the_best_chunk_and_counts_the_others() -> None:
     ranked = grouped(rank({1: 9.0, 2: 8.0, 3: 7.0}, {1: 0.9, 2: 0.8, 3: 0.7}, 3), {1: "a", 2: "a", 3: "b"})
     assert [(one.pk, one.further) for one in ranked] == [(1, 1), (3, 0)]
@@ -99,6 +111,7 @@ def pages(lexical: Raw, vector: Raw, *, depth: int, limit: int, between=lambda: 
         position = Position(
             question="",
             generation=None,
+            moment="",
             mean=1,
             idfs=(),
             corrected=(),

@@ -10,6 +10,7 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    "ALTER TABLE feedback ADD COLUMN content_hash text NOT NULL DEFAULT ''",  # of the source when it was said
     "ALTER TABLE chunk ADD COLUMN readable text",  # where it is another than the text
     "ALTER TABLE index_wanted ADD COLUMN held boolean NOT NULL DEFAULT false",
     "ALTER TABLE chunk_vector ADD COLUMN text_hash bytea",

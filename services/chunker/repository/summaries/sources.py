@@ -34,14 +34,22 @@ KEPT = """
 SELECT id, level, tree, parent_id, height, place, title, anchor, text, method, note, input_hash, hash, chunk_ids,
   children FROM summary WHERE id = :source OR tree = :source
 """
+KNOWN = """
+SELECT one.id AS source_id, s.input_hash, s.text, s.method, s.note FROM unnest(CAST(:ids AS text[])) AS one(id)
+CROSS JOIN LATERAL (
+  SELECT * FROM summary WHERE id = 'source:' || one.id UNION ALL SELECT * FROM summary WHERE tree = 'source:' || one.id
+) s
+"""
 DROP = "DELETE FROM summary WHERE id = ANY(CAST(:ids AS text[]))"
 COMPARED = ("level", "height", "title", "anchor", "input_hash", "children")
 
 
-async def known(tx: Transaction, source_id: str) -> dict[str, Written]:
-    """By the hash of the input: what need not be made again."""
-    rows = await tx.fetch_all(KEPT, source=node_id("source", source_id))
-    return {row["input_hash"]: Written(row["text"], row["method"], row["note"]) for row in rows}
+async def known(tx: Transaction, source_ids: Sequence[str]) -> dict[str, dict[str, Written]]:
+    """Of each source by the hash of the input: what need not be made again."""
+    found: dict[str, dict[str, Written]] = {source_id: {} for source_id in source_ids}
+    for row in await tx.fetch_all(KNOWN, ids=list(source_ids)):
+        found[row["source_id"]][row["input_hash"]] = Written(row["text"], row["method"], row["note"])
+    return found
 
 
 async def swap(tx: Transaction, item: SourceItem, workspace: str, nodes: Sequence[Node], *, better: bool) -> None:

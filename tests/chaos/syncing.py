@@ -33,11 +33,12 @@ WHERE integration_id = $1 AND status IN ('pending', 'processing') GROUP BY statu
 """
 
 
-# Live, and the chunker neither has it nor means to take it: its event was lost.
-LOST = """
-SELECT count(*) FROM sync.source s WHERE integration_id = $1 AND NOT tombstone
-  AND NOT EXISTS (SELECT FROM chunker.indexed_source i WHERE i.id = s.id AND i.version >= s.version)
-  AND NOT EXISTS (SELECT FROM chunker.index_wanted w WHERE w.source_id = s.id AND w.version >= s.version)
+# Sources of which no event is in the topic, or one still waits for it.
+UNTOLD = """
+SELECT count(*) FROM sync.source s
+LEFT JOIN (SELECT key, bool_and(published_at IS NOT NULL) AS sent FROM sync.outbox WHERE topic = 'source.changed'
+           GROUP BY key) o ON o.key = s.id
+WHERE s.integration_id = $1 AND o.sent IS NOT TRUE
 """
 
 
@@ -56,9 +57,8 @@ class Syncing:
     async def indexed(self, *, before: datetime | None = None, after: datetime | None = None) -> int:
         return await self.stack.number(INDEXED, self.integration, before, after)
 
-    async def unheard(self) -> int:
-        """How many sources the chunker has not heard of in their newest version."""
-        return await self.stack.number(LOST, self.integration)
+    async def untold(self) -> int:
+        return await self.stack.number(UNTOLD, self.integration)
 
     async def reach(self, *, pages: int, indexed: int = 0, seconds: float = 30.0, interval: float = 0.02) -> None:
         async def there() -> bool:

@@ -44,7 +44,7 @@ async def test_thirty_random_kills_over_a_hundred_thousand_issues_lose_nothing(
     stack.control.ask("DELETE", "faults")
 
     async def told() -> None:
-        """The copy is whole, and every change of it in the topic. To cut so many texts takes the chunker much longer."""
+        """The copy is whole, and all of it is in the topic. To cut so many texts takes the chunker much longer."""
         memory.append(_largest_mb(stack))
         untold = await syncing.untold()
         progress(await syncing.pages(), ISSUES // 100, untold=untold, MB=max(memory), seed=number)

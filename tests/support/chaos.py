@@ -1,7 +1,8 @@
 """What `make chaos` runs: every test that has a long size, a part after the other, each in a process of its own.
 
 `python -m tests.support.chaos` says them all first; `python -m tests.support.chaos feed histories` runs only those.
-A red part stops none of the others. The seed of a random one is in its lines, and replays it.
+A red part stops none of the others. The seed of a random one is in its lines, and replays it. Leave the checkout alone
+meanwhile: a service that was killed starts again from what is there then.
 """
 
 from __future__ import annotations
@@ -19,32 +20,35 @@ TIMES = ["--durations=0", "--durations-min=1"]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """`about`: the entries of the catalogue whose long sizes it has, or what it is."""
+    """`about`: the entries of the catalogue whose long sizes it has, or what it is. `minutes` on two busy cores."""
 
     about: str
+    minutes: int
     paths: tuple[str, ...]
 
 
 PARTS = {
     "texts": Part(
         "10,000 texts of each kind, bombs of each language",
+        10,
         ("tests/properties/chunker",),
     ),
-    "feed": Part("100,000 changes by 64 writers", ("tests/integration/sync/test_feed_writers.py",)),
-    "shuffled": Part("F20", ("tests/integration/chunker/test_shuffled.py",)),
-    "switching": Part("F22", ("tests/integration/chunker/test_switching.py",)),
+    "feed": Part("100,000 changes by 64 writers", 2, ("tests/integration/sync/test_feed_writers.py",)),
+    "shuffled": Part("F20", 2, ("tests/integration/chunker/test_shuffled.py",)),
+    "switching": Part("F22", 3, ("tests/integration/chunker/test_switching.py",)),
     "lost_hooks": Part(
-        "F19", ("tests/integration/sync/test_github_sweeps.py", "tests/integration/webhooks/test_missed.py")
+        "F19", 2, ("tests/integration/sync/test_github_sweeps.py", "tests/integration/webhooks/test_missed.py")
     ),
-    "locks": Part("rings of locks", ("tests/integration/sync/test_lock_order.py",)),
-    "sites": Part("every refusal at every request of a site", ("tests/integration/sync/test_sites.py",)),
-    "outbox": Part("F01, F02, L05, L06", ("tests/integration/outbox",)),
-    "bus": Part("F03, F04, F05, F16", ("tests/integration/bus",)),
-    "turns": Part("L03, L11", ("tests/integration/sync/test_turns.py", "tests/integration/sync/test_budgets.py")),
-    "histories": Part("500 histories a provider, F18, no false deletes", ("tests/chaos/histories",)),
-    "budgets": Part("L08, L09", ("tests/chaos/test_budgets.py",)),
+    "locks": Part("rings of locks", 3, ("tests/integration/sync/test_lock_order.py",)),
+    "sites": Part("every refusal at every request of a site", 3, ("tests/integration/sync/test_sites.py",)),
+    "outbox": Part("F01, F02, L05, L06", 14, ("tests/integration/outbox",)),
+    "bus": Part("F03, F04, F05, F16", 20, ("tests/integration/bus",)),
+    "turns": Part("L03, L11", 3, ("tests/integration/sync/test_turns.py", "tests/integration/sync/test_budgets.py")),
+    "histories": Part("500 histories a provider, F18, no false deletes", 45, ("tests/chaos/histories",)),
+    "budgets": Part("L08, L09", 12, ("tests/chaos/test_budgets.py",)),
     "kills": Part(
         "kills, crash points, a lost broker, F19 and F21 on a whole installation",
+        8,
         (
             "tests/chaos/test_broker.py",
             "tests/chaos/test_crash_points.py",
@@ -53,7 +57,7 @@ PARTS = {
             "tests/chaos/test_roles.py",
         ),
     ),
-    "backfill": Part("L10", ("tests/chaos/test_long_run.py",)),
+    "backfill": Part("L10", 15, ("tests/chaos/test_long_run.py",)),
 }
 
 
@@ -63,9 +67,10 @@ def main(names: list[str]) -> int:
         print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
         return 2
     chosen = {name: part for name, part in PARTS.items() if not names or name in names}
-    print(f"{len(chosen)} parts, one after the other; a red one stops none:")
+    minutes = sum(part.minutes for part in chosen.values())
+    print(f"{len(chosen)} parts, one after the other, {minutes} minutes on two busy cores; a red one stops none:")
     for name, part in chosen.items():
-        print(f"  {name:12} {part.about} ({', '.join(part.paths)})")
+        print(f"  {name:12} {part.minutes:3} min  {part.about} ({', '.join(part.paths)})")
     REPORTS.mkdir(parents=True, exist_ok=True)
     verdicts = {name: _run(name, part) for name, part in chosen.items()}
     for name, (seconds, red) in verdicts.items():

@@ -126,9 +126,9 @@ class Leg(msgspec.Struct, frozen=True):
     """One ranking: raw scores by chunk, best first, of at most `asked`."""
 
     name: Literal["lexical", "vector"]
-    weight: float
     raw: dict[int, float]
     asked: int
+    weight: float = 1.0
 
     @property
     def exhausted(self) -> bool:

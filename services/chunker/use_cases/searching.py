@@ -13,7 +13,17 @@ from libs.common.errors import NotFound
 from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor
 from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.feedback import boost
-from services.chunker.domain.fusion import DIGITS, first, following, fused, grouped, is_end, lexical_weight, opened
+from services.chunker.domain.fusion import (
+    DIGITS,
+    first,
+    following,
+    fused,
+    grouped,
+    is_end,
+    opened,
+    weighed,
+    words_share,
+)
 from services.chunker.domain.query import Parsed, parse
 from services.chunker.domain.searching import (
     Corrected,
@@ -82,7 +92,7 @@ class Asked(msgspec.Struct, frozen=True):
     terms: Terms
     narrow: Narrowing | None
     vector: QueryVector | None
-    weight: float
+    share: float
     moment: str
 
 
@@ -135,7 +145,8 @@ class Searcher:
         while True:
             legs = await _legs(index, asked, 2 * depth if position else depth)
             stretch = position.stretch if position else opened(legs, depth, before)
-            ranked = fused(legs, stretch, self.fusion, await _boosts(index, asked, legs))
+            weighted = weighed(legs, stretch, asked.share, asked.terms.words)
+            ranked = fused(weighted, stretch, self.fusion, await _boosts(index, asked, legs))
             if asked.question.group == "source":
                 ranked = grouped(ranked, await _sources(index, ranked))
             found += first(following(ranked, position), limit - len(found))
@@ -146,11 +157,11 @@ class Searcher:
 
 async def _legs(index: Reading, asked: Asked, depth: int) -> list[Leg]:
     scores = await index.rank(asked.terms.words, asked.terms.mean, asked.narrow, depth)
-    legs = [Leg("lexical", asked.weight, _rounded(scores), depth)]
+    legs = [Leg("lexical", _rounded(scores), depth)]
     if asked.vector is not None:
         near = _rounded(await index.nearest(asked.vector, min(depth, MOST_NEAR), asked.narrow))
         wanted = depth if depth <= MOST_NEAR else len(near) + 1
-        legs.append(Leg("vector", 1 - asked.weight, near, wanted))
+        legs.append(Leg("vector", near, wanted))
     return legs
 
 
@@ -182,8 +193,8 @@ async def _asked(
     narrow = narrowing(question.filters, parsed.phrases, read.quoted)
     if position:
         vector = _same_vectors(position, vector)
-    weight = 1.0 if vector is None else lexical_weight(len(parsed.words.split()), len(read.held))
-    return Asked(question, terms, narrow, vector, weight, position.moment if position else await _moment(index))
+    share = words_share(len(parsed.words.split()), len(read.held))
+    return Asked(question, terms, narrow, vector, share, position.moment if position else await _moment(index))
 
 
 async def _moment(index: Reading) -> str:

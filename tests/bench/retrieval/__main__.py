@@ -2,6 +2,7 @@
 
 Run by `make bench-retrieval`. Everything goes through our chunker, our tables and our search. Our own questions about
 docs/ need nothing; RETRIEVAL_DATA= names the directory of the larger sets, which are not part of this repository.
+Arguments name some of the collections (own, own_held_out, headings, guides_held_out, commits); without any it is all.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -44,14 +46,19 @@ def main() -> int:
         worker.start()
         worker.join()
         db = Database("chunker", app_url=postgres.dsn("chunker_app"), worker_url=postgres.dsn("chunker_worker"))
-        loads: list[Load] = [sets.own]
-        if missing is None:
-            loads += [lambda cut: sets.headings(place, cut), lambda cut: sets.commits(place, cut)]
-        asyncio.run(_bench(db, postgres.dsn("postgres"), loads))
+        asyncio.run(_bench(db, postgres.dsn("postgres"), _loads(place, given=missing is None)))
     if missing:
         print(MISSING.format(place=place, name=missing, names=", ".join(sets.FILES)))
         return 2
     return 0
+
+
+def _loads(place: Path, *, given: bool) -> list[Load]:
+    loads: dict[str, Load] = {"own": sets.own, "own_held_out": sets.own_held_out}
+    if given:
+        larger = {"headings": sets.headings, "guides_held_out": sets.guides, "commits": sets.commits}
+        loads |= {name: partial(load_by, place) for name, load_by in larger.items()}
+    return [load_by for name, load_by in loads.items() if name in sys.argv[1:] or not sys.argv[1:]]
 
 
 async def _bench(db: Database, admin_url: str, loads: list[Load]) -> None:

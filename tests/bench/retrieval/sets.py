@@ -3,6 +3,7 @@
 `headings.json.gz`: the heading of a section asks for the section, and is withheld from every passage of it. A passage
 answers for a section if it covers half of its body or is made of it by half. `commits.json.gz`: a commit's subject asks
 for the files it changed. `questions.toml`: our own questions about docs/, answered by a page or one of its sections.
+`held_out.toml`: written before a change of the ranking to judge it, about docs/ and about the passages of `headings`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import gzip
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from services.chunker.chunking.languages import language_of
 from tests.bench.retrieval.scoring import Labels
 
 ROOT = Path(__file__).resolve().parents[3]
-QUESTIONS = Path(__file__).with_name("questions.toml")
+QUESTIONS, HELD_OUT = (Path(__file__).with_name(f"{name}.toml") for name in ("questions", "held_out"))
 FILES = ("docs_corpus.json.gz", "headings.json.gz", "code_corpus.json.gz", "commits.json.gz")
 
 Cutter = Callable[[Document], Sequence[Chunk]]
@@ -75,6 +76,14 @@ def headings(place: Path, cut: Cutter) -> Collection:
     return Collection("headings", pages, _queries(_read(place, "headings")))
 
 
+def guides(place: Path, cut: Cutter) -> Collection:
+    """Held-out questions about the passages of `headings`."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for section in _read(place, "docs_corpus")["sections"]:
+        labels[f"{section['path']}#{''.join(section['heading'][-1:])}"].add(str(section["id"]))
+    return Collection("guides_held_out", headings(place, cut).pages, _asked(HELD_OUT, "guides", labels))
+
+
 def commits(place: Path, cut: Cutter) -> Collection:
     files = _read(place, "code_corpus")["files"]
     pages = [
@@ -89,7 +98,16 @@ def commits(place: Path, cut: Cutter) -> Collection:
 
 
 def own(cut: Cutter) -> Collection:
-    """Raises ValueError for an answer that docs/ no longer holds."""
+    pages, labels = _own(cut)
+    return Collection("own", pages, _asked(QUESTIONS, "question", labels))
+
+
+def own_held_out(cut: Cutter) -> Collection:
+    pages, labels = _own(cut)
+    return Collection("own_held_out", pages, _asked(HELD_OUT, "own", labels))
+
+
+def _own(cut: Cutter) -> tuple[list[Page], dict[str, set[str]]]:
     pages: list[Page] = []
     known: set[str] = set()
     for file in sorted((ROOT / "docs").rglob("*.md")):
@@ -100,10 +118,16 @@ def own(cut: Cutter) -> Collection:
         pages.append(Page(path, path, [
             Passage(chunk, labels | {path}) for chunk, labels in _labelled(cut(_document(path, text)), spans)
         ]))  # fmt: skip
-    asked = tomllib.loads(QUESTIONS.read_text())["question"]
-    if lost := {answer for one in asked for answer in one["answer"]} - known:
-        raise ValueError(f"no such page or heading in docs/: {sorted(lost)}")
-    return Collection("own", pages, [Query(one["ask"], frozenset(one["answer"]), any_of=True) for one in asked])
+    return pages, {label: {label} for label in known}
+
+
+def _asked(file: Path, name: str, labels: Mapping[str, set[str]]) -> list[Query]:
+    """Raises ValueError for an answer that the pages no longer hold."""
+    asked = tomllib.loads(file.read_text())[name]
+    if lost := {answer for one in asked for answer in one["answer"]} - labels.keys():
+        raise ValueError(f"no such page or heading: {sorted(lost)}")
+    answers = [frozenset[str]().union(*(labels[answer] for answer in one["answer"])) for one in asked]
+    return [Query(one["ask"], answer, any_of=True) for one, answer in zip(asked, answers, strict=True)]
 
 
 def _read(place: Path, name: str) -> Any:

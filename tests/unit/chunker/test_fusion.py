@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.chunker.domain.fusion import first, following, fused, grouped, is_end, opened
-from services.chunker.domain.searching import Fusion, Leg, Position, Ranked, Stretch
+from services.chunker.domain.fusion import first, following, fused, grouped, is_end, opened, weighed, words_share
+from services.chunker.domain.searching import Fusion, Leg, Position, Ranked, Stretch, Word
 
 Raw = Mapping[int, float]
 
 
 def leg(name: str, raw: Raw, depth: int, weight: float = 0.5) -> Leg:
     best = sorted(raw.items(), key=lambda one: (-one[1], one[0]))[:depth]
-    return Leg(name, weight, dict(best), depth)  # type: ignore[arg-type]
+    return Leg(name, dict(best), depth, weight)  # type: ignore[arg-type]
 
 
 def legs_of(lexical: Raw, vector: Raw, depth: int) -> list[Leg]:
@@ -42,6 +42,47 @@ def test_word_match_is_worth_something_even_if_it_is_the_only_one() -> None:
 def test_reciprocal_ranks_count_places_and_not_scores() -> None:
     ranked = rank({1: 100.0, 2: 1.0}, {2: 0.9, 1: 0.1}, fusion="rrf")
     assert ranked[0].score == ranked[1].score == pytest.approx(1 / 61 + 1 / 62)
+
+
+def weights(lexical: Raw, vector: Raw, idfs: list[float], depth: int = 3) -> list[float]:
+    legs = legs_of(lexical, vector, depth)
+    words = [Word(f"w{n}", idf) for n, idf in enumerate(idfs)]
+    return [one.weight for one in weighed(legs, opened(legs, depth), 0.5, words)]
+
+
+def test_words_count_less_the_less_of_the_query_their_best_match_holds() -> None:
+    vector = {1: 0.9, 2: 0.8, 3: 0.77}
+    most, half, none = (weights({1: best} if best else {}, vector, [3.0, 1.0]) for best in (6.0, 2.0, 0.0))
+    assert most == pytest.approx([0.5, 0.5])
+    assert half == pytest.approx([0.2, 0.8])
+    assert none == [0, 1]
+
+
+def test_vectors_count_more_the_further_the_nearest_stands_out_within_bounds() -> None:
+    near, far = (weights({1: 4.0}, {1: 0.5 + gap, 2: 0.5, 3: 0.5}, [4.0]) for gap in (0.01, 0.4))
+    assert near == pytest.approx([2 / 3, 1 / 3])
+    assert far == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_weights_of_a_later_stretch_are_those_of_the_first() -> None:
+    lexical, vector = {pk: 9.0 - pk for pk in range(9)}, {pk: pk / 10 for pk in range(9)}
+    words = [Word("w", 20.0)]
+    legs = legs_of(lexical, vector, 3)
+    first_stretch = opened(legs, 3)
+    deeper = legs_of(lexical, vector, 6)
+    later = opened(deeper, 6, first_stretch)
+    told = [[one.weight for one in weighed(legs, stretch, 0.5, words)]
+            for legs, stretch in ((legs, first_stretch), (deeper, later))]  # fmt: skip
+    assert told[0] == told[1]
+
+
+def test_ranking_that_stands_alone_has_all_the_weight() -> None:
+    legs = [leg("lexical", {1: 1.0}, 3)]
+    assert [one.weight for one in weighed(legs, opened(legs, 3), 0.35, [Word("w", 9.0)])] == [1.0]
+
+
+def test_sentence_gives_its_words_less_of_a_share_than_key_words() -> None:
+    assert words_share(9, 4) < 0.5 < words_share(3, 3)
 
 
 def test_boost_moves_a_chunk_by_its_factor() -> None:

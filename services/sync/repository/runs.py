@@ -32,8 +32,13 @@ class Counts(msgspec.Struct, kw_only=True):
     pages: int = 0
 
 
+# Stands for the row of a run that is not there yet: whoever holds it goes on to the work, as a holder of the row does.
+TURN = "SELECT pg_advisory_xact_lock(hashtextextended('run of ' || :id, 0))"
+
+
 async def open_run(tx: Transaction, *, run_id: str, integration_id: str, cause: Cause) -> tuple[str, bool]:
     """The integration's active run and whether it is this new one; two at once cannot be (a unique index says so)."""
+    await tx.execute(TURN, id=integration_id)
     made = await tx.execute(
         f"INSERT INTO run (id, workspace_id, integration_id, cause) VALUES (:id, :workspace, :integration, :cause)"
         f" ON CONFLICT (integration_id) WHERE state IN {ACTIVE} DO NOTHING",
@@ -234,6 +239,8 @@ async def note_change(tx: Transaction, run_id: str) -> None:
 
 
 async def active_of(tx: Transaction, integration_id: str) -> str | None:
+    """Locked; where there is none, nobody else opens one until this transaction ends."""
+    await tx.execute(TURN, id=integration_id)
     sql = f"SELECT id FROM run WHERE integration_id = :id AND state IN {ACTIVE} FOR UPDATE"
     found = await tx.fetch_value(sql, id=integration_id)
     return None if found is None else str(found)

@@ -30,7 +30,7 @@ install: $(VENV)/.installed ## create .venv from the lock, and fetch the embeddi
 lock: $(VENV)/.installed ## resolve pyproject.toml into requirements.lock anew, and the image's parts of it
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --all-extras --group dev \
 		pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile $(IMAGE_LOCK) --extra chunker pyproject.toml --output-file deploy/image/requirements.lock
+	@$(BIN)/uv pip compile $(IMAGE_LOCK) --extra chunker --extra opensearch pyproject.toml --output-file deploy/image/requirements.lock
 	@echo "$(BUILD_BACKEND)" | $(BIN)/uv pip compile $(IMAGE_LOCK) - --output-file deploy/image/build.lock
 
 demo: install ## start everything, connect, sync and search; DEMO_EXIT=1 ends it, GITHUB_TOKEN= REPO= or SITE= for your own

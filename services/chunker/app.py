@@ -23,7 +23,7 @@ from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
 from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.queries import QueryEmbedder
-from services.chunker.index.postgres import PostgresIndex
+from services.chunker.index.choosing import Beside, chosen_engine
 from services.chunker.settings import ChunkerSettings
 from services.chunker.summarising.endpoint import Endpoint
 from services.chunker.summarising.extracting import Extracting
@@ -32,6 +32,7 @@ from services.chunker.use_cases.searching import Searcher
 from services.chunker.use_cases.summaries import Writer
 from services.chunker.workers.embedding import VectorWorker
 from services.chunker.workers.indexing import Indexer
+from services.chunker.workers.mirroring import MirrorWorker
 from services.chunker.workers.summarising import Summariser
 
 SERVICE = "chunker"
@@ -58,15 +59,24 @@ def build(settings: ChunkerSettings) -> Service:
     summarisers = [Loop(f"summariser-{n}", summariser.step, idle=IDLE_S) for n in range(settings.summary_workers)]
     embedders = chosen(settings, outbound)
     embedding = _embedding(settings, db, embedders)
+    beside = chosen_engine(settings, outbound)
     deps = Deps(db=db, index_wanted=wake.set)
     consuming = create_consumer_component(consumers, deps, db, settings)
     return Service(
         SERVICE,
-        _http(settings, db, tokens, embedders),
-        [consuming, *indexers, *embedding, *summarisers, jobs_of(db), Relay(db, SERVICE, settings)],
+        _http(settings, db, tokens, embedders, beside),
+        [
+            consuming,
+            *indexers,
+            *embedding,
+            *_mirroring(settings, db, beside),
+            *summarisers,
+            jobs_of(db),
+            Relay(db, SERVICE, settings),
+        ],
         host=settings.http_host,
         port=settings.http_port,
-        on_close=[sync.aclose, embedders.aclose, outbound.aclose, db.close],
+        on_close=[sync.aclose, embedders.aclose, beside.aclose, outbound.aclose, db.close],
     )
 
 
@@ -81,6 +91,13 @@ def jobs_of(db: Database, idle: float = JOBS_IDLE_S) -> JobWorker:
         await prune_answers(db, job.workspace_id)
 
     return JobWorker(db, {PRUNE_ANSWERS: prune}, concurrency=1, idle=idle)
+
+
+def _mirroring(settings: ChunkerSettings, db: Database, beside: Beside) -> list[Loop]:
+    if beside.engine is None:
+        return []
+    worker = MirrorWorker(db=db, engine=beside.engine, wanted=beside.answers)
+    return [Loop(f"mirror-{n}", worker.step, idle=IDLE_S) for n in range(settings.opensearch_workers)]
 
 
 def _writer(settings: ChunkerSettings, db: Database, outbound: OutboundClient) -> Writer:
@@ -99,20 +116,23 @@ def _writer(settings: ChunkerSettings, db: Database, outbound: OutboundClient) -
 def describe(settings: ChunkerSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
     db = Database(SERVICE, app_url=settings.database_url, worker_url=settings.worker_database_url)
-    return _http(settings, db, None, Embedders(None, {}))
+    return _http(settings, db, None, Embedders(None, {}), Beside())
 
 
-def _http(settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None, embedders: Embedders) -> Litestar:
-    """Without its model the service is ready all the same: searches go by words."""
+def _http(
+    settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None, embedders: Embedders, beside: Beside
+) -> Litestar:
+    """Without its model the service is ready all the same: searches go by words; so it is without its engine."""
     resolver = every_caller(settings, services=tokens)
 
     async def ready() -> dict[str, bool]:
-        return {"postgres": await db.ready(), "embedder": await embedders.ready()}
+        found = {"postgres": await db.ready(), "embedder": await embedders.ready()}
+        return found | ({"opensearch": await beside.engine.ready()} if beside.engine else {})
 
-    given = {"db": db, "searcher": _searcher(settings, db, embedders)}
-    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=["embedder"])
+    given = {"db": db, "searcher": _searcher(settings, db, embedders, beside)}
+    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=["embedder", "opensearch"])
 
 
-def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders) -> Searcher:
+def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders, beside: Beside) -> Searcher:
     queries = QueryEmbedder(db, embedders)
-    return Searcher(PostgresIndex(db), fusion=settings.search_fusion, depth=settings.search_depth, queries=queries)
+    return Searcher(beside.index(db), fusion=settings.search_fusion, depth=settings.search_depth, queries=queries)

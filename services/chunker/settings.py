@@ -22,6 +22,15 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
     index_batch: Annotated[int, means("sources that one worker claims at a time")] = 40
     search_fusion: Annotated[Fusion, means("how words and vectors become one score: minmax or rrf")] = "minmax"
     search_depth: Annotated[int, means("candidates that each ranking of a search gives at first")] = 100
+    search_index: Annotated[
+        Literal["postgres", "opensearch"], means("what ranks; opensearch for installations that outgrew one Postgres")
+    ] = "postgres"
+    opensearch_url: Annotated[
+        str, means("of the cluster, with the k-NN plugin; kept while SEARCH_INDEX=postgres, what it holds is dropped")
+    ] = ""
+    opensearch_user: Annotated[str, means("sent with OPENSEARCH_PASSWORD; empty = without")] = ""
+    opensearch_password: Annotated[str, means("of OPENSEARCH_USER")] = ""
+    opensearch_workers: Annotated[int, means("batches of changes that one replica tells OpenSearch at a time")] = 2
     embedder: Annotated[
         Literal["bge-small", "openai", "none", "hash"],
         means(
@@ -64,9 +73,17 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
         self._require_safe("SUMMARY_URL", self.summary_url)
         if self.summary_url and not self.summary_model:
             raise ConfigurationError("SUMMARY_MODEL is not set: SUMMARY_URL needs it")
+        self._check_index()
         if self.embedder == "openai":
             self._require_endpoint()
         self._require_safe("EMBEDDING_PREVIOUS_URL", self.embedding_previous_url)
+
+    def _check_index(self) -> None:
+        if self.search_index == "opensearch" and not self.opensearch_url:
+            raise ConfigurationError("OPENSEARCH_URL is not set: SEARCH_INDEX=opensearch needs it")
+        self._require_safe("OPENSEARCH_URL", self.opensearch_url)
+        if self.opensearch_password and not self.opensearch_user:
+            raise ConfigurationError("OPENSEARCH_USER is not set: OPENSEARCH_PASSWORD needs it")
 
     def _check_amounts(self) -> None:
         allowed = {
@@ -76,6 +93,7 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
             "embedding_dimension": (1, LARGEST_DIMENSION),
             "embedding_previous_dimension": (1, LARGEST_DIMENSION),
             "summary_workers": (1, 32),
+            "opensearch_workers": (0, 64),
             "summary_tokens_per_day": (0, 10**12),
         }
         for name, (least, most) in allowed.items():

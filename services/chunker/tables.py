@@ -15,6 +15,9 @@ summary_paid    answers of an endpoint by the hash of what was asked
 summary_spent   its tokens of each day
 feedback        what people said of answers, one word a person and target
 feedback_count  its counts for each integration
+mirror_wanted   one row a source, or an erased workspace, that a search engine beside Postgres must be told of
+mirrored        what that engine may hold of a source
+mirror          the lives of that engine's copy: filling, whole (searches ask it), ended; of no workspace
 known_workspace workspaces that connected something, so that an unknown one is a 404
 """
 
@@ -33,8 +36,9 @@ TENANT_TABLES: tuple[str, ...] = (
     "summary_spent",
     "feedback",
     "feedback_count",
+    "mirrored",
     "known_workspace",
 )
-QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "embed_wanted", "summary_wanted")
+QUEUE_TABLES: tuple[str, ...] = ("index_wanted", "embed_wanted", "summary_wanted", "mirror_wanted")
 LOCATABLE: tuple[str, ...] = ("indexed_source", "summary", "chunk", "feedback_count")
 EVERY_TABLE = (*QUEUE_TABLES, *TENANT_TABLES)  # in the order in which whoever writes both locks them

@@ -17,6 +17,7 @@ BENCHES = (
     "scheduler",
     "issues",
     "search",
+    "search_index",
     "freshness",
     "peers",
 )

@@ -86,7 +86,7 @@ async def _bench(app_url: str, worker_url: str, admin_url: str) -> None:
             ("filtered", both, FILTERED),
         ):
             await _compare(
-                f"search_{workspace}_{name}", searcher, bare, workspace, filters, _draw(corpus, given, random)
+                f"search_{workspace}_{name}", searcher, bare, workspace, filters, draw(corpus, given, random)
             )
         await _tell_recall(db, generation, workspace, embedded[workspace], corpus, random)
     await bare.close()
@@ -94,7 +94,7 @@ async def _bench(app_url: str, worker_url: str, admin_url: str) -> None:
     await db.close()
 
 
-def _draw(corpus: Corpus, given: Given, random: Any) -> list[str]:
+def draw(corpus: Corpus, given: Given, random: Any) -> list[str]:
     drawn = list(queries(corpus, QUERIES + WARM, random))
     given.drawn |= {text: halfvecs(vector)[0] for text, vector in drawn}
     return [text for text, _ in drawn]
@@ -110,8 +110,10 @@ async def _compare(
         question = Question(query=text, filters=filters)
         statements = await _statements(searcher, workspace, question)
         for side in (0, 1) if n % 2 else (1, 0):
-            seconds = await (_ours(searcher, workspace, question) if side else _replay(bare, workspace, statements))
-            (ours if side else raw).append(seconds)
+            if side:
+                ours.append(await search_seconds(searcher, workspace, question))
+            else:
+                raw.append(await _replay(bare, workspace, statements))
     for name, share, most in (("p50", 0.5, MOST_P50), ("p99", 0.99, MOST_P99)):
         value, anchor = (1000 * float(np.quantile(side[WARM:], share)) for side in (ours, raw))
         print(f"figure {figure}_{name} value={value:.2f} unit=ms against=same_sql ratio={value / anchor:.3f}"
@@ -119,7 +121,7 @@ async def _compare(
     print(f"  {figure}: {statistics.fmean(ours) * 1000:.2f} ms mean, {len(statements)} statements")
 
 
-async def _ours(searcher: Searcher, workspace: str, question: Question) -> float:
+async def search_seconds(searcher: Searcher, workspace: str, question: Question) -> float:
     started = time.perf_counter()
     found = await searcher.search(workspace, question)
     msgspec.json.encode(answer_of(found, SearchAsked(query=question.query)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,11 @@ async def read_corpus(admin: asyncpg.Connection[asyncpg.Record], random: Any) ->
 
 
 async def fill(
-    admin: asyncpg.Connection[asyncpg.Record], corpus: Corpus, generation: int, random: Any
+    admin: asyncpg.Connection[asyncpg.Record],
+    corpus: Corpus,
+    generation: int,
+    random: Any,
+    chunks: Mapping[str, int] = CHUNKS,
 ) -> dict[str, Any]:
     """Answers the vectors of each workspace, by the order of their keys."""
     await admin.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
@@ -64,7 +68,7 @@ async def fill(
     )
     embedded = {}
     pk = 0
-    for workspace, count in CHUNKS.items():
+    for workspace, count in chunks.items():
         await admin.execute("INSERT INTO known_workspace VALUES ($1)", workspace)
         embedded[workspace] = await _fill_workspace(admin, corpus, workspace, range(pk, pk + count), generation, random)
         pk += count

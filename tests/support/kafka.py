@@ -115,6 +115,7 @@ class Libraries:
     """The jars, copied once per content of the pom."""
 
     place: Path
+    pom: Path = POM
 
     def resolve(self) -> Path:
         private_directory(self.place)
@@ -124,11 +125,11 @@ class Libraries:
 
     def _copied(self) -> Path:
         library, stamp = self.place / "lib", self.place / "pom.sha256"
-        digest = hashlib.sha256(POM.read_bytes()).hexdigest()
+        digest = hashlib.sha256(self.pom.read_bytes()).hexdigest()
         if not stamp.exists() or stamp.read_text() != digest:
             shutil.rmtree(library, ignore_errors=True)
             goal = ["dependency:copy-dependencies", f"-DoutputDirectory={library}"]
-            subprocess.run(["mvn", "-q", "-B", "-f", str(POM), *goal], check=True, timeout=600)
+            subprocess.run(["mvn", "-q", "-B", "-f", str(self.pom), *goal], check=True, timeout=600)
             stamp.write_text(digest)
         return library
 

@@ -1,6 +1,7 @@
 """Runs suites one after another, printing seconds, counts and skips: `python -m tests.support.suites unit e2e`.
 
 `--kafka` runs every test that uses a broker once more, on a real Apache Kafka, and refuses a run that covers less.
+`--opensearch` runs what a search promises once more, ranked by a real OpenSearch, with what its mirror promises.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".sluice" / "reports"
 ORDER = os.environ.get("SLUICE_ORDER", "2717962425")  # the shuffle is the same for everybody, so that a red run repeats
-BUDGET_S = {"unit": 10, "properties": 60, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450, "kafka": 300}
+BUDGET_S = {"unit": 10, "properties": 60, "contract": 180, "integration": 480, "e2e": 180, "chaos": 450}
+BUDGET_S |= {"kafka": 300, "opensearch": 150}
 # A stack for each of two workers, and a file's tests in one of them; the suites of whole stacks have the machine alone.
 PARALLEL = ("unit", "properties", "contract", "integration")
+SEARCHES = [f"tests/integration/chunker/test_{name}.py" for name in ("searching", "hybrid", "search_api", "mirror")]
 PATHS = {"contract": ["tests/contract", "libs/providers"]}
 
 
@@ -25,6 +28,8 @@ def main(arguments: list[str]) -> int:
     REPORTS.mkdir(parents=True, exist_ok=True)
     if arguments == ["--kafka"]:
         return rerun_on_kafka()
+    if arguments == ["--opensearch"]:
+        return rerun_on_opensearch()
     results = [run(suite, PATHS.get(suite, [f"tests/{suite}"])) for suite in arguments]
     failed = [suite for suite, result in zip(arguments, results, strict=True) if result["code"]]
     total = sum(result["tests"] for result in results)
@@ -70,6 +75,17 @@ def rerun_on_kafka() -> int:
     same = result["tests"] == expected and result["skipped"] == 0
     print(f"figure kafka_rerun value={result['tests']} unit=tests against={expected} skipped={result['skipped']}")
     return 0 if same and not result["code"] else 1
+
+
+def rerun_on_opensearch() -> int:
+    """The same searches as on Postgres, none skipped."""
+    from tests.support.opensearch import VERSION, real_opensearch
+
+    started = time.monotonic()
+    with real_opensearch() as node:
+        print(f"OpenSearch {VERSION}, up in {time.monotonic() - started:.0f} s", flush=True)
+        result = run("opensearch", SEARCHES, environ={"SLUICE_TEST_OPENSEARCH": node.url}, extra=["--timeout=180"])
+    return 1 if result["code"] or result["skipped"] else 0
 
 
 def collected_broker_tests() -> int:

@@ -50,6 +50,14 @@ class Word(msgspec.Struct, frozen=True):
     idf: float
 
 
+class Held(msgspec.Struct, frozen=True):
+    """How much is searched, and in how many of its chunks each lexeme stands."""
+
+    chunks: int
+    words: float
+    held: dict[str, int]
+
+
 class Read(msgspec.Struct, frozen=True):
     """A query as the workspace's index sees it; `held` counts the chunks that hold each lexeme."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.chunking import Chunk
 from services.chunker.domain.indexing import Cut
-from services.chunker.repository import embedding_queue, lexemes
+from services.chunker.repository import embedding_queue, lexemes, mirror
 from services.chunker.repository.summaries import sources
 
 SAVE_SOURCE = """
@@ -95,6 +95,7 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
         **{name: getattr(item, name) for name in SOURCE_FIELDS},
     )
     if saved:
+        await mirror.want(tx, workspace, [cut.item.id])
         fresh = await _swap_chunks(tx, workspace, cut)
         await sources.swap(tx, item, workspace, cut.summaries, better=better_summaries)
         # Last: whoever has a word that is new to the workspace as well waits until this transaction ends.
@@ -104,6 +105,7 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
 
 async def remove(tx: Transaction, workspace: str, source_id: str) -> None:
     await embedding_queue.forget(tx, source_id)
+    await mirror.want(tx, workspace, [source_id])
     rows = await tx.fetch_all(KEPT, source_id=source_id)
     await _drop(tx, [row["pk"] for row in rows])
     await sources.drop(tx, workspace, source_id)

@@ -27,10 +27,12 @@ PHRASE = r"position(lower(CAST(:phrase_{n} AS text)) IN lower(regexp_replace(k.t
 
 
 class Narrowing(msgspec.Struct, frozen=True):
-    """A query for the `pk` of every chunk that may be found, with its parameters."""
+    """A query for the `pk` of every chunk that may be found, with its parameters; and what it was made of."""
 
     sql: str
     values: dict[str, Any]
+    filters: Filters = Filters()
+    quoted: tuple[str, ...] = ()
 
 
 def narrowing(filters: Filters, phrases: Sequence[str] = (), quoted: Sequence[str] = ()) -> Narrowing | None:
@@ -45,7 +47,17 @@ def narrowing(filters: Filters, phrases: Sequence[str] = (), quoted: Sequence[st
     if not conditions:
         return None
     where = " AND ".join(conditions)
-    return Narrowing(f"SELECT k.pk FROM indexed_source s JOIN chunk k ON k.source_id = s.id WHERE {where}", values)
+    sql = f"SELECT k.pk FROM indexed_source s JOIN chunk k ON k.source_id = s.id WHERE {where}"
+    return Narrowing(sql, values, filters, tuple(quoted))
+
+
+def within(narrow: Narrowing | None, sources: Sequence[str]) -> Narrowing:
+    """The same, of these sources alone."""
+    among = "SELECT k.pk FROM chunk k WHERE k.source_id = ANY(CAST(:within AS text[]))"
+    if narrow is None:
+        return Narrowing(among, {"within": list(sources)})
+    sql = f"{narrow.sql} AND s.id = ANY(CAST(:within AS text[]))"
+    return msgspec.structs.replace(narrow, sql=sql, values={**narrow.values, "within": list(sources)})
 
 
 def conditions_of(filters: Filters) -> tuple[list[str], dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.bm25 import K1, B
 from services.chunker.domain.query import Parsed
-from services.chunker.domain.searching import Read, Word
+from services.chunker.domain.searching import Held, Read, Word
 from services.chunker.repository.filters import Narrowing
 
 # One row a lexeme of the query, or one with none; counting reads nothing but the index of the postings.
@@ -21,6 +21,11 @@ CROSS JOIN (
   FROM indexed_source
 ) c
 LEFT JOIN unnest(to_tsvector('english', :words)) w ON true
+"""
+
+ANALYSE = """
+SELECT EXISTS (SELECT FROM known_workspace) AS known, tsvector_to_array(to_tsvector('english', :words)) AS looked_for,
+  tsvector_to_array(to_tsvector('english', :phrase_words)) AS quoted
 """
 
 LENGTH = f"{1 - B} + {B} * p.words / CAST(:mean AS double precision)"
@@ -50,6 +55,15 @@ WITH {{allowed}} scored AS ({SCORED}), pool AS MATERIALIZED (
 SELECT pk, score, (SELECT CASE WHEN count(*) = :pool THEN min(score) ELSE 0 END FROM pool) AS edge
 FROM whole ORDER BY score DESC, pk LIMIT :depth
 """
+SIZE_OF = """
+SELECT coalesce(sum(chunks), 0) AS chunks, CAST(coalesce(sum(words), 0) AS double precision) AS words
+FROM indexed_source WHERE id = ANY(CAST(:sources AS text[]))
+"""
+HELD_BY = """
+SELECT p.lexeme, count(*) AS held FROM chunk k JOIN posting p ON p.chunk_pk = k.pk
+WHERE k.source_id = ANY(CAST(:sources AS text[])) AND p.lexeme = ANY(CAST(:lexemes AS text[])) GROUP BY p.lexeme
+"""
+ALLOWED_OF = "SELECT a.pk FROM ({sql}) a WHERE a.pk = ANY(CAST(:pks AS bigint[]))"
 ALLOWED = "allowed AS MATERIALIZED ({sql}),"
 HELD = "AND p.chunk_pk IN (SELECT pk FROM allowed)"
 COMMON_IDF = 1.8  # of a word in every sixth chunk
@@ -106,6 +120,29 @@ async def read_query(tx: Transaction, parsed: Parsed) -> Read:
     one = rows[0]
     held = {row["lexeme"]: row["held"] for row in rows if row["lexeme"] is not None}
     return Read(one["known"], one["chunks"], max(one["words"], 1.0) / max(one["chunks"], 1.0), held, one["quoted"])
+
+
+async def analyse(tx: Transaction, parsed: Parsed) -> tuple[bool, list[str], list[str]]:
+    """Whether the workspace is known, the lexemes of the query and those of its phrases: nothing is counted."""
+    row = await tx.fetch_one(ANALYSE, words=parsed.words, phrase_words=parsed.phrase_words)
+    assert row is not None  # noqa: S101 - it reads no table that may be empty
+    return row["known"], list(row["looked_for"]), list(row["quoted"])
+
+
+async def held_by(tx: Transaction, sources: Sequence[str], lexemes: Sequence[str]) -> Held:
+    """Of these sources alone: how many chunks and words they have, and in how many chunks each lexeme stands."""
+    if not sources:
+        return Held(0, 0.0, {})
+    size = await tx.fetch_one(SIZE_OF, sources=list(sources))
+    rows = await tx.fetch_all(HELD_BY, sources=list(sources), lexemes=list(lexemes))
+    assert size is not None  # noqa: S101 - an aggregate always answers
+    return Held(size["chunks"], size["words"], {row["lexeme"]: row["held"] for row in rows})
+
+
+async def allowed(tx: Transaction, pks: Sequence[int], narrow: Narrowing | None) -> set[int]:
+    """Those of the chunks that are there, of this workspace and within what narrows the search."""
+    sql = ALLOWED_OF.format(sql=narrow.sql if narrow else "SELECT pk FROM chunk")
+    return {row["pk"] for row in await tx.fetch_all(sql, pks=list(pks), **(narrow.values if narrow else {}))}
 
 
 async def count(tx: Transaction, lexemes: Sequence[str]) -> dict[str, int]:

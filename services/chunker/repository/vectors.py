@@ -67,6 +67,11 @@ SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw
 WALKED = "SELECT set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true)"
 MOST_EF = 1000
 
+OF_SOURCES = """
+SELECT v.chunk_pk, v.generation, v.embedding FROM chunk_vector v JOIN embedding_generation g ON g.id = v.generation
+WHERE v.source_id = ANY(CAST(:sources AS text[])) AND g.state <> 'retired' AND v.embedding IS NOT NULL
+"""
+
 SHARE = """
 SELECT g.name, g.state, count(v.chunk_pk) AS vectors, count(v.chunk_pk) - count(v.embedding) AS refused
 FROM embedding_generation g LEFT JOIN chunk_vector v ON v.generation = g.id AND v.source_id = :source_id
@@ -82,6 +87,12 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
 
     pk: int
     similarity: float
+
+
+async def of_sources(tx: Transaction, sources: Sequence[str]) -> Sequence[Row]:
+    """`chunk_pk`, `generation` and `embedding` of each vector that a query may be compared with."""
+    await _speak_halfvec(tx)
+    return await tx.fetch_all(OF_SOURCES, sources=list(sources))
 
 
 async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limit: int) -> list[Passage]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from libs.common.database.transaction import Transaction
+from services.chunker.domain.mirroring import LEASE_S
+from services.chunker.repository import mirror
 from services.chunker.tables import EVERY_TABLE
 
 REMEMBER = """
@@ -28,5 +30,6 @@ async def erase(tx: Transaction, workspace: str) -> None:
     await tx.execute(MARK_ERASED, workspace_id=workspace)
     for table in ERASABLE:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=workspace)
+    await mirror.want_erased(tx, workspace, LEASE_S)
     sql = "DELETE FROM outbox WHERE workspace_id = :workspace AND published_at IS NOT NULL"
     await tx.execute(sql, workspace=workspace)

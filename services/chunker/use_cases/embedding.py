@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from libs.common.database.engine import Database
 from services.chunker.domain.embedding import EmbedWanted, Generation, Passage, Vector
-from services.chunker.repository import embedding_queue, generations, vectors
+from services.chunker.repository import embedding_queue, generations, mirror, vectors
 
 
 async def begin_generation(db: Database, name: str, dimension: int) -> None:
@@ -43,6 +43,8 @@ async def save_vectors(db: Database, wanted: Sequence[EmbedWanted], embedded: Ma
         sources = await embedding_queue.held(tx, wanted)
         if not sources:
             return 0
+        if embedded:
+            await mirror.want(tx, wanted[0].workspace_id, sources)
         by_key = {passage.pk: vector for passage, vector in embedded.items()}
         hashes = {passage.pk: passage.text_hash for passage in embedded}
         saved = await vectors.save(tx, generation, sources, by_key, hashes) if embedded else 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,21 +17,29 @@ from libs.common.database.engine import Database
 from libs.common.database.migrate import migrate
 from libs.common.errors import DependencyDown
 from libs.common.events import SourceChanged
+from libs.common.http.client import OutboundClient
 from libs.common.ids import new_id
 from libs.common.internal import SourceBatch, SourceBatchAsked, SourceItem
 from libs.local.postgres import Postgres
 from libs.providers import registry
 from services.chunker.deps import Deps
 from services.chunker.domain.searching import Question
+from services.chunker.index.choosing import mirrored
+from services.chunker.index.opensearch.connection import connect
+from services.chunker.index.opensearch.engine import Engine
 from services.chunker.index.postgres import PostgresIndex
+from services.chunker.index.protocol import SearchIndex
 from services.chunker.summarising.extracting import Extracting
 from services.chunker.tables import EVERY_TABLE
-from services.chunker.use_cases import indexing
+from services.chunker.use_cases import indexing, mirroring
 from services.chunker.use_cases.searching import Answers, Searcher
 from services.chunker.workers.indexing import Indexer
+from services.chunker.workers.mirroring import MirrorWorker
 from services.chunker.workers.summarising import Summariser
 
-TABLES = ", ".join((*EVERY_TABLE, "embedding_generation", "outbox", "job", "erased_workspace"))
+ENGINE_URL = os.environ.get("SLUICE_TEST_OPENSEARCH", "")  # the suite once more, ranked by that engine
+collect_ignore = [] if ENGINE_URL else ["test_mirror.py"]
+TABLES = ", ".join((*EVERY_TABLE, "embedding_generation", "mirror", "outbox", "job", "erased_workspace"))
 
 
 class Owner:
@@ -57,7 +67,9 @@ class Rig:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        self.searcher = Searcher(PostgresIndex(db))
+        self.index_of_all: SearchIndex = PostgresIndex(db)
+        self.mirror: MirrorWorker | None = None
+        self.searcher = self.searching()
         self.owner = Owner()
         self.wake = asyncio.Event()
         self.deps = Deps(db=db, index_wanted=self.wake.set)
@@ -111,9 +123,18 @@ class Rig:
         await self.tell(source_id, version, workspace=workspace)
         return source_id
 
+    def searching(self, **more: Any) -> Searcher:
+        return Searcher(self.index_of_all, **more)
+
     async def index(self) -> None:
         while await self.indexer.step():
             pass
+        await self.tell_engine()
+
+    async def tell_engine(self) -> None:
+        """Where an engine ranks: all that changed is found there from now on."""
+        if self.mirror is not None:
+            await mirror_all(self.mirror)
 
     async def settle(self) -> None:
         """What changed has settled at once; every tree is made anew up to the workspace."""
@@ -149,5 +170,34 @@ async def rig(migrated: Postgres) -> AsyncIterator[Rig]:
     await admin.execute(f"TRUNCATE {TABLES}")
     await admin.close()
     db = Database("chunker", app_url=migrated.dsn("chunker_app"), worker_url=migrated.dsn("chunker_worker"))
-    yield Rig(db)
+    rig = Rig(db)
+    if ENGINE_URL:
+        async with mirrored_rig(rig, ENGINE_URL):
+            yield rig
+    else:
+        yield rig
     await db.close()
+
+
+@asynccontextmanager
+async def mirrored_rig(rig: Rig, url: str) -> AsyncIterator[Engine]:
+    """Everything that the rig indexes is told to the engine, whose answers it searches."""
+    outbound = OutboundClient().for_own(url)
+    engine = Engine(connect(url, "", "", outbound), prefix=f"tests-{os.getpid()}", refresh="20ms")
+    rig.index_of_all = mirrored(rig.db, engine)
+    rig.mirror = MirrorWorker(db=rig.db, engine=engine, lease_s=30.0, looked_s=0.0)
+    rig.searcher = rig.searching()
+    await mirror_all(rig.mirror)
+    yield engine
+    rig.mirror.wanted, rig.mirror._settled = False, False
+    await rig.mirror.step()
+    await outbound.aclose()
+
+
+async def mirror_all(worker: MirrorWorker) -> None:
+    while await worker.step():
+        pass
+    living = await mirroring.living_mirror(worker.db)
+    assert living is not None
+    assert living.state == "whole"
+    await worker.engine.refresh(living.id)

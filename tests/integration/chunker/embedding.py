@@ -47,6 +47,7 @@ class Embedding:
     async def embed(self) -> None:
         while await self.worker.step():
             pass
+        await self.rig.tell_engine()
 
     async def nearest(self, text: str, depth: int = 10, workspace: str = "w1") -> list[Near]:
         found = await self.vector_of(text)

@@ -6,8 +6,6 @@ import pytest
 
 from libs.common.http.wire import CursorExpired
 from services.chunker.domain.searching import Filters, Question
-from services.chunker.index.postgres import PostgresIndex
-from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 
@@ -30,7 +28,7 @@ class Meaning(Double):
 @pytest.fixture
 async def embedding(rig: Rig) -> Embedding:
     embedding = Embedding(rig, Meaning())
-    rig.searcher = Searcher(PostgresIndex(rig.db), queries=embedding.queries)
+    rig.searcher = rig.searching(queries=embedding.queries)
     await embedding.worker.step()  # the model has its generation before the first source
     return embedding
 
@@ -58,7 +56,7 @@ async def test_explanation_names_both_rankings_and_adds_up_to_the_score(rig: Rig
 
 @pytest.mark.parametrize("fusion", ["minmax", "rrf"])
 async def test_filters_and_phrases_hold_both_rankings(rig: Rig, embedding: Embedding, fusion: str) -> None:
-    rig.searcher = Searcher(PostgresIndex(rig.db), fusion=fusion, depth=5, queries=embedding.queries)  # type: ignore[arg-type]
+    rig.searcher = rig.searching(fusion=fusion, depth=5, queries=embedding.queries)  # type: ignore[arg-type]
     for n in range(20):
         await rig.put("car automobile lorry\n", path=f"src/{n}.md")
     for n in range(3):
@@ -74,7 +72,7 @@ async def test_pages_hold_every_chunk_once_while_the_index_changes(rig: Rig, emb
     sources = [await rig.put(f"{'car ' * (n % 7)} lorry number {n}\n", path=f"{n}.md") for n in range(30)]
     await rig.index()
     await embedding.embed()
-    rig.searcher = Searcher(PostgresIndex(rig.db), depth=4, queries=embedding.queries)
+    rig.searcher = rig.searching(depth=4, queries=embedding.queries)
     seen: list[str] = []
     cursor: str | None = None
     for turn in range(20):
@@ -97,7 +95,7 @@ async def test_model_that_comes_between_pages_changes_no_order_and_one_that_goes
         await rig.put(f"{'car ' * (n + 1)} lorry number {n}\n", path=f"{n}.md")
     await rig.index()
     await embedding.embed()
-    with_model, without = Searcher(PostgresIndex(rig.db), queries=embedding.queries), Searcher(PostgresIndex(rig.db))
+    with_model, without = rig.searching(queries=embedding.queries), rig.searching()
     rig.searcher = without
     answers = await rig.search("car number", limit=4)
     seen = [row["source_id"] for row in answers.rows]

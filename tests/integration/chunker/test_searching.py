@@ -14,10 +14,8 @@ from libs.common.internal import SourceItem
 from services.chunker.api.search import _explained
 from services.chunker.domain.bm25 import idf
 from services.chunker.domain.searching import Filters, Position, Question, Word
-from services.chunker.index.postgres import PostgresIndex
 from services.chunker.repository import search as ranking
 from services.chunker.repository.filters import narrowing
-from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 
 WORDS = "relay outbox lease cursor tombstone webhook signature vault budget sweep".split()
@@ -85,7 +83,7 @@ async def test_narrow_filter_fills_its_page_from_below_the_first_candidates(rig:
     for n in range(4):
         await rig.put(f"a longer text that names the relay once among others {n}\n", path=f"docs/{n}.md", author="few")
     await rig.index()
-    rig.searcher = Searcher(PostgresIndex(rig.db), depth=5)
+    rig.searcher = rig.searching(depth=5)
     for filters in (Filters(path="docs/"), Filters(authors=("few",))):
         assert len(await rig.names("relay", filters=filters, limit=4)) == 4
 
@@ -119,7 +117,7 @@ async def test_pages_stay_disjoint_and_whole_while_the_index_changes(rig: Rig, g
     """Between pages documents come that outrank all, others leave; depth 4 so that a page spans several stretches."""
     sources = [await rig.put(f"{' '.join(WORDS[: n % 9 + 1])} number {n}\n", path=f"{n}.md") for n in range(40)]
     await rig.index()
-    rig.searcher = Searcher(PostgresIndex(rig.db), depth=4)
+    rig.searcher = rig.searching(depth=4)
     seen: list[str] = []
     gone: set[str] = set()
     cursor: str | None = None

@@ -12,9 +12,7 @@ import pytest
 from libs.common.testing.crashpoints import ProcessDied, watching
 from services.chunker.domain.searching import Question
 from services.chunker.embedding.queries import NoVector, QueryEmbedder, QueryVector
-from services.chunker.index.postgres import PostgresIndex
 from services.chunker.repository import vectors
-from services.chunker.use_cases.searching import Searcher
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 from tests.support.figures import Progress, Tell, sized
@@ -173,7 +171,7 @@ class Poller:
             self.polls += 1
 
     async def search(self) -> Sequence[str]:
-        searcher = Searcher(PostgresIndex(self.rig.db), queries=self.embedding.queries)
+        searcher = self.rig.searching(queries=self.embedding.queries)
         return [row["text"] for row in (await searcher.search("w1", Question(query="bananas"), limit=50)).rows]
 
 

@@ -52,18 +52,18 @@ class Engine:
     async def make(self, mirror: str) -> None:
         body = bodies.index_body(self._refresh) | {"aliases": {self._alias(mirror): {}}}
         with _failures():
-            await self._client.indices.create(index=self._index(mirror), body=body)
+            await self._client.indices.create(index=self._index(mirror), body=body, params=WRITE)
 
     async def drop(self, mirror: str) -> None:
         with _failures():
-            await self._client.indices.delete(index=self._index(mirror), ignore=[MISSING])
+            await self._client.indices.delete(index=self._index(mirror), params={**WRITE, "ignore": [MISSING]})
 
     async def take_vectors(self, mirror: str, dimensions: Mapping[int, int]) -> None:
         """Of these generations, by their dimensions; again is harmless."""
         if dimensions:
             with _failures():
                 body = bodies.vectors_body(dimensions)
-                await self._client.indices.put_mapping(index=self._alias(mirror), body=body)
+                await self._client.indices.put_mapping(index=self._alias(mirror), body=body, params=WRITE)
 
     async def tell(self, mirror: str, told: Told) -> None:
         """What a newer telling wrote stays as it is. Searches find it when this returns."""

@@ -7,16 +7,16 @@ import random
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from litestar import Litestar
-
-from libs.common.errors import Disposition, SluiceError
+from libs.common.errors import ConfigurationError, Disposition, SluiceError
 from libs.common.http.health import Health
-from libs.common.http.server import serve
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.telemetry.tracing import flush_traces
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 log = get_logger(__name__)
 
@@ -60,12 +60,15 @@ class Component(Protocol):
 
 
 class Service:
-    """What `build(settings)` returns. `on_close` runs last, in the order given: the relay is done, pools may go."""
+    """What `build(settings)` returns. `http` makes the surface, which shows the Health that it is given.
+
+    `on_close` runs last, in the order given: the relay is done, pools may go.
+    """
 
     def __init__(
         self,
         name: str,
-        http: Litestar | None,
+        http: Callable[[Health], Litestar] | None,
         components: Sequence[Component],
         *,
         host: str = "127.0.0.1",
@@ -74,11 +77,11 @@ class Service:
         on_listening: Callable[[int], None] | None = None,
     ) -> None:
         self.name = name
-        self.http = http
-        self.health: Health = http.state.health if http is not None else Health()
+        self.health = Health()
         self.on_close = tuple(on_close)
         self.components = tuple(components)
-        self._serve = partial(HttpServer, host=host, port=port, on_listening=on_listening)
+        self._http = http
+        self._place = (host, port, on_listening)
 
     def chosen(self, only: Only | None) -> tuple[Component, ...]:
         """The relay goes with the workers: it is leased, so any number of processes may offer to run it.
@@ -87,23 +90,37 @@ class Service:
         """
         kinds = KINDS_OF[only]
         parts = tuple(component for component in self.components if component.kind in kinds)
-        if self.http is None:
+        if self._http is None:
             return parts
-        return (self._serve(self.http if "http" in kinds else self.http.state.operations), *parts)
+        return (*parts, Late("http", "http", partial(self._server, whole="http" in kinds)))
+
+    def surface(self) -> Litestar:
+        """A new one at each call."""
+        if self._http is None:
+            raise ConfigurationError(f"{self.name} has no HTTP application")
+        return self._http(self.health)
+
+    def _server(self, *, whole: bool) -> Component:
+        from libs.common.http.server import HttpServer
+
+        app = self.surface()
+        return HttpServer(app if whole else app.state.operations, *self._place)
 
 
-class HttpServer:
-    kind: Kind = "http"
-    name = "http"
+class Late:
+    """A component with libraries that take longer to load than all that works: they are loaded beside it, in a thread.
 
-    def __init__(self, app: Litestar, *, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
-        self._app = app
-        self._host = host
-        self._port = port
-        self._on_listening = on_listening
+    `load` is called again when the component failed.
+    """
+
+    def __init__(self, name: str, kind: Kind, load: Callable[[], Component]) -> None:
+        self.name = name
+        self.kind = kind
+        self._load = load
 
     async def run(self, stop: asyncio.Event) -> None:
-        await serve(self._app, self._host, self._port, log, stop, self._on_listening)
+        component = await asyncio.to_thread(self._load)
+        await component.run(stop)
 
 
 async def run_service(

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from litestar import Litestar
-
-from libs.common.bus.consume import create_consumer_component
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
-from libs.common.http.app import create_http
 from libs.common.http.client import OutboundClient
+from libs.common.http.health import Health
 from libs.common.outbox.relay import Relay
-from libs.common.runtime import Component, Service
+from libs.common.runtime import Component, Late, Service
 from libs.common.security.principals import ClientTokens, ServiceTokens, every_caller
 from libs.common.security.vault import Vault
-from services.auth.api import HANDLERS
-from services.auth.consumers import consumers
 from services.auth.deps import Deps
 from services.auth.providers import Providers
 from services.auth.registrations import check_registrations
 from services.auth.settings import AuthSettings
 from services.auth.states import States
 from services.auth.workers import create_job_worker
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 NAME = "auth"
 
@@ -42,13 +42,13 @@ def build(
     check_registrations(environ, providers.all())
     deps = create_deps(settings, clock or SystemClock(), providers)
     components: list[Component] = [
-        create_consumer_component(consumers, deps, deps.db, settings),
         create_job_worker(deps),
         Relay(deps.db, NAME, settings),
+        Late("consumers", "consumers", partial(create_consuming, deps)),
     ]
     return Service(
         NAME,
-        create_app(deps),
+        partial(create_app, deps),
         components,
         host=settings.http_host,
         port=settings.http_port,
@@ -75,11 +75,22 @@ def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> D
     )
 
 
-def create_app(deps: Deps) -> Litestar:
+def create_consuming(deps: Deps) -> Component:
+    from libs.common.bus.consume import create_consumer_component
+    from services.auth.consumers import consumers
+
+    return create_consumer_component(consumers, deps, deps.db, deps.settings)
+
+
+def create_app(deps: Deps, health: Health | None = None) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.auth.api import HANDLERS
+
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready(), "redis": await deps.states.ready()}
 
     services = ServiceTokens(NAME, Path(deps.settings.service_signing_keys_dir))
     callers = every_caller(deps.settings, services=services, clients=deps.clients)
     # Redis holds only what may be lost: without it consents wait, and tokens are lent all the same.
-    return create_http(NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, tolerated=["redis"])
+    given = {"deps": deps}
+    return create_http(NAME, HANDLERS, given, deps.settings, callers, ready, tolerated=["redis"], health=health)

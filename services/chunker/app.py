@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar
-
-from libs.common.bus.consume import create_consumer_component
 from libs.common.database.engine import Database
-from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.http.health import Health
 from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
-from libs.common.runtime import Loop, Service
+from libs.common.runtime import Component, Late, Loop, Service
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.providers import registry
-from services.chunker.api import HANDLERS
-from services.chunker.consumers import consumers
 from services.chunker.deps import Deps
 from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.queries import QueryEmbedder
@@ -34,6 +30,9 @@ from services.chunker.workers.embedding import VectorWorker
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.mirroring import MirrorWorker
 from services.chunker.workers.summarising import Summariser
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 SERVICE = "chunker"
 IDLE_S = 0.5
@@ -61,23 +60,30 @@ def build(settings: ChunkerSettings) -> Service:
     embedding = _embedding(settings, db, embedders)
     beside = chosen_engine(settings, outbound)
     deps = Deps(db=db, index_wanted=wake.set)
-    consuming = create_consumer_component(consumers, deps, db, settings)
+    consuming = Late("consumers", "consumers", partial(_consuming, settings, deps))
     return Service(
         SERVICE,
-        _http(settings, db, tokens, embedders, beside),
+        partial(_http, settings, db, tokens, embedders, beside),
         [
-            consuming,
             *indexers,
             *embedding,
             *_mirroring(settings, db, beside),
             *summarisers,
             jobs_of(db),
             Relay(db, SERVICE, settings),
+            consuming,
         ],
         host=settings.http_host,
         port=settings.http_port,
         on_close=[sync.aclose, embedders.aclose, beside.aclose, outbound.aclose, db.close],
     )
+
+
+def _consuming(settings: ChunkerSettings, deps: Deps) -> Component:
+    from libs.common.bus.consume import create_consumer_component
+    from services.chunker.consumers import consumers
+
+    return create_consumer_component(consumers, deps, deps.db, settings)
 
 
 def _embedding(settings: ChunkerSettings, db: Database, embedders: Embedders) -> list[Loop]:
@@ -120,9 +126,17 @@ def describe(settings: ChunkerSettings) -> Litestar:
 
 
 def _http(
-    settings: ChunkerSettings, db: Database, tokens: ServiceTokens | None, embedders: Embedders, beside: Beside
+    settings: ChunkerSettings,
+    db: Database,
+    tokens: ServiceTokens | None,
+    embedders: Embedders,
+    beside: Beside,
+    health: Health | None = None,
 ) -> Litestar:
     """Without its model the service is ready all the same: searches go by words; so it is without its engine."""
+    from libs.common.http.app import create_http
+    from services.chunker.api import HANDLERS
+
     resolver = every_caller(settings, services=tokens)
 
     async def ready() -> dict[str, bool]:
@@ -130,7 +144,8 @@ def _http(
         return found | ({"opensearch": await beside.engine.ready()} if beside.engine else {})
 
     given = {"db": db, "searcher": _searcher(settings, db, embedders, beside)}
-    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=["embedder", "opensearch"])
+    tolerated = ["embedder", "opensearch"]
+    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=tolerated, health=health)
 
 
 def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders, beside: Beside) -> Searcher:

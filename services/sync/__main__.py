@@ -2,6 +2,7 @@
 
 import sys
 
+import libs.common.lean  # noqa: F401 - before anything that it leaves out
 from libs.common.command import run_command
 from services.sync.settings import SyncSettings
 

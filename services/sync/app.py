@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from litestar import Litestar
-
-from libs.common.bus.consume import create_consumer_component
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
-from libs.common.errors import ConfigurationError
-from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.http.health import Health
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
 from libs.common.limits.shared import Shared
@@ -23,12 +20,10 @@ from libs.common.provider.budgets import Budgets
 from libs.common.provider.gate import Gates
 from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.sync import SyncFacet
-from libs.common.runtime import Component, Service, worker_loop
+from libs.common.runtime import Component, Late, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.common.security.signed import SigningKeys
 from libs.providers import registry
-from services.sync.api import HANDLERS
-from services.sync.consumers import consumers
 from services.sync.deps import Deps
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Broker, Tokens
@@ -39,6 +34,9 @@ from services.sync.workers.freshness import COUNT_EVERY, FreshnessGauges
 from services.sync.workers.housekeeping import Cleanup, Reporter
 from services.sync.workers.scheduler import Scheduler
 from services.sync.workers.turns import Turns
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 NAME = "sync"
 LARGEST_BODY = 1_000_000
@@ -58,7 +56,7 @@ def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) ->
     deps = create_deps(settings, outside, broker, environ=environ)
     return Service(
         NAME,
-        create_app(deps, tokens),
+        partial(create_app, deps, tokens),
         components(deps),
         host=settings.http_host,
         port=settings.http_port,
@@ -121,7 +119,6 @@ def components(deps: Deps) -> list[Component]:
     turns = Turns(deps)
     executors: list[Component] = [Executor(deps, number, turns) for number in range(deps.settings.sync_workers)]
     return [
-        create_consumer_component(consumers, deps, deps.db, deps.settings),
         Relay(deps.db, NAME, deps.settings),
         *executors,
         *(worker_loop(f"dirty-{number}", lane.step, LOOK_EVERY * len(lanes), wakes.dirty) for number in lanes),
@@ -132,23 +129,32 @@ def components(deps: Deps) -> list[Component]:
         worker_loop("freshness", FreshnessGauges(deps).step, COUNT_EVERY),
         worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),
         *(worker_loop("presence", one.beat, 1.0) for one in [deps.gates] if one),
+        Late("consumers", "consumers", partial(create_consuming, deps)),
     ]
 
 
-def create_app(deps: Deps, tokens: ServiceTokens) -> Litestar:
+def create_consuming(deps: Deps) -> Component:
+    from libs.common.bus.consume import create_consumer_component
+    from services.sync.consumers import consumers
+
+    return create_consumer_component(consumers, deps, deps.db, deps.settings)
+
+
+def create_app(deps: Deps, tokens: ServiceTokens, health: Health | None = None) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.sync.api import HANDLERS
+
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready(), "redis": deps.gates is None or deps.gates.shared}
 
     callers = every_caller(deps.settings, services=tokens)
     # Redis holds only what may be lost: without it each replica spends its own part of a budget.
     return create_http(
-        NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY, tolerated=["redis"]
-    )
+        NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY, tolerated=["redis"],
+        health=health,
+    )  # fmt: skip
 
 
 def describe(settings: SyncSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
-    app = build(settings, environ={}).http
-    if app is None:
-        raise ConfigurationError("sync has no HTTP application")
-    return app
+    return build(settings, environ={}).surface()

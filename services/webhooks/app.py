@@ -7,27 +7,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar
-
-from libs.common.bus.consume import create_consumer_component
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
-from libs.common.errors import ConfigurationError
-from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.http.health import Health
 from libs.common.internal import AccessToken
 from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
 from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
 from libs.common.provider.manifest import Manifest
-from libs.common.runtime import Loop, Service, worker_loop
+from libs.common.runtime import Component, Late, Loop, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
 from libs.common.security.vault import Vault
 from libs.providers import registry
-from services.webhooks.api import HANDLERS
-from services.webhooks.consumers import consumers
 from services.webhooks.deps import AuthBroker, BudgetedHttp, Deps, Granted, Tokens
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.inbox import Inbox
@@ -43,6 +37,9 @@ from services.webhooks.use_cases.missed import (
 from services.webhooks.use_cases.report import SETTLE_HOOK
 from services.webhooks.use_cases.review import review_hooks
 
+if TYPE_CHECKING:
+    from litestar import Litestar
+
 NAME = "webhooks"
 REVIEW_SECONDS = 600.0
 MISSED_SECONDS = 10.0
@@ -56,13 +53,13 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
     deps = create_deps(settings, tokens=AuthBroker(auth), granted=_granting(outbound, environ))
     return Service(
         NAME,
-        create_app(deps),
+        partial(create_app, deps),
         [
-            create_consumer_component(consumers, deps, deps.db, settings),
             create_job_worker(deps),
             create_hook_review(deps),
             create_missed_review(deps),
             Relay(deps.db, NAME, settings),
+            Late("consumers", "consumers", partial(create_consuming, deps)),
         ],
         host=settings.http_host,
         port=settings.http_port,
@@ -109,13 +106,20 @@ def create_missed_review(deps: Deps) -> Loop:
 
 def describe(settings: WebhooksSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
-    app = build(settings).http
-    if app is None:
-        raise ConfigurationError("webhooks has no HTTP application")
-    return app
+    return build(settings).surface()
 
 
-def create_app(deps: Deps) -> Litestar:
+def create_consuming(deps: Deps) -> Component:
+    from libs.common.bus.consume import create_consumer_component
+    from services.webhooks.consumers import consumers
+
+    return create_consumer_component(consumers, deps, deps.db, deps.settings)
+
+
+def create_app(deps: Deps, health: Health | None = None) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.webhooks.api import HANDLERS
+
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready()}
 
@@ -130,6 +134,7 @@ def create_app(deps: Deps) -> Litestar:
         deps.settings,
         every_caller(deps.settings, services=_service_tokens(deps.settings)),
         ready,
+        health=health,
     )
 
 

@@ -47,15 +47,16 @@ def create_http(
     on_shutdown: Sequence[Hook] = (),
     max_body: int = 2_000_000,
     tolerated: Collection[str] = (),
+    health: Health | None = None,
 ) -> Litestar:
     """`dependencies` are values (or Provide) that handlers ask for by name; `principal` is always among them.
 
     `tolerated` checks are shown, but the service is ready without them.
 
     Every route needs a bearer unless it says `opt={"anonymous": True}`; /internal/ is for service tokens alone.
-    The supervisor's Health is at `app.state.health`; `app.state.operations` is the probes and metrics alone.
+    `health` is the supervisor's, shown by /readyz; `app.state.operations` is the probes and metrics alone.
     """
-    health = Health()
+    health = health or Health()
     operations = EdgeApp(_operations(name, ready, health, tolerated), openapi_config=None, logging_config=None)
     return EdgeApp(
         route_handlers=[*route_handlers, *_operations(name, ready, health, tolerated)],

@@ -6,14 +6,33 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import uvicorn
 from litestar import Litestar
 
 from libs.common.errors import ConfigurationError
-from libs.common.telemetry.logging import Logger
+from libs.common.telemetry.logging import Logger, get_logger
+
+log = get_logger(__name__)
 
 GRACE_SECONDS = 10
+
+
+class HttpServer:
+    """The component that serves an application."""
+
+    kind: Literal["http"] = "http"
+    name = "http"
+
+    def __init__(self, app: Litestar, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
+        self._app = app
+        self._host = host
+        self._port = port
+        self._on_listening = on_listening
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await serve(self._app, self._host, self._port, log, stop, self._on_listening)
 
 
 class _Server(uvicorn.Server):

@@ -31,10 +31,9 @@ async def test_connect_reaches_the_broker_and_observed_state_comes_back(
     kafka = broker_process.bootstrap
     here = msgspec.structs.replace(settings, kafka_bootstrap_servers=kafka, kafka_flavour=broker_flavour())
     service = build(here, environ={}, providers=ProviderDouble().providers())
-    assert service.http is not None
     stop = asyncio.Event()
     running = asyncio.create_task(run_service(service, stop=stop))
-    transport = httpx.ASGITransport(app=service.http)
+    transport = httpx.ASGITransport(app=service.surface())
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://auth", headers=headers) as api:
         workspace = f"ws-{new_id()}"

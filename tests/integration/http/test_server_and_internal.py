@@ -30,6 +30,7 @@ from libs.common.errors import (
 )
 from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
+from libs.common.http.health import Health
 from libs.common.http.server import serve
 from libs.common.http.wire import Wire
 from libs.common.runtime import Only, Service, run_service
@@ -242,8 +243,12 @@ async def test_crash_of_a_handler_is_logged_by_type_and_place_alone(
 async def test_every_process_answers_its_probes(tmp_path: Path, only: Only | None, surface: int) -> None:
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     resolver = ServiceTokenResolver(ServiceTokens("auth", tmp_path))
-    app = create_http("auth", [token, raising, hook], {}, settings(tmp_path), resolver, no_checks)
-    service = Service("auth", app, [], on_listening=listening.set_result)
+
+    def create_app(health: Health) -> Litestar:
+        handlers = [token, raising, hook]
+        return create_http("auth", handlers, {}, settings(tmp_path), resolver, no_checks, health=health)
+
+    service = Service("auth", create_app, [], on_listening=listening.set_result)
     task = asyncio.create_task(run_service(service, only, stop=stop))
     base = f"http://127.0.0.1:{await listening}"
     async with httpx.AsyncClient() as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ import pytest
 
 from libs.common import runtime
 from libs.common.errors import DependencyDown, NotFound
-from libs.common.runtime import Kind, Loop, Service, run_service, worker_loop
+from libs.common.runtime import Kind, Late, Loop, Service, run_service, worker_loop
 from libs.common.telemetry.metrics import value
 from libs.common.testing.eventually import eventually
 
@@ -92,6 +93,35 @@ async def test_component_that_returns_early_has_failed(story: list[str]) -> None
     async with running(service):
         await eventually(lambda: short.runs >= 2)
         assert not service.health.ready
+
+
+async def test_workers_begin_while_a_late_component_is_still_loading(story: list[str]) -> None:
+    may_load = threading.Event()
+
+    def load() -> Part:
+        assert may_load.wait(10)
+        return Part("edge", "consumers", story)
+
+    service = Service("s", None, [Late("edge", "consumers", load), Part("worker", "workers", story)])
+    async with running(service):
+        await eventually(lambda: story == ["worker started"])
+        may_load.set()
+        await eventually(lambda: story == ["worker started", "edge started"])
+    assert story[2:] == ["edge ended", "worker ended"]
+
+
+async def test_late_component_that_does_not_load_is_red_and_loaded_again(story: list[str]) -> None:
+    broken = [True]
+
+    def load() -> Part:
+        if broken[0]:
+            raise ImportError("no")
+        return Part("edge", "consumers", story)
+
+    async with running(service := Service("s", None, [Late("edge", "consumers", load)])):
+        await eventually(lambda: service.health.as_dict() == {"edge": False})
+        broken[0] = False
+        await eventually(lambda: story == ["edge started"] and service.health.ready)
 
 
 async def test_shutdown_stops_intake_then_work_then_relay_then_pools(story: list[str]) -> None:

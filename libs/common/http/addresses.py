@@ -20,6 +20,8 @@ from libs.common.errors import InvalidInput
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
+READ_BYTES = 256 * 1024  # as much as the loop takes from a socket at once
+
 REFUSED_V4 = tuple(
     IPv4Network(text)
     for text in (
@@ -151,13 +153,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """httpcore leaves the socket open when a TLS handshake is cancelled, as every total timeout does."""
+    """httpcore leaves the socket open when a TLS handshake is cancelled, as every total timeout does. It reads in steps
+    of 64 KB, and what had come by then is copied once a step: a page of a megabyte is read in a few."""
 
     def __init__(self, plain: httpcore.AsyncNetworkStream) -> None:
         self._plain = plain
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._plain.read(max_bytes, timeout)
+        return await self._plain.read(max(max_bytes, READ_BYTES), timeout)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self._plain.write(buffer, timeout)

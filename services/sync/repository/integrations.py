@@ -152,9 +152,12 @@ async def write_hooks(
 
 # Observed state: absolute values with a version; the reporter tells what is newer than it last told.
 
-TOUCH = f"""
+
+def touch_from(source: str = "") -> str:
+    """`source`: a FROM of one row, or of none for nothing to tell."""
+    return f"""
 INSERT INTO observed_state AS o (integration_id, workspace_id, version, change_count, last_polled_at)
-VALUES (:id, :workspace, {EPOCH_MS}, :changes, CASE WHEN :polled THEN now() END)
+SELECT :integration, :workspace, {EPOCH_MS}, CAST(:changes AS bigint), CASE WHEN :polled THEN now() END {source}
 ON CONFLICT (integration_id) DO UPDATE SET version = greatest(o.version + 1, excluded.version),
   change_count = o.change_count + excluded.change_count,
   last_polled_at = coalesce(excluded.last_polled_at, o.last_polled_at)
@@ -162,7 +165,8 @@ ON CONFLICT (integration_id) DO UPDATE SET version = greatest(o.version + 1, exc
 
 
 async def touch(tx: Transaction, integration_id: str, *, changes: int = 0, polled: bool = False) -> None:
-    await tx.execute(TOUCH, id=integration_id, workspace=tx.workspace, changes=changes, polled=polled)
+    given = {"integration": integration_id, "workspace": tx.workspace, "changes": changes, "polled": polled}
+    await tx.execute(touch_from(), **given)
 
 
 async def note_failure(tx: Transaction, integration_id: str, *, failures: int, code: str, detail: str) -> None:

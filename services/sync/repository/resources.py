@@ -223,7 +223,7 @@ async def streams(tx: Transaction, resource_id: str) -> dict[str, Stream]:
 SAVE_CURSOR = """
 INSERT INTO resource_stream (resource_id, stream, workspace_id, cursor, cursor_version, listing, started_ticket,
   finished_ticket, last_page_at, look_began_at)
-VALUES (:id, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket,
+VALUES (:resource, :stream, :workspace, CAST(:cursor AS jsonb), 1, :listing, :ticket,
   CASE WHEN :last THEN :ticket ELSE '' END, now(), :began)
 ON CONFLICT (resource_id, stream) DO UPDATE SET cursor = excluded.cursor, listing = excluded.listing,
   cursor_version = resource_stream.cursor_version + 1, started_ticket = excluded.started_ticket,
@@ -233,29 +233,19 @@ ON CONFLICT (resource_id, stream) DO UPDATE SET cursor = excluded.cursor, listin
 """
 
 
-async def save_cursor(
-    tx: Transaction,
-    resource_id: str,
-    stream: str,
-    *,
-    cursor: Cursor,
-    listing: str | None,
-    ticket: str,
-    last: bool,
-    began: datetime,
-) -> None:
-    """`began`: the database's time before this pull of the stream."""
-    await tx.execute(
-        SAVE_CURSOR,
-        id=resource_id,
-        stream=stream,
-        workspace=tx.workspace,
-        cursor=msgspec.json.encode(cursor).decode(),
-        listing=listing,
-        ticket=ticket,
-        last=last,
-        began=began,
-    )
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stream goes on. `began`: the database's time before this pull of it."""
+
+    cursor: Cursor
+    listing: str | None
+    ticket: str
+    last: bool
+    began: datetime
+
+
+def cursor_of(saved: Saved) -> Mapping[str, object]:
+    """What SAVE_CURSOR asks for beside `resource`, `stream` and `workspace`."""
+    return {**msgspec.structs.asdict(saved), "cursor": msgspec.json.encode(saved.cursor).decode()}
 
 
 async def confirm_stream(tx: Transaction, resource_id: str, stream: str, *, certified: bool) -> None:

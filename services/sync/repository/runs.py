@@ -185,16 +185,6 @@ WHERE run_id = :run AND resource_id = :resource
 """
 
 
-async def add_counts(
-    tx: Transaction, run_id: str, resource_id: str, counts: Counts, *, stream: str, seen: int, estimate: int | None
-) -> None:
-    """`seen` items of a stream that holds `estimate` of them, as far as its provider says."""
-    await tx.execute(
-        ADD_PAGE, run=run_id, resource=resource_id, stream=stream, seen=seen, estimate=estimate,
-        **msgspec.structs.asdict(counts),
-    )  # fmt: skip
-
-
 async def unfinished(tx: Transaction, run_id: str) -> int:
     sql = f"SELECT count(*) FROM run_resource WHERE run_id = :id AND state IN {UNFINISHED}"
     found: int = await tx.fetch_value(sql, id=run_id)

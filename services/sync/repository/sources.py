@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -69,25 +69,29 @@ SELECT external_key, CASE WHEN tombstone THEN ''::bytea ELSE seen_hash END
 FROM source WHERE resource_id = $1 AND external_key = ANY($2::text[])
 UNION ALL SELECT key, NULL FROM quarantined_item WHERE resource_id = $1 AND key = ANY($2::text[])
 UNION ALL SELECT NULL, NULL WHERE EXISTS (SELECT FROM source_part WHERE resource_id = $1)
+UNION ALL SELECT NULL, ''::bytea WHERE EXISTS (
+  SELECT FROM held_deletion WHERE resource_id = $1 AND state = 'held')
 """
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """`hashes` of the stored rows by key, empty for a tombstone; `parts` says whether the resource has any."""
+    """`hashes` of the stored rows by key, empty for a tombstone; `parts` says whether the resource has any, `held`
+    whether deletions of it wait for somebody's word."""
 
     hashes: dict[str, bytes]
     quarantined: frozenset[str] = frozenset()
     parts: bool = False
+    held: bool = False
 
 
 async def standing(tx: Transaction, resource_id: str, keys: Collection[str]) -> Standing:
     """Without any key it still tells of the parts: a page of comments has none."""
     rows = await (await tx.driver()).fetch(STANDING, resource_id, list(keys))
-    hashes = {row[0]: row[1] for row in rows if row[1] is not None}
-    if len(hashes) == len(rows):
-        return Standing(hashes)
+    hashes: dict[str | None, bytes] = {row[0]: row[1] for row in rows if row[1] is not None}
+    held = hashes.pop(None, None) is not None
     others = [row[0] for row in rows if row[1] is None]
-    return Standing(hashes, frozenset(key for key in others if key is not None), None in others)
+    quarantined = frozenset(key for key in others if key is not None)
+    return Standing(cast("dict[str, bytes]", hashes), quarantined, None in others, held)
 
 
 KNOWN = """

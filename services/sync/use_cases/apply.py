@@ -23,7 +23,10 @@ WITH_CHANGED_FILES = ("pull_request", "merge_request")
 
 
 class Applied(msgspec.Struct, kw_only=True):
-    """`stale` keys were written by another lane while this batch was read: they must be looked at again."""
+    """`stale` keys were written by another lane while this batch was read: they must be looked at again.
+
+    `held`: deletions of this resource wait for somebody's word, and what was seen again has to be taken off them.
+    """
 
     created: int = 0
     updated: int = 0
@@ -31,6 +34,7 @@ class Applied(msgspec.Struct, kw_only=True):
     unchanged: int = 0
     quarantined: int = 0
     stale: tuple[str, ...] = ()
+    held: bool = False
 
     @property
     def changes(self) -> int:
@@ -44,7 +48,7 @@ async def apply_batch(tx: Transaction, batch: Batch) -> Applied:
     same = {key for key, stored in standing.hashes.items() if stored == hashes[key]}
     known = await sources.known(tx, batch.resource_id, list(standing.hashes.keys() - same))
     plan = make_plan(batch, known, hashes, same)
-    applied = Applied(unchanged=plan.unchanged, stale=tuple(plan.stale))
+    applied = Applied(unchanged=plan.unchanged, stale=tuple(plan.stale), held=standing.held)
     for pushed in batch.pushes:  # before anything moves: its rows name what stood at the old paths
         await changed_files.note_push(tx, batch, pushed)
     events = await _displace(tx, batch, plan)

@@ -133,7 +133,8 @@ class DirtyLane:
                 raise LeaseLost("these objects are no longer ours to read")
             applied = await apply_batch(tx, batch)
             await quarantine.resolve(tx, claim.resource_id, fetched.settled)
-            await sweeping.take_off(tx, batch)
+            if applied.held:
+                await sweeping.take_off(tx, batch)
             await dirty.finish(tx, claim, keep=applied.stale)
             if applied.changes:
                 await integrations.touch(tx, claim.integration_id, changes=applied.changes)

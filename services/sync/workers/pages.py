@@ -30,9 +30,10 @@ from libs.common.testing.crashpoints import crashpoint
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.repository import dirty, integrations, leases, resources, runs, sources
+from services.sync.repository import dirty, leases, progress, resources, sources
 from services.sync.repository.leases import Claim
-from services.sync.repository.resources import Stored, Stream
+from services.sync.repository.progress import Progress
+from services.sync.repository.resources import Saved, Stored, Stream
 from services.sync.repository.runs import Counts
 from services.sync.repository.sweeps import Listing
 from services.sync.use_cases import sweeping
@@ -230,7 +231,9 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
     async with deps.db.transaction(job.resource.workspace_id) as tx:
         moment = await _hold(tx, job)
         applied = await _apply(deps, tx, job, batch, None)
-        await _account(tx, job, stream, applied, job.grant.spent(), fetched=len(batch.observed), seen=0, estimate=None)
+        await _mark_stale(tx, job, stream, applied)
+        told = _progress(job, stream, applied, job.grant.spent(), fetched=len(batch.observed))
+        await progress.note(tx, told)
         job.read_after = job.moment = moment
 
 
@@ -243,18 +246,15 @@ async def _commit_page(
         applied = await _apply(deps, tx, job, batch, page)
         applied.unchanged += unchanged
         whole = await _follow_certificate(deps, tx, job, batch, page, applied)
-        await resources.save_cursor(
-            tx, job.resource.id, stream, cursor=page.cursor, listing=page.full_listing, ticket=_ticket(job, stream),
-            last=page.last, began=job.began,
-        )  # fmt: skip
-        await _confirm(tx, job, stream, page, whole=whole)
         await leases.note_progress(tx, job.claim)
         await resources.save_validators(tx, job.resource.id, used.learned)
         if page.resource is not None:
             await follow_label(tx, job.resource, page.resource, cause=job.claim.cause)
+        await _mark_stale(tx, job, stream, applied)
         spent = msgspec.structs.replace(used.spent, pages=1)
-        fetched_now, seen = len(batch.observed) + unchanged, len(page.items)
-        await _account(tx, job, stream, applied, spent, fetched=fetched_now, seen=seen, estimate=page.estimate)
+        told = _progress(job, stream, applied, spent, fetched=len(batch.observed) + unchanged, page=page)
+        await progress.save(tx, told, _saved(job, stream, page))
+        await _confirm(tx, job, stream, page, whole=whole)
         job.moment = moment
     job.complete &= whole and not batch.quarantined
     _advance(job, stream, page, used.learned)
@@ -266,7 +266,8 @@ async def _apply(deps: Deps, tx: Transaction, job: Job, batch: Batch, page: Page
     if listing is not None:
         await sweeping.keep_for_restore(tx, listing, batch, deps.settings)
     applied = await apply_batch(tx, batch)
-    await sweeping.take_off(tx, batch, page.items if page else ())
+    if applied.held:
+        await sweeping.take_off(tx, batch, page.items if page else ())
     if listing is not None:
         await sweeping.note(tx, listing, batch, page, deleted=applied.deleted)
     return applied
@@ -320,27 +321,28 @@ async def _hold(tx: Transaction, job: Job) -> datetime:
     return moment
 
 
-async def _account(
-    tx: Transaction,
-    job: Job,
-    stream: str,
-    applied: Applied,
-    spent: Counts,
-    *,
-    fetched: int,
-    seen: int,
-    estimate: int | None,
-) -> None:
+async def _mark_stale(tx: Transaction, job: Job, stream: str, applied: Applied) -> None:
     if applied.stale:
         keys = [(stream, key) for key in applied.stale]
         await dirty.mark(tx, integration_id=job.resource.integration_id, resource_id=job.resource.id, keys=keys)
-    if job.claim.run_id:
-        counts = msgspec.structs.replace(
-            spent, fetched=fetched, created=applied.created, updated=applied.updated, deleted=applied.deleted,
-            unchanged=applied.unchanged, quarantined=applied.quarantined,
-        )  # fmt: skip
-        await runs.add_counts(
-            tx, job.claim.run_id, job.resource.id, counts, stream=stream, seen=seen, estimate=estimate
-        )
-    if applied.changes:
-        await integrations.touch(tx, job.resource.integration_id, changes=applied.changes)
+
+
+def _progress(
+    job: Job, stream: str, applied: Applied, spent: Counts, *, fetched: int, page: Page | None = None
+) -> Progress:
+    """`page` None: objects that are committed before it."""
+    counts = msgspec.structs.replace(
+        spent, fetched=fetched, created=applied.created, updated=applied.updated, deleted=applied.deleted,
+        unchanged=applied.unchanged, quarantined=applied.quarantined,
+    )  # fmt: skip
+    return Progress(
+        run_id=job.claim.run_id, integration_id=job.resource.integration_id, resource_id=job.resource.id, stream=stream,
+        counts=counts, changes=applied.changes, seen=len(page.items) if page else 0,
+        estimate=page.estimate if page else None,
+    )  # fmt: skip
+
+
+def _saved(job: Job, stream: str, page: Page) -> Saved:
+    return Saved(
+        cursor=page.cursor, listing=page.full_listing, ticket=_ticket(job, stream), last=page.last, began=job.began
+    )

@@ -1,7 +1,10 @@
 """10,000 issues of 7 KB from one stand-in into one Postgres: our sync service beside dlt and a Singer tap.
 
-Each tool is a process of its own that starts cold; the tools take turns. A figure is the median of the rounds, a ratio
-the median of what each round's own two say. Fails below its bars. SLUICE_BENCH=long adds 100,000 issues, for memory.
+Each tool is a process of its own that starts cold, and its time begins with that process: interpreter, imports and
+connections count for everybody. It ends with the last process of a peer's line, and with our run told as finished; our
+service goes on then, and how it ends does not count. What is made once (the schema, the tap's catalogue) counts for
+nobody. The tools take turns. A figure is the median of the rounds, a ratio the median of what each round's own two say.
+Fails below its bars. SLUICE_BENCH=long adds 100,000 issues, for memory.
 """
 
 from __future__ import annotations

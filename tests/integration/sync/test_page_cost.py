@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from libs.common.provider.sync import Observed, Part, PartSeen
 from services.sync.domain.plan import Batch
 from services.sync.repository.sources import KNOWN, STANDING
 from services.sync.use_cases.apply import apply_batch
+from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 
 STORED = 5_000
@@ -96,3 +98,19 @@ async def test_comments_that_were_read_before_are_not_written_again(engine: Engi
     again = await statements_of(engine, (), *seen)
     assert [statement.split()[0] for statement in again] == ["SELECT", "SELECT"]
     assert len(await engine.events()) == told == 10
+
+
+async def test_a_page_that_brings_new_sources_is_seven_round_trips(engine: Engine, world: World) -> None:
+    """BEGIN with the workspace, hold, look, sources, events, what the page leaves behind, COMMIT; and a validator where
+    the answer had a new one."""
+    world.repo("r1", items=25)
+    sent: list[str] = []
+    async with engine.deps.db.transaction(engine.workspace) as tx:
+        (await tx.driver()).add_query_logger(lambda query: sent.append(query.query.strip()))
+    await engine.sync()
+
+    begins = [at for at, query in enumerate(sent) if query.startswith("BEGIN")]
+    transactions = [sent[at:end] for at, end in pairwise([*begins, len(sent)])]
+    pages = [one for one in transactions if any(query.startswith("INSERT INTO source ") for query in one)]
+    assert pages
+    assert min(sum("INTO validator" not in query for query in page) for page in pages) == 7

@@ -60,6 +60,10 @@ class ProviderHttp(Protocol):
         """
         ...
 
+    def disbelieve(self, url: str, *, conditional: str) -> None:
+        """The last answer was not what this URL stands for: the reader does not keep its validator."""
+        ...
+
     def note_budget(self, budget: Budget) -> None:
         """What the answer's headers said; told before anything else is awaited, as is `note_limit`."""
         ...

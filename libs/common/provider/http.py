@@ -132,6 +132,11 @@ class GrantedHttp:
         answer = await (self.gate.call(method, target, send) if self.gate else send())
         return self._note(answer, key if conditional else None)
 
+    def disbelieve(self, url: str, *, conditional: str) -> None:
+        key = self._validator_key(conditional, self._absolute(url, None))
+        for kept in (self._validators, self.new_validators):
+            kept.pop(key, None)
+
     def note_budget(self, budget: Budget) -> None:
         self.budget = budget
         if self.gate:

@@ -214,7 +214,10 @@ class Walk:
         if visit.outcome == "unchanged":
             return self._keep(step.path)
         if visit.outcome == "found":
-            return self._read(step, visit)
+            found = self._read(step, visit)
+            if not any(isinstance(item, Observed) for item in found):
+                self._visitor.disbelieve(visit, conditional=STREAM)
+            return found
         if visit.outcome == "unreadable":
             self.at.errors += 1
             return [Quarantined(key=PREFIX + step.path, code="unreadable_page", detail=visit.detail)]

@@ -94,6 +94,10 @@ class Visitor:
             at = target
         return Visit(asked=url, url=at, outcome="circle", detail="its redirects lead nowhere")
 
+    def disbelieve(self, visit: Visit, *, conditional: str) -> None:
+        """What was found is not the page: that it is unmodified would say nothing."""
+        self._http.disbelieve(visit.url, conditional=conditional)
+
     async def get(self, url: str, *, conditional: str = "", largest: int = LARGEST_PAGE) -> HttpAnswer:
         """One request. Raises RateLimited for 429, and for 503 that says when to come back."""
         await self._pace.wait()

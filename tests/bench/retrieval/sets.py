@@ -1,7 +1,8 @@
 """Questions with their answers, and the passages among which they are to be found.
 
-`headings.json.gz`: the heading of a section asks for the section, and is withheld from every passage of it. A passage
-answers for a section if it covers half of its body or is made of it by half. `commits.json.gz`: a commit's subject asks
+`headings.json.gz`: the heading of a section asks for the section, and is withheld from every passage of its own; the
+headings that nobody asks with stay, ancestors too, as the set's own note says. A passage answers for a section if it
+covers half of its body or is made of it by half. `commits.json.gz`: a commit's subject asks
 for the files it changed. `questions.toml`: our own questions about docs/, answered by a page or one of its sections.
 `held_out.toml`: written before a change of the ranking to judge it, about docs/ and about the passages of `headings`.
 """
@@ -72,8 +73,10 @@ def headings(place: Path, cut: Cutter) -> Collection:
     sections: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for section in _read(place, "docs_corpus")["sections"]:
         sections[f"{section['repo']}/{section['path']}"].append(section)
-    pages = [_withheld_page(key, group, cut) for key, group in sections.items()]
-    return Collection("headings", pages, _queries(_read(place, "headings")))
+    queries = _queries(_read(place, "headings"))
+    asked = frozenset[str]().union(*(query.relevant for query in queries))
+    pages = [_withheld_page(key, group, cut, asked) for key, group in sections.items()]
+    return Collection("headings", pages, queries)
 
 
 def guides(place: Path, cut: Cutter) -> Collection:
@@ -142,7 +145,7 @@ def _document(path: str, text: str) -> Document:
     return Document(path, "file", path, path, kind_of_file(path, text), language_of(path), text)
 
 
-def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter) -> Page:
+def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter, asked: Labels) -> Page:
     """Rendered as Markdown whatever it was written in: its structure is given, only the text is the page's own."""
     text, spans = "", []
     for section in sections:
@@ -157,21 +160,22 @@ def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter) ->
     document = Document(key, "file", path, path, "markdown", None, text)
     found = _labelled(cut(document), spans)
     starts = accumulate((len(chunk.text) for chunk, _ in found), initial=0)
-    return Page(key, path, [
-        Passage(_withheld(chunk, start, spans), labels) for (chunk, labels), start in zip(found, starts, strict=False)
-    ])  # fmt: skip
+    places = zip(found, starts, strict=False)
+    return Page(
+        key, path, [Passage(_withheld(chunk, start, spans, asked), labels) for (chunk, labels), start in places]
+    )
 
 
-def _withheld(chunk: Chunk, start: int, spans: Sequence[Span]) -> Chunk:
-    """Without the heading lines in it; the path ends above the section in which the chunk begins."""
+def _withheld(chunk: Chunk, start: int, spans: Sequence[Span], asked: Labels) -> Chunk:
+    """Without the lines of the headings that ask; the path ends above such a section if the chunk begins in it."""
     text, at, end = "", start, start + len(chunk.text)
     for span in spans:
-        if span.start < end and span.body > at:
+        if span.label in asked and span.start < end and span.body > at:
             text += chunk.text[at - start : max(span.start, at) - start]
             at = min(max(span.body, at), end)
     text += chunk.text[at - start :]
-    begun = [span for span in spans if span.start <= start]
-    path = chunk.heading_path[: max(len(begun[-1].path) - 1, 0)] if begun else ()
+    begun = [span for span in spans if span.start <= start][-1:]
+    path = chunk.heading_path[: len(begun[0].path) - 1] if begun and begun[0].label in asked else chunk.heading_path
     place = " > ".join(chunk.heading_path)
     context = "\n".join(
         line for line in (" > ".join(path) if line == place else line for line in chunk.context.split("\n")) if line

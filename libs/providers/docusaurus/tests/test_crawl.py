@@ -61,6 +61,27 @@ async def test_added_and_edited_pages_are_told_at_the_next_crawl(copy: Copy, sit
     assert copy.objects[CODE].content.endswith("\n\nAn added sentence.\n")
 
 
+@pytest.mark.parametrize("told", ["", "<html><body>One moment, please.</body></html>", "<div>" * 2_000])
+async def test_page_that_was_shown_wrongly_once_is_not_believed_unmodified_afterwards(
+    copy: Copy, site: Served, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    await copy.pull()
+    await site.change("edit", path="docs/writing/code", text="An added sentence.")
+    with monkeypatch.context() as wrongly:
+        ask = site.request
+
+        async def shown(method: str, url: str, **given: Any) -> Answered:
+            answer = await ask(method, url, **given)
+            wrong = url.endswith("docs/writing/code") and answer.status == 200
+            return Answered(answer.status, answer.headers, told.encode(), url) if wrong else answer
+
+        wrongly.setattr(site, "request", shown)
+        await copy.pull()
+        assert copy.told == []
+    await copy.pull()
+    assert copy.told == [("updated", CODE)]
+
+
 async def test_page_answering_404_goes_at_the_second_sighting(copy: Copy, site: Served) -> None:
     await copy.pull()
     await site.change("remove", path="docs/writing/code")

@@ -164,7 +164,7 @@ async def _nothing_waits(place: Place) -> None:
     word, since = place.line.word(), place.line.control.last_request()
     number = place.change("open_issue", title=word)["number"]
     await eventually(lambda: word in place.texts(word), timeout=WAIT_S)
-    await eventually(lambda: bool(asked_for(place, since, f"/issues/{number}/comments")), timeout=WAIT_S)
+    await eventually(lambda: bool(asked_for(place, since, f"/issues/{number}")), timeout=WAIT_S)
 
 
 # --- progress

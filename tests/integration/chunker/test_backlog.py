@@ -18,7 +18,8 @@ from libs.providers import registry
 from tests.integration.chunker.conftest import Rig
 from tests.support.figures import Tell
 
-BACKLOG, BATCH, SIZE = 100, 10, 6_000
+# Large beside what a process keeps of its statements and metrics, whatever ran in it before.
+BACKLOG, BATCH, SIZE = 100, 10, 30_000
 WORDS = "relay lease cursor broker vault tenant outbox worker shard replica quorum epoch ledger window".split()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libs.common.database.policies import queue_table, tenant_table
 
+# The index of what waits keeps a place for what has gone until a vacuum: a poll during a long backlog walks over those.
 OUTBOX = """
 CREATE TABLE outbox (
   id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -19,6 +20,9 @@ CREATE TABLE outbox (
   kafka_partition integer,
   kafka_offset bigint,
   published_at timestamptz
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 1
 )
 """
 

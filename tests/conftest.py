@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.browser", "tests.support.figures", "tests.support.stack"]
+pytest_plugins = ["tests.support.browser", "tests.support.figures", "tests.support.models", "tests.support.stack"]
 
 SUITES = {"house", "unit", "properties", "contract", "integration", "e2e", "chaos"}
 # Whoever uses one of these runs once more on a real Kafka.

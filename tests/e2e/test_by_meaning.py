@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,13 +15,11 @@ import pytest
 from libs.common.testing.eventually import eventually
 from libs.local.client import Gateway
 from libs.local.ledger import read_ledger
-from libs.local.models import ModelUnavailable, fetch
 from libs.local.ports import free_port
 from libs.local.state import State
 from tests.e2e.conftest import Line
 from tests.e2e.place import Place, connect, ended, found_place
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 45.0
 FILES = {
     "docs/restart.md": "# Daemon\n\nStart the daemon again once it has died: systemctl start app.\n",
@@ -58,22 +55,12 @@ class Replica:
         return next(str(step["code"]) for step in steps if step["step"] == "vectors")
 
 
-@pytest.fixture(scope="module")
-def model() -> Path:
-    try:
-        return fetch(State.at(CHECKOUT))
-    except ModelUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-async def replica(line: Line, model: Path) -> AsyncIterator[Callable[[Place], Replica]]:
+async def replica(line: Line, bundled_model: Path) -> AsyncIterator[Callable[[Place], Replica]]:
     """Of the same settings but for the embedder. What it leaves behind is taken away: the line is one of words."""
     port = free_port()
     own = {
-        "EMBEDDER": "bge-small", "EMBEDDING_MODEL_DIR": str(model), "HTTP_PORT": str(port),
+        "EMBEDDER": "bge-small", "EMBEDDING_MODEL_DIR": str(bundled_model), "HTTP_PORT": str(port),
         "EMBEDDING_BATCH": "4",  # the line's own workspace is embedded in turns with the test's
     }  # fmt: skip
     log = State.at(line.root).logs / "chunker-by-meaning.log"

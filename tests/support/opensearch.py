@@ -80,13 +80,8 @@ class RealOpenSearch:
     def pid(self) -> int:
         return self._process.pid
 
-    def start(self, *, empty: bool = False) -> None:
-        if empty:
-            shutil.rmtree(self._place / "data", ignore_errors=True)
+    def start(self) -> None:
         self._process.start()
-
-    def kill(self) -> None:
-        self._process.kill()
 
     def stop(self) -> None:
         self._process.stop()

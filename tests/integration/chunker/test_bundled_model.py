@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from libs.local.models import ModelUnavailable, fetch
-from libs.local.state import State
 from services.chunker.embedding.bge_small import DIMENSION, FILES, NAME, BgeSmall
 from services.chunker.embedding.choosing import BUNDLED
 from services.chunker.embedding.halfvec import numbers
 from services.chunker.embedding.protocol import ModelMissing
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 ANSWERS = {
     "how do I bring the service back after a crash": "Start the daemon again once it has died: systemctl start app.",
     "which fruit is yellow": "Bananas turn from green to a bright yellow while they ripen.",
@@ -25,19 +21,9 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def place() -> Path:
-    try:
-        return fetch(State.at(CHECKOUT))
-    except ModelUnavailable as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
-
-
 @pytest.fixture
-async def model(place: Path) -> AsyncIterator[BgeSmall]:
-    made = BgeSmall(place, workers=2)
+async def model(bundled_model: Path) -> AsyncIterator[BgeSmall]:
+    made = BgeSmall(bundled_model, workers=2)
     yield made
     await made.aclose()
 
@@ -56,9 +42,9 @@ async def test_vector_of_a_text_is_the_same_whatever_stands_beside_it(model: Bge
     assert together == [(await model.embed_passages([text]))[0] for text in texts]
 
 
-def test_file_that_is_not_the_pinned_one_is_not_loaded(place: Path, tmp_path: Path) -> None:
+def test_file_that_is_not_the_pinned_one_is_not_loaded(bundled_model: Path, tmp_path: Path) -> None:
     for name in FILES:
-        shutil.copyfile(place / name, tmp_path / name)
+        shutil.copyfile(bundled_model / name, tmp_path / name)
     with (tmp_path / "tokenizer.json").open("a") as file:
         file.write("\n")
     with pytest.raises(ModelMissing, match=r"tokenizer\.json"):

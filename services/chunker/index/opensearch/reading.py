@@ -15,7 +15,7 @@ from typing import Any
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.query import Parsed
-from services.chunker.domain.searching import Read, Word
+from services.chunker.domain.searching import Held, Read, Word
 from services.chunker.index.opensearch.bodies import Scope
 from services.chunker.index.opensearch.engine import MOST_HITS, Engine
 from services.chunker.index.postgres import PostgresReading
@@ -47,16 +47,11 @@ class OpenSearchReading:
         known, looked_for, quoted = await search.analyse(self.tx, parsed)
         if not known or not looked_for:
             return Read(known, 0.0, 1.0, {}, quoted)
-        there = await self.engine.held(self.mirror, self._scope(None), looked_for)
-        here = await search.held_by(self.tx, self.fresh, looked_for)
-        chunks, words = there.chunks + here.chunks, there.words + here.words
-        held = {lexeme: there.held[lexeme] + here.held.get(lexeme, 0) for lexeme in looked_for}
-        return Read(known, chunks, max(words, 1.0) / max(chunks, 1.0), held, quoted)
+        found = await self._held(looked_for)
+        return Read(known, found.chunks, max(found.words, 1.0) / max(found.chunks, 1.0), found.held, quoted)
 
     async def count(self, lexemes: Sequence[str]) -> dict[str, int]:
-        there = await self.engine.held(self.mirror, self._scope(None), lexemes)
-        here = await search.held_by(self.tx, self.fresh, lexemes)
-        return {lexeme: there.held[lexeme] + here.held.get(lexeme, 0) for lexeme in lexemes}
+        return (await self._held(lexemes)).held
 
     async def alike(self, words: Sequence[str], limit: int) -> dict[str, list[str]]:
         """The different words of a workspace are few beside its chunks: they stay in Postgres alone."""
@@ -100,6 +95,12 @@ class OpenSearchReading:
 
     async def matched(self, pks: Sequence[int], words: Sequence[Word]) -> Sequence[Row]:
         return await self.postgres.matched(pks, words)
+
+    async def _held(self, lexemes: Sequence[str]) -> Held:
+        there = await self.engine.held(self.mirror, self._scope(None), lexemes)
+        here = await search.held_by(self.tx, self.fresh, lexemes)
+        held = {lexeme: there.held[lexeme] + here.held.get(lexeme, 0) for lexeme in lexemes}
+        return Held(there.chunks + here.chunks, there.words + here.words, held)
 
     async def _allowed(self, scores: Mapping[int, float], narrow: Narrowing | None) -> dict[int, float]:
         """What is not there any more, and texts without the phrases, are the engine's mistakes to make."""

@@ -40,7 +40,7 @@ class Reading(Protocol):
         ...
 
     async def nearest(self, query: QueryVector, depth: int, narrow: Narrowing | None) -> dict[int, float]:
-        """The cosine of the chunks that lie nearest, best first."""
+        """The cosine of the chunks that lie nearest, best first; of equal ones the older come first."""
         ...
 
     async def matched(self, pks: Sequence[int], words: Sequence[Word]) -> Sequence[Row]:

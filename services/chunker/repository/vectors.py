@@ -51,13 +51,15 @@ FROM chunk_vector v
 WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
 ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
 """
-# The workspace is filtered by row-level security alone, inside the scan: no other index offers itself.
+# The workspace is filtered by row-level security alone, inside the scan: no other index offers itself. Of equal vectors
+# the graph gives whichever it meets first: all that are like the last one are read, so that the older ones are named.
 GRAPH = """
 SELECT v.chunk_pk AS pk, -(CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})))
   AS similarity
 FROM chunk_vector v
 WHERE v.generation = {generation} AND {where}
-ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension})) LIMIT :depth
+ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension}))
+FETCH FIRST (:depth) ROWS WITH TIES
 """
 WALK = """
 SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', :ef, true),
@@ -135,7 +137,7 @@ async def nearest(
     *,
     narrow: Narrowing | None = None,
 ) -> list[Near]:
-    """The chunks of this workspace that lie nearest, best first. `query` is a halfvec's bytes."""
+    """The chunks of this workspace that lie nearest, best first, of equal ones the older. `query` is a halfvec's bytes."""
     await _speak_halfvec(tx)
     index = f"chunk_vector_nearest_{generation.id}"
     sizes = await tx.fetch_one(SIZES, workspace=tx.workspace, index=index)
@@ -148,7 +150,8 @@ async def nearest(
         rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, **asked)
     else:
         rows = await _walk(tx, GRAPH.format(**parts), visited(depth, workspace, everywhere), asked)
-    return [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
+    near = [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
+    return sorted(near, key=lambda one: (-one.similarity, one.pk))[:depth]
 
 
 async def _walk(tx: Transaction, sql: str, visits: int, asked: Mapping[str, Any]) -> Sequence[Any]:

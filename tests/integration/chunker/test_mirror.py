@@ -278,3 +278,28 @@ async def test_both_rank_alike(rig: Rig, worker: MirrorWorker) -> None:
                 scores[name] = {row["pk"]: one.score for row, one in zip(found.rows, found.ranked, strict=True)}
             assert scores["engine"] == pytest.approx(scores["postgres"], abs=2e-3)
         await mirror_all(worker)
+
+
+async def test_of_equal_vectors_both_name_the_older_chunks(rig: Rig, worker: MirrorWorker) -> None:
+    """A page ends between equals: whoever names others than the first of them loses the first to the next page."""
+    embedding = Embedding(rig, Double())
+    await embedding.worker.step()
+    for n in range(40):
+        await rig.put("relay\n", path=f"{n}.md", source_id=f"s{n}")
+        if n % 10 == 0:
+            await rig.index()
+            await embedding.embed()
+            await mirror_all(worker)
+    await rig.index()
+    await embedding.embed()
+    await mirror_all(worker)
+    for n in range(5):  # the engine writes a document anew behind all others
+        await rig.put("relay\n", path=f"moved/{n}.md", source_id=f"s{n}", version=2)
+        await rig.index()
+        await mirror_all(worker)
+    query = await embedding.vector_of("relay")
+    named = []
+    for index in (rig.index_of_all, PostgresIndex(rig.db)):
+        async with index.reading("w1") as reading:
+            named.append([list(await reading.nearest(query, depth, None)) for depth in (3, 7, 20, 39)])
+    assert named[0] == named[1]

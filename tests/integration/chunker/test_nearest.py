@@ -93,6 +93,23 @@ async def test_nearest_of_a_large_workspace_and_of_a_thousandth_are_found(
     assert walked == {"large": QUERIES}
 
 
+async def test_of_equal_vectors_the_graph_names_the_older_chunks(
+    rig: Rig, migrated: Postgres, generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "EXACT_UP_TO", 10)
+    points = np.repeat(np.eye(DIMENSION)[:3], 200, axis=0)
+    settings = {"search_path": "chunker,public"}
+    admin = await asyncpg.connect(migrated.dsn("postgres"), server_settings=settings)
+    pks = await load_chunks(admin, "w1", generation.id, halfvecs(points)[::-1])
+    await admin.execute("ANALYZE chunk_vector")
+    await admin.close()
+    for depth in (3, 50, 199, 250):
+        async with rig.db.transaction("w1") as tx:
+            near = await vectors.nearest(tx, generation, halfvecs(points[500])[0], depth)
+        assert [one.pk for one in near[:200]] == pks[:depth][:200]
+        assert len(near) == depth
+
+
 async def recall(rig: Rig, generation: Generation, corpus: tuple[Corpus, dict[int, int]], workspace: str) -> float:
     truth, places = corpus
     found = wanted = 0

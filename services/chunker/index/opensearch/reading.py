@@ -85,11 +85,12 @@ class OpenSearchReading:
         here: dict[int, float] = {}
         if self.fresh:
             here = await self.postgres.nearest(query, depth, within(narrow, self.fresh))
-        size = depth
+        size = depth + 1
         while True:
             near = await self.engine.nearest(self.mirror, self._scope(narrow), query, size)
-            there = await self._allowed(near, narrow)
-            if len(there) >= depth or len(near) < size or size == MOST_HITS:
+            whole = len(near) < size or size == MOST_HITS
+            there = await self._allowed(near if whole else _complete(near), narrow)
+            if len(there) >= depth or whole:
                 return _best(here | there, depth)
             size = min(MOST_HITS, 2 * size)
 
@@ -109,6 +110,12 @@ class OpenSearchReading:
 
     def _scope(self, narrow: Narrowing | None) -> Scope:
         return Scope(self.workspace, self.fresh, narrow)
+
+
+def _complete(near: Mapping[int, float]) -> dict[int, float]:
+    """Without those that are as near as the last one: of equals the engine names whichever it met first."""
+    last = min(near.values())
+    return {pk: similarity for pk, similarity in near.items() if similarity > last}
 
 
 def _best(scores: Mapping[int, float], depth: int) -> dict[int, float]:

@@ -137,7 +137,7 @@ async def nearest(
     *,
     narrow: Narrowing | None = None,
 ) -> list[Near]:
-    """The chunks of this workspace that lie nearest, best first, of equal ones the older. `query` is a halfvec's bytes."""
+    """The nearest chunks of this workspace, best first, of equal ones the older. `query` is a halfvec's bytes."""
     await _speak_halfvec(tx)
     index = f"chunk_vector_nearest_{generation.id}"
     sizes = await tx.fetch_one(SIZES, workspace=tx.workspace, index=index)

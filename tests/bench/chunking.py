@@ -17,7 +17,7 @@ from tests.bench.chunk_starts import Quality, quality
 from tests.bench.documents import documents
 from tests.bench.peers.splitters import PACKAGES, Splitters, running_splitters
 from tests.bench.peers.venvs import python_of, version_of
-from tests.unit.chunker.markdown_oracle import oracle, scanned, without_front_matter
+from tests.properties.chunker.markdown_oracle import oracle, scanned, without_front_matter
 
 BUDGET = 512
 ROUNDS = 7

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from services.chunker.chunking import ChunkKind, Document, chunk, normalise_text
 from services.chunker.chunking.grammars import GRAMMARS
+from tests.properties.chunker.odd import odd_texts
 from tests.support.figures import sized
-from tests.unit.chunker.texts import ROOT, assert_sound, chunks_of, document, odd_texts, paragraphs
+from tests.unit.chunker.texts import ROOT, assert_sound, chunks_of, document, paragraphs
 
 KINDS: tuple[ChunkKind, ...] = get_args(ChunkKind)
 _BLOCKS = st.sampled_from(

@@ -9,7 +9,7 @@ import pytest
 from services.chunker.chunking.grammars import GRAMMARS
 from tests.support.figures import Tell, sized
 from tests.unit.chunker.sources import LINE, SOURCES
-from tests.unit.chunker.texts import assert_sound, document
+from tests.unit.chunker.texts import assert_sound, chunks_of, document, own_files
 
 _ODD = ("\u202e", "\u200b", "\ufeff", "e\u0301", "\u2028", "\x85", "\0", "\t", "😀", "漢字", "\udfff", "\r\n", "\x0c")
 _TORN = ("{", "}", "(", ")", "[", "]", '"', "'", "`", "/*", "*/", "//", "#", "\n", "\\", '"""', "<", ">", ":", "    ")
@@ -58,3 +58,23 @@ def test_comment_on_the_line_of_what_it_belongs_to_stays_there() -> None:
 def test_text_that_ends_where_something_is_missing_has_no_empty_chunk() -> None:
     assert_sound(document("def f():\n    if strong and at[", "code", "python"), 16)
     assert_sound(document("int f() {\n    return 1 +\n    g(a,\n", "code", "c"), 16)
+
+
+@pytest.mark.parametrize(("language", "piece"), [("cpp", 'a<b<"\n'), ("javascript", "/* "), ("typescript", "/* \n")])
+def test_source_too_broken_to_parse_falls_back_to_lines(language: str, piece: str) -> None:
+    source = piece * (100_000 // len(piece))
+    chunks = chunks_of(source, "code", language)
+    assert "".join(c.text for c in chunks) == source
+    assert {c.anchor for c in chunks} == {""}
+
+
+def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> None:
+    chunks = [
+        c
+        for path in own_files(".py")
+        if "services/chunker" in str(path)
+        for c in chunks_of(path.read_text(), "code", "python")
+    ]
+    words = ("def ", "class ", "async def ", "@", "#", '"""')
+    inside = [c for c in chunks if c.text[0] == " " and not c.text.lstrip().startswith(words)]
+    assert len(inside) <= 0.2 * len(chunks)

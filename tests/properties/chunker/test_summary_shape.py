@@ -10,7 +10,8 @@ from markdown_it import MarkdownIt
 from services.chunker.domain.summaries import place_of, span, split
 from services.chunker.summarising import Node, Written, as_text, code_outline, source_tree, summarise
 from services.chunker.summarising.tree import LARGEST, WIDEST
-from tests.unit.chunker.texts import chunks_of, odd_texts, paragraphs
+from tests.properties.chunker.odd import odd_texts
+from tests.unit.chunker.texts import chunks_of, paragraphs
 
 NESTED = "# Handbook\n\n" + "".join(
     f"## Part {n}\n\n{paragraphs(6, n)}\n### Inner {n}\n\n{paragraphs(12, n + 50)}\n" for n in range(3)
@@ -155,3 +156,9 @@ def test_long_text_is_cut_behind_a_sentence() -> None:
         as_text("One sentence stands here. " * 100, 100)
         == "One sentence stands here. " * 2 + "One sentence stands here."
     )
+
+
+@settings(max_examples=80, deadline=None)
+@given(odd_texts)
+def test_any_text_is_summarised(text: str) -> None:
+    assert "\n" not in summarise(text)

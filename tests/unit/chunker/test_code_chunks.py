@@ -10,7 +10,7 @@ from services.chunker.chunking.languages import language_of
 from services.chunker.chunking.remarks import first_sentence
 from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.sources import DEFINITIONS, LINE
-from tests.unit.chunker.texts import chunks_of, own_files
+from tests.unit.chunker.texts import chunks_of
 
 _BODY = "        total = first + second * third\n" * 8
 
@@ -97,26 +97,6 @@ def test_language_without_a_grammar_is_cut_at_the_margin() -> None:
     block = "service{}:\n  image: one\n" + "  setting: value of it\n" * 9 + "\n"
     chunks = chunks_of("".join(block.format(i) for i in range(20)), "code", "nginx", budget=128)
     assert sum(c.text.startswith("service") for c in chunks) >= 0.8 * len(chunks)
-
-
-@pytest.mark.parametrize(("language", "piece"), [("cpp", 'a<b<"\n'), ("javascript", "/* "), ("typescript", "/* \n")])
-def test_source_too_broken_to_parse_falls_back_to_lines(language: str, piece: str) -> None:
-    source = piece * (100_000 // len(piece))
-    chunks = chunks_of(source, "code", language)
-    assert "".join(c.text for c in chunks) == source
-    assert {c.anchor for c in chunks} == {""}
-
-
-def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> None:
-    chunks = [
-        c
-        for path in own_files(".py")
-        if "services/chunker" in str(path)
-        for c in chunks_of(path.read_text(), "code", "python")
-    ]
-    words = ("def ", "class ", "async def ", "@", "#", '"""')
-    inside = [c for c in chunks if c.text[0] == " " and not c.text.lstrip().startswith(words)]
-    assert len(inside) <= 0.2 * len(chunks)
 
 
 @pytest.mark.parametrize(

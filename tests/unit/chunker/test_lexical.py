@@ -1,11 +1,8 @@
 """Words of queries and texts meet in the index; highlights mark what stands in the text."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.chunker.lexical import highlight, normalise_for_index, query_terms
-from tests.unit.chunker.texts import odd_texts
 
 
 @pytest.mark.parametrize(
@@ -47,14 +44,6 @@ def test_query_says_each_word_once_and_is_bounded() -> None:
     assert query_terms(" -- & | ' ") == ""
 
 
-@settings(max_examples=80, deadline=None)
-@given(odd_texts)
-def test_normalised_text_is_words_and_blanks_alone(text: str) -> None:
-    words = normalise_for_index(text)
-    assert not set(words) & set("'\"&|!():*<>\\_\n\0")
-    assert words == " ".join(words.split())
-
-
 def marked(text: str, terms: list[str], max_len: int = 240) -> list[list[str]]:
     return [[piece.text[a:b] for a, b in piece.ranges] for piece in highlight(text, terms, max_len)]
 
@@ -90,12 +79,3 @@ def test_text_without_a_match_shows_its_beginning() -> None:
     assert piece.ranges == ()
     assert piece.text.startswith("word")
     assert len(piece.text) <= 240
-
-
-@settings(max_examples=100, deadline=None)
-@given(odd_texts, st.lists(odd_texts.map(lambda t: t[:6]), max_size=5), st.integers(min_value=1, max_value=300))
-def test_ranges_lie_within_any_text(text: str, terms: list[str], max_len: int) -> None:
-    for piece in highlight(text, terms, max_len):
-        assert piece.text in text
-        assert len(piece.text) <= max_len
-        assert all(0 <= a < b <= len(piece.text) for a, b in piece.ranges)

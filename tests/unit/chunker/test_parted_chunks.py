@@ -1,11 +1,6 @@
 """Pages, slides, records and messages are parted where their kind says, and carry the place they came from."""
 
-import csv
-import io
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.chunker.chunking.pages import slide_units
 from services.chunker.chunking.tokens import counter
@@ -56,25 +51,6 @@ def test_slide_that_fits_is_never_cut() -> None:
     chunks = chunks_of("---\n\n".join(slides), "slides")
     assert 5 < len(chunks) < 30
     assert all(c.text.startswith("---\n\n# Slide") for c in chunks[1:])
-
-
-CELLS = st.text(st.sampled_from('ab ,;\t"\n|1é'), max_size=12)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(CELLS, min_size=2, max_size=4), min_size=1, max_size=30), st.sampled_from(",\t"))
-def test_record_that_fits_is_never_cut(rows: list[list[str]], delimiter: str) -> None:
-    written = io.StringIO()
-    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerows([["name"] * 6, *rows])
-    text, starts = written.getvalue(), {0}
-    for row in csv.reader(io.StringIO(text), delimiter=delimiter):
-        line = io.StringIO()
-        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(row)
-        starts.add(max(starts) + len(line.getvalue()))
-    at = 0
-    for c in assert_sound(document(text, "records"), 64):
-        assert at in starts
-        at += len(c.text)
 
 
 def test_column_names_are_repeated_in_the_context_of_each_chunk() -> None:

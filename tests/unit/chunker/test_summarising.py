@@ -1,9 +1,7 @@
 """Extractive summaries say what a text is about in its own sentences, the same ones every time."""
 
-from hypothesis import given, settings
-
 from services.chunker.summarising import summarise
-from tests.unit.chunker.texts import odd_texts, paragraphs
+from tests.unit.chunker.texts import paragraphs
 
 TEXT = """# Leases
 
@@ -65,12 +63,6 @@ def test_text_in_chinese_is_summarised_by_its_sentences() -> None:
     assert summarise(
         "租约让一个工作者拉取资源直到过期。租约过期以后另一个工作者接手继续。香蕉是黄色的水果没有关系。", 1
     ).endswith("。")
-
-
-@settings(max_examples=80, deadline=None)
-@given(odd_texts)
-def test_any_text_is_summarised(text: str) -> None:
-    assert "\n" not in summarise(text)
 
 
 def test_summary_of_a_known_text_is_the_same_in_every_process() -> None:

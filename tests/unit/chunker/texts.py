@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from hypothesis import strategies as st
-
 from services.chunker.chunking import Chunk, ChunkKind, Document, chunk
 from services.chunker.chunking.tokens import counter
 
@@ -16,14 +14,6 @@ _WORDS = (
     "source change cursor lease page token index chunk section worker queue event outbox relay provider resource "
     "workspace listing certificate sweep budget delivery signature replay snapshot version tombstone partition"
 ).split()
-
-# Directional marks, joiners, a byte order mark, decomposed and astral characters, both halves of a surrogate pair,
-# line ends of every kind, and what opens or closes a block.
-_ODD = (
-    "\u202e\u2066\u200b\u200d\ufeff\u0301\u00e9\u2028\x85\x0b\x1e\0\r\n \t😀漢。\ud83d\ude00\udfff"
-    "#`~-=|>*_[]()<!{}.'\"1a"
-)
-odd_texts = st.text(st.one_of(st.sampled_from(_ODD), st.characters()), max_size=400)
 
 
 def own_files(suffix: str) -> Iterator[Path]:
@@ -75,3 +65,9 @@ def sections(count: int, seed: int = 11) -> str:
         body = "\n\n".join(_paragraph(chance) for _ in range(chance.randint(1, 4)))
         parts.append(f"{level} Topic {number}\n\n{body}\n\n")
     return "".join(parts)
+
+
+def changed(before: str, after: str, kind: str = "markdown") -> int:
+    """How many chunks of `after` were not there before."""
+    known = {c.id for c in chunks_of(before, kind)}  # type: ignore[arg-type]
+    return sum(c.id not in known for c in chunks_of(after, kind))  # type: ignore[arg-type]

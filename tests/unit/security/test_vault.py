@@ -8,12 +8,10 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from libs.common.errors import ConfigurationError
 from libs.common.security.repository import DataKey, DataKeyStore
-from libs.common.security.vault import KeyRing, SealBroken, Vault, place
+from libs.common.security.vault import KeyRing, SealBroken, Vault
 
 KEK = os.urandom(32)
 Place = tuple[str, str, str, str, int]
@@ -150,13 +148,6 @@ async def test_erased_workspace_opens_nothing_and_others_stay() -> None:
     with pytest.raises(SealBroken):
         await vault.open(TX, *mine, blob=my_blob)
     assert await vault.open(TX, *theirs, blob=their_blob) == b"y"
-
-
-@given(st.lists(st.text(max_size=6), min_size=4, max_size=4), st.lists(st.text(max_size=6), min_size=4, max_size=4))
-def test_places_are_equal_only_if_every_part_is(one: list[str], other: list[str]) -> None:
-    assert (place(one[0], one[1], one[2], one[3], 1) == place(other[0], other[1], other[2], other[3], 1)) == (
-        one == other
-    )
 
 
 @pytest.mark.parametrize("length", [0, 16, 31, 33])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -130,22 +127,6 @@ def test_unwritable_file_never_fails_the_work(tmp_path: Path, monkeypatch: pytes
     with span("work"):
         pass
     assert not path.exists()
-
-
-PROGRAM = """
-from libs.common.telemetry.tracing import configure_tracing, flush_traces, span
-configure_tracing("demo", {file!r})
-with span("work", run_id="r1"):
-    pass
-flush_traces()
-"""
-
-
-def test_configured_process_writes_its_spans(tmp_path: Path) -> None:
-    file = tmp_path / "demo.jsonl"
-    program = PROGRAM.format(file=str(file))
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30, env={**os.environ, "PYTHONPATH": "."})
-    assert [(line.name, line.service) for line in read(file)] == [("work", "demo")]
 
 
 def test_without_a_file_spans_still_have_ids() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.chunker.chunking import normalise_text
 from services.chunker.chunking.markdown_blocks import scan
-from tests.unit.chunker.markdown_oracle import oracle, scanned, without_front_matter
+from tests.properties.chunker.markdown_oracle import oracle, scanned, without_front_matter
 from tests.unit.chunker.texts import own_files
 
 # Cases written by hand after the sections of the CommonMark specification (0.31), not copied from it.

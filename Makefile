@@ -55,7 +55,7 @@ check: install ## ruff, mypy strict, house tests, generated documents fresh
 	@$(BIN)/python -m libs.common.events.documents --check
 	@$(BIN)/python -m libs.local.routes --check
 	@$(BIN)/python -m libs.local.deploy check
-	@$(BIN)/python -m pytest tests/house -p no:randomly
+	@$(BIN)/python -m pytest tests/house
 
 bench: install ## print every figure beside its anchor
 	@$(BIN)/python -m tests.bench

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -18,12 +17,12 @@ from functools import partial
 import asyncpg
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.local.postgres import Postgres
 from services.sync.repository import schedules
 from services.sync.repository.schedules import Due
 from services.sync.workers.scheduler import LANES_A_CLAIM, Claims
 from tests.support.plans import scans
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
 ROWS = 1_000_000
@@ -64,9 +63,7 @@ Claim = Callable[[], Awaitable[list[str]]]
 
 def main() -> int:
     with temporary_state() as state, running_postgres(state) as postgres:
-        worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-        worker.start()
-        worker.join()
+        migrate_schemas(postgres, "sync")
         return asyncio.run(_bench(postgres))
 
 

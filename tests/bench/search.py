@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -19,7 +18,6 @@ import msgspec
 import numpy as np
 
 from libs.common.database.engine import LIMITS, PLANNING, Database
-from libs.common.database.migrate import migrate
 from services.chunker.api.search import SearchAsked, answer_of
 from services.chunker.domain.searching import Filters, Question
 from services.chunker.embedding.choosing import Embedders
@@ -31,6 +29,7 @@ from services.chunker.repository import generations, vectors
 from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases.searching import Searcher
 from tests.bench.search_rows import CHUNKS, LARGE, SMALL, Corpus, fill, queries, read_corpus
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
 QUERIES, WARM = 300, 20
@@ -55,9 +54,7 @@ class Given(HashedWords):
 
 def main() -> None:
     with temporary_state() as state, running_postgres(state) as postgres:
-        worker = threading.Thread(target=migrate, args=("chunker", postgres.dsn("chunker_owner")))
-        worker.start()
-        worker.join()
+        migrate_schemas(postgres, "chunker")
         asyncio.run(_bench(postgres.dsn("chunker_app"), postgres.dsn("chunker_worker"), postgres.dsn("postgres")))
 
 

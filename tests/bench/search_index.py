@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ import asyncpg
 import numpy as np
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.http.client import OutboundClient
 from services.chunker.domain.searching import Filters, Question
 from services.chunker.embedding.choosing import Embedders
@@ -36,6 +34,7 @@ from services.chunker.workers.mirroring import MirrorWorker
 from tests.bench.search import Given, draw, search_seconds
 from tests.bench.search_rows import LARGE, fill, read_corpus
 from tests.support.opensearch import RealOpenSearch, real_opensearch
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
 SIZES = (10_000, 100_000)
@@ -52,9 +51,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 
 def main(sizes: Sequence[int]) -> None:
     for size in sizes:
         with temporary_state() as state, running_postgres(state) as postgres, real_opensearch("1g") as node:
-            worker = threading.Thread(target=migrate, args=("chunker", postgres.dsn("chunker_owner")))
-            worker.start()
-            worker.join()
+            migrate_schemas(postgres, "chunker")
             dsns = [postgres.dsn(role) for role in ("chunker_app", "chunker_worker", "postgres")]
             asyncio.run(_bench(size, node, *dsns))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
 import time
 from types import SimpleNamespace
 from typing import cast
@@ -18,7 +17,6 @@ import structlog
 
 from libs.common.bus.consume import Consumers, create_consumer_component
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.events import SourceIndexed
 from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
@@ -26,6 +24,7 @@ from libs.local.postgres import Postgres
 from services.sync.deps import Deps
 from services.sync.use_cases import statuses
 from tests.integration.bus import rig
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_broker, running_postgres, temporary_state
 
 EVENTS = 3_000
@@ -50,9 +49,7 @@ async def one(event: SourceIndexed, deps: Deps) -> None:
 def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with temporary_state() as state, running_postgres(state) as postgres, running_broker(state) as broker:
-        worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-        worker.start()
-        worker.join()
+        migrate_schemas(postgres, "sync")
         asyncio.run(_bench(postgres, rig.bus_of(broker.bootstrap)))
 
 

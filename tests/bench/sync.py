@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from datetime import UTC, datetime
 import asyncpg
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.database.transaction import Transaction
 from libs.common.ids import new_id
 from libs.common.provider.sync import ChangedFile, Observed
@@ -26,6 +24,7 @@ from services.sync.domain.content import seen_hash
 from services.sync.domain.plan import Batch
 from services.sync.use_cases.apply import apply_batch
 from tests.bench.raw_apply import insert_raw
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
 ROWS = 4_000
@@ -42,9 +41,7 @@ Work = Callable[[Transaction, str, Sequence[Observed]], Awaitable[None]]
 def main() -> None:
     configure_tracing("bench", "")
     with temporary_state() as state, running_postgres(state) as postgres:
-        worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-        worker.start()
-        worker.join()
+        migrate_schemas(postgres, "sync")
         asyncio.run(_bench(postgres.dsn("sync_app"), postgres.dsn("sync_worker"), postgres.dsn("postgres")))
 
 

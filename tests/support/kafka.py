@@ -19,7 +19,7 @@ from libs.local.broker import metadata_answers
 from libs.local.ports import free_port
 from libs.local.processes import ProcessSpec
 from libs.local.state import LOOPBACK, private_directory
-from tests.support.running import Running
+from tests.support.running import Running, running
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 POM = Path(__file__).parent / "kafka" / "pom.xml"
@@ -28,8 +28,8 @@ SHIPPED = CHECKOUT / "deploy" / "kafka" / "server.properties"
 LOGGING = CHECKOUT / "deploy" / "kafka" / "log4j2.properties"
 
 
-class RealKafka:
-    """One broker on one port. `kill` and `start` keep its log; `start(empty=True)` does not."""
+class RealKafka(Running):
+    """One broker on one port; its log outlives it."""
 
     flavour = "kafka"
 
@@ -37,7 +37,7 @@ class RealKafka:
         self._place = private_directory(place)
         self.port = free_port()
         self._controller = free_port([self.port])
-        self._process = Running(self._spec(), place)
+        super().__init__(self._spec(), place)
 
     @property
     def bootstrap(self) -> str:
@@ -46,21 +46,13 @@ class RealKafka:
     @property
     def version(self) -> str:
         """As the broker itself wrote it at its last start."""
-        versions = VERSION_LINE.findall(self._process.log.read_text(errors="replace"))
+        versions = VERSION_LINE.findall(self.log.read_text(errors="replace"))
         if not versions:
-            raise LookupError(f"the broker told no version in {self._process.log}")
+            raise LookupError(f"the broker told no version in {self.log}")
         return str(versions[-1])
 
-    def start(self, *, empty: bool = False) -> None:
-        if empty:
-            shutil.rmtree(self._place / "data", ignore_errors=True)
-        self._process.start()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def stop(self) -> None:
-        self._process.stop()
+    def forget(self) -> None:
+        shutil.rmtree(self._place / "data", ignore_errors=True)
 
     def _spec(self) -> ProcessSpec:
         async def ready() -> bool:
@@ -102,12 +94,8 @@ def server_settings(port: int, controller: int, data: Path) -> dict[str, str]:
 def real_kafka() -> Iterator[RealKafka]:
     """A fresh one, in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="sluice-kafka-") as place:
-        broker = RealKafka(Path(place))
-        try:
-            broker.start()
+        with running(RealKafka(Path(place))) as broker:
             yield broker
-        finally:
-            broker.stop()
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from libs.local.ports import free_port
 from libs.local.processes import ProcessSpec
 from libs.local.state import LOOPBACK, private_directory
 from tests.support.kafka import CHECKOUT, Libraries
-from tests.support.running import Running
+from tests.support.running import Running, running
 
 POM = Path(__file__).parent / "opensearch" / "pom.xml"
 VERSION = "2.19.1"
@@ -62,29 +62,19 @@ rootLogger.appenderRef.console.ref = console
 POLICY = "grant { permission java.security.AllPermission; };\n"
 
 
-class RealOpenSearch:
-    """One node on one port. `kill` and `start` keep its indices; `start(empty=True)` does not."""
+class RealOpenSearch(Running):
+    """One node on one port; its indices outlive it."""
 
     def __init__(self, place: Path, heap: str = "512m") -> None:
         self._place = private_directory(place)
         self._heap = heap
         self.port = free_port()
         self._transport = free_port([self.port])
-        self._process = Running(self._spec(), place)
+        super().__init__(self._spec(), place)
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def start(self) -> None:
-        self._process.start()
-
-    def stop(self) -> None:
-        self._process.stop()
 
     def _spec(self) -> ProcessSpec:
         return ProcessSpec(
@@ -146,9 +136,5 @@ def lay_out(jars: Path, place: Path) -> None:
 def real_opensearch(heap: str = "512m") -> Iterator[RealOpenSearch]:
     """A fresh one, in a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="sluice-opensearch-") as place:
-        node = RealOpenSearch(Path(place) / "node", heap)
-        try:
-            node.start()
+        with running(RealOpenSearch(Path(place) / "node", heap)) as node:
             yield node
-        finally:
-            node.stop()

@@ -2,8 +2,11 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from libs.common.testing.eventually import eventually
 from libs.local.processes import Child, ProcessSpec
@@ -41,10 +44,15 @@ class Running:
             raise RuntimeError(f"{self.spec.name} ended:\n{self.log.read_text(errors='replace')[-2000:]}")
         return await self.spec.answers()
 
-    def start(self) -> None:
-        """Returns when it answers; blocks the caller's loop, if there is one."""
+    def start(self, *, empty: bool = False) -> None:
+        """Returns when it answers, having lost what it kept if asked; blocks the caller's loop, if there is one."""
+        if empty:
+            self.forget()
         self.launch()
         _apart(self.ready())
+
+    def forget(self) -> None:
+        """Removes what lies on its disk. Most keep nothing there that a test wants gone."""
 
     def kill(self) -> None:
         """kill -9, and gone when this returns."""
@@ -57,6 +65,19 @@ class Running:
         if self._child.identity is not None:
             self._child.identity.send(number)
             _apart(self._child.stop())
+
+
+AnyRunning = TypeVar("AnyRunning", bound=Running)
+
+
+@contextmanager
+def running(process: AnyRunning) -> Iterator[AnyRunning]:
+    """Started here, and stopped whatever comes."""
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
 
 
 def _apart(work: object) -> None:

@@ -21,6 +21,8 @@ BUDGET_S |= {"kafka": 300, "opensearch": 150}
 # A stack for each of two workers, and a file's tests in one of them; the suites of whole stacks have the machine alone.
 PARALLEL = ("unit", "properties", "contract", "integration")
 SEARCHES = [f"tests/integration/chunker/test_{name}.py" for name in ("searching", "hybrid", "search_api", "mirror")]
+# Nothing there is drawn at random, and what does that is loaded for its last line alone.
+PLUGINS = {"unit": ["-p", "no:hypothesispytest"]}
 PATHS = {"contract": ["tests/contract", "libs/providers"]}
 
 
@@ -49,7 +51,8 @@ def run(
         "pytest",
         *paths,
         *parallel,
-        f"--randomly-seed={ORDER}",
+        *PLUGINS.get(name, []),
+        f"--order={ORDER}",
         f"--junitxml={report}",
         "--durations=5",
         *(extra or []),
@@ -89,18 +92,7 @@ def rerun_on_opensearch() -> int:
 
 
 def collected_broker_tests() -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/integration",
-        "-m",
-        "broker",
-        "--collect-only",
-        "-q",
-        "-p",
-        "no:randomly",
-    ]
+    command = [sys.executable, "-m", "pytest", "tests/integration", "-m", "broker", "--collect-only", "-q"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return sum("::" in line for line in listing.splitlines())
 

@@ -13,7 +13,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from statistics import median
@@ -22,7 +21,6 @@ from typing import Protocol
 import asyncpg
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.security.principals import make_service_keys
 from libs.local.ports import free_port
 from libs.local.postgres import ADMIN, Postgres
@@ -34,6 +32,7 @@ from tests.bench.peers.ours import Ours, environment
 from tests.bench.peers.singer_peer import Singer
 from tests.bench.peers.venvs import ROOT, python_of, version_of
 from tests.support.running import Running
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_broker, running_postgres, temporary_state
 
 ISSUES = int(os.environ.get("SLUICE_BENCH_ISSUES", "10000"))
@@ -60,9 +59,7 @@ def main() -> int:
     ):
         print(f"{package} {version_of(python_of(name), package)}")
     with temporary_state() as state, running_postgres(state) as postgres, running_parts(state) as parts:
-        migrating = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-        migrating.start()
-        migrating.join()
+        migrate_schemas(postgres, "sync")
         return 0 if asyncio.run(_bench(state, postgres, parts)) else 1
 
 

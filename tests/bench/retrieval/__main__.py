@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import asyncpg
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.local.models import ModelUnavailable
 from services.chunker.domain.embedding import Generation
 from services.chunker.index.postgres import PostgresIndex
@@ -29,6 +27,7 @@ from tests.bench.retrieval.embedding import Kept, embed_workspace
 from tests.bench.retrieval.loading import FOUND, Indexed, ask, load
 from tests.bench.retrieval.rivals import FTS_AND, FTS_OR, FullText
 from tests.bench.retrieval.scoring import Scores, mean, score
+from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
 Ask = Callable[[str], Awaitable[list[tuple[str, str]]]]
@@ -42,9 +41,7 @@ def main() -> int:
     place = Path(os.environ.get("RETRIEVAL_DATA", "tests/bench/retrieval/data"))
     missing = next((name for name in sets.FILES if not (place / name).is_file()), None)
     with temporary_state() as state, running_postgres(state) as postgres:
-        worker = threading.Thread(target=migrate, args=("chunker", postgres.dsn("chunker_owner")))
-        worker.start()
-        worker.join()
+        migrate_schemas(postgres, "chunker")
         db = Database("chunker", app_url=postgres.dsn("chunker_app"), worker_url=postgres.dsn("chunker_worker"))
         asyncio.run(_bench(db, postgres.dsn("postgres"), _loads(place, given=missing is None)))
     if missing:

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from libs.local.postgres import Postgres
-from tests.chaos.histories.lane import Lane, migrated, open_lane
+from tests.chaos.histories.lane import Lane, open_lane
+from tests.support.schemas import migrate_schemas
 
 
 @pytest.fixture(scope="session")
 def schema(postgres: Postgres) -> Postgres:
-    return migrated(postgres)
+    return migrate_schemas(postgres, "sync")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,6 @@ import asyncpg
 
 from libs.common.command import DESCRIBING
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.security.principals import make_service_keys
 from libs.common.settings import load_settings
 from libs.local.postgres import Postgres
@@ -29,14 +27,6 @@ class Lane:
 
     async def clear(self) -> None:
         await self.admin.execute(CLEAR)
-
-
-def migrated(postgres: Postgres) -> Postgres:
-    """In a thread, because a migration runs a loop of its own."""
-    worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-    worker.start()
-    worker.join()
-    return postgres
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ def test_copied_template_passes_its_own_tests_and_the_conformance_suite(checkout
     assert not [text for text in texts if "_template" in text or "Template" in text or "TEMPLATE" in text]
     assert 'name = "GoogleNotes"' in (checkout / "libs/providers/google_notes/manifest.toml").read_text()
     suites = ["libs/providers/google_notes", "tests/contract/providers/test_conformance.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *suites]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *suites]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
     ran = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 
 from libs.common.clock import Clock, SystemClock
 from libs.common.command import describing_settings
-from libs.common.database.migrate import migrate
 from libs.common.ids import new_id
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.local.postgres import Postgres
@@ -24,17 +22,14 @@ from services.auth.app import create_app, create_deps
 from services.auth.deps import Deps
 from services.auth.settings import AuthSettings
 from tests.integration.auth.provider_double import ProviderDouble
+from tests.support.schemas import migrate_schemas
 
 API_KEY = "slk_a-key-of-this-test"
 
 
 @pytest.fixture(scope="session")
 def auth_schema(postgres: Postgres) -> Postgres:
-    """Built by the real migration; in a thread, because it runs a loop of its own."""
-    worker = threading.Thread(target=migrate, args=("auth", postgres.dsn("auth_owner")))
-    worker.start()
-    worker.join()
-    return postgres
+    return migrate_schemas(postgres, "auth")
 
 
 @pytest.fixture(scope="session")

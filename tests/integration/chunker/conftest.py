@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,6 @@ import asyncpg
 import pytest
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate
 from libs.common.errors import DependencyDown
 from libs.common.events import SourceChanged
 from libs.common.http.client import OutboundClient
@@ -36,6 +34,7 @@ from services.chunker.use_cases.searching import Answers, Searcher
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.mirroring import MirrorWorker
 from services.chunker.workers.summarising import Summariser
+from tests.support.schemas import migrate_schemas
 
 ENGINE_URL = os.environ.get("SLUICE_TEST_OPENSEARCH", "")  # the suite once more, ranked by that engine
 collect_ignore = [] if ENGINE_URL else ["test_mirror.py"]
@@ -159,9 +158,7 @@ class Rig:
 
 @pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> Postgres:
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(migrate, "chunker", postgres.dsn("chunker_owner")).result()
-    return postgres
+    return migrate_schemas(postgres, "chunker")
 
 
 @pytest.fixture

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
 import pytest
 
 from libs.common.database.engine import Database
-from libs.common.database.migrate import migrate, newest_revision
 from libs.local.postgres import Postgres
+from tests.support.schemas import migrate_schemas
 
 SERVICES = ("auth", "webhooks", "sync", "chunker")
 KERNEL_QUEUES = {"outbox", "dead_letter", "job", "erased_workspace"}
@@ -32,15 +31,7 @@ ORDER BY 1, 2
 
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Postgres:
-    for service in SERVICES:
-        assert migrate_in_thread(service, postgres.dsn(f"{service}_owner")) == newest_revision(service)
-    return postgres
-
-
-def migrate_in_thread(service: str, dsn: str) -> str:
-    """`migrate` runs its own loop; the test session's loop is busy with this fixture."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(migrate, service, dsn).result()
+    return migrate_schemas(postgres, *SERVICES)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,6 @@ import httpx
 import pytest
 
 from libs.common.command import DESCRIBING
-from libs.common.database.migrate import migrate
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.common.settings import load_settings
 from libs.local.postgres import Postgres
@@ -22,17 +20,14 @@ from services.sync.tables import QUEUE_TABLES, TENANT_TABLES
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Broker, Engine
 from tests.integration.sync.hub import Hub
+from tests.support.schemas import migrate_schemas
 
 API_KEY = "slk_a-key-of-this-test"
 
 
 @pytest.fixture(scope="session")
 def sync_schema(postgres: Postgres) -> Postgres:
-    """Built by the real migration; in a thread, because it runs a loop of its own."""
-    worker = threading.Thread(target=migrate, args=("sync", postgres.dsn("sync_owner")))
-    worker.start()
-    worker.join()
-    return postgres
+    return migrate_schemas(postgres, "sync")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import httpx
 import pytest
 
 from libs.common.clock import FixedClock
-from libs.common.database.migrate import migrate
 from libs.common.http.server import serve
 from libs.common.security.principals import make_service_keys
 from libs.common.telemetry.logging import get_logger
@@ -23,14 +21,12 @@ from services.webhooks.deps import Deps
 from services.webhooks.settings import WebhooksSettings
 from tests.integration.webhooks.doubles import NOW, HooksApi, Lender
 from tests.integration.webhooks.world import API_KEY, World
+from tests.support.schemas import migrate_schemas
 
 
 @pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> Postgres:
-    """In a thread of its own: the migration runs its own event loop."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(migrate, "webhooks", postgres.dsn("webhooks_owner")).result()
-    return postgres
+    return migrate_schemas(postgres, "webhooks")
 
 
 @pytest.fixture(scope="session")

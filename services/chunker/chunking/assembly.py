@@ -92,8 +92,8 @@ class _Assembly:
     def _groups(self) -> Iterator[tuple[int, int, int, int]]:
         """First unit of each chunk and the one after its last, where its text ends, its exact token count."""
         units = self.units
-        totals = [0, *accumulate(unit.tokens for unit in units)]
-        inexact = [0, *accumulate(not unit.exact for unit in units)]
+        totals = [0, *accumulate([unit.tokens for unit in units])]
+        inexact = [0, *accumulate([not unit.exact for unit in units])]
         cuts = pack(units, self.text, self.budget)
         for first, last in pairwise([*cuts, len(units)]):
             if inexact[first] == inexact[last]:
@@ -118,6 +118,6 @@ class _Assembly:
     def _context(self, path: tuple[str, ...], header: str) -> str:
         """Title, path inside the repository, headings: what the text alone does not say, bounded in length."""
         headings = " > ".join(path)[-_LONGEST_CONTEXT:]
-        context = "\n".join(line for line in (self.place, headings, header) if line)
+        context = "\n".join([line for line in (self.place, headings, header) if line])
         self.contexts[path, header] = context
         return context

@@ -162,7 +162,7 @@ class _Source:
         if tokens > place.room:
             return False
         at = item.start if self.ascii else self._character(item.start)
-        exact = starts_exact(self.text, at)
+        exact = self.text[at] > " " or starts_exact(self.text, at)
         self.units.append(Unit(at, tokens, place.rank, place.inner.section, exact, place.outer.header))
         return True
 
@@ -191,7 +191,7 @@ class _Source:
     def _close(self, first: int, rank: int, room: int) -> None:
         opened = self.units[first:]
         opened[0].rank = rank
-        tokens = sum(unit.tokens for unit in opened)
+        tokens = sum([unit.tokens for unit in opened])
         if tokens <= room and all(unit.exact for unit in opened):
             opened[0].tokens = tokens
             del self.units[first + 1 :]

@@ -13,8 +13,10 @@ _KEYWORDS = frozenset(
     " using".split()
 )
 _LONGEST_READ, _LONGEST, _MOST = 2000, 160, 6
+_FEW = 12
 # By bytes, which is twice as fast as by characters; what is not ASCII may be part of a name.
-_WORDS_ONLY = bytes(byte if byte > 127 or chr(byte).isalnum() or byte == ord("_") else 32 for byte in range(256))
+_IN_WORD = frozenset(byte for byte in range(256) if byte > 127 or chr(byte).isalnum() or byte == ord("_"))
+_WORDS_ONLY = bytes(byte if byte in _IN_WORD else 32 for byte in range(256))
 
 
 class Imports:
@@ -24,7 +26,8 @@ class Imports:
         self._module: dict[bytes, str] = {}
         for statement in statements:
             for module, names in _read(_without_comments(statement[:_LONGEST_READ])):
-                self._module |= dict.fromkeys([name.encode() for name in names - _KEYWORDS], module)
+                for name in names - _KEYWORDS:
+                    self._module[name.encode()] = module
         self._names = frozenset(self._module)
         self._rank = {module: rank for rank, module in enumerate(self._module.values())}
 
@@ -32,9 +35,25 @@ class Imports:
         """The modules behind the names in the text, in the order of their imports; of many the last, the file's own."""
         if not self._module:
             return ""
-        names = self._names.intersection(text.encode().translate(_WORDS_ONLY).split())
-        used = sorted({self._module[name] for name in names}, key=self._rank.__getitem__)
+        used = sorted({self._module[name] for name in self._names_in(text.encode())}, key=self._rank.__getitem__)
         return ", ".join(used[-_MOST:])[:_LONGEST]
+
+    def _names_in(self, text: bytes) -> Iterable[bytes]:
+        """Few names are looked for one by one, many by looking at every word."""
+        if len(self._names) > _FEW:
+            return self._names.intersection(text.translate(_WORDS_ONLY).split())
+        return [name for name in self._names if name in text and _is_word(name, text)]
+
+
+def _is_word(name: bytes, text: bytes) -> bool:
+    """Whether the name stands somewhere in the text as a word of its own."""
+    at = text.find(name)
+    while at >= 0:
+        end = at + len(name)
+        if (not at or text[at - 1] not in _IN_WORD) and (end == len(text) or text[end] not in _IN_WORD):
+            return True
+        at = text.find(name, at + 1)
+    return False
 
 
 def _without_comments(statement: str) -> str:

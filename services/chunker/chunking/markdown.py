@@ -36,7 +36,7 @@ class _Reader:
         self.named = ""
 
     def read(self) -> list[Unit]:
-        text, budget, count = self.text, self.budget, self.count
+        text, budget, count, units = self.text, self.budget, self.count, self.units
         short, long = budget // _SHORT, budget * _LONG
         for block in scan(text):
             if block.kind == "heading":
@@ -50,7 +50,9 @@ class _Reader:
             elif end - start < short:
                 self.bare, self.named = False, ""
             elif (tokens := count(text[start:end])) <= budget:
-                self._add(start, tokens)
+                exact = text[start] > " " or starts_exact(text, start)
+                units.append(Unit(start, tokens, self.rank, self.owner, exact))
+                self.waiting, self.bare, self.named = -1, False, ""
             else:
                 self._read_pieces(block)
         self._flush(len(text))
@@ -67,7 +69,8 @@ class _Reader:
         self.section = self.outline.open(level, block.title, self.named)
         rank = max(H1 + 1 - level, BLOCK + 1)
         if not self.bare:
-            self._flush(block.start)
+            if self.waiting >= 0:
+                self._flush(block.start)
             self.waiting, self.rank, self.owner, self.bare = block.start, rank, self.section, True
         elif self.named:
             self.rank, self.owner = rank, self.section

@@ -89,7 +89,7 @@ def scan(text: str) -> Iterator[Block]:
         found = common(text, at)
         if found is None:
             block = _uncommon(text, at)
-        elif found[1]:
+        elif found.lastindex == 1:
             block = _paragraph(text, at, found.end(1), found.end())
         else:
             block = Block("heading", at, found.end(), len(found[2]), _heading_text(found[3]))
@@ -249,9 +249,6 @@ def _rule(text: str, at: int) -> Block | None:
 def _list(text: str, at: int) -> Block | None:
     if not _BULLET.match(text, at):
         return None
-    stop = _plain_list_end(text, at)
-    if stop:
-        return Block("list", at, stop)
     stop, fences = list_end(text, at, _interrupts)
     return Block("list", at, _after_blanks(text, stop), fences=fences)
 
@@ -267,15 +264,16 @@ _PLAIN_BULLETS, _PLAIN_NUMBERS = (
 _MAY_CONTINUE = frozenset(" \t-+*0123456789")
 
 
-def _plain_list_end(text: str, at: int) -> int:
-    """The end of a list that one expression can read, blanks after it included, or 0."""
+def _plain_list(text: str, at: int) -> Block | None:
+    """A list that one expression can read; no rule is one."""
     found = (_PLAIN_NUMBERS if text[at].isdigit() else _PLAIN_BULLETS).match(text, at)
     if not found:
-        return 0
+        return None
     stop = found.end()
     if stop < len(text) and (text[stop] in _MAY_CONTINUE or not text.endswith("\n\n", at, stop)):
-        return 0
-    return stop if text.find("```", at, stop) < 0 and text.find("~~~", at, stop) < 0 else 0
+        return None
+    fenced = text.find("```", at, stop) >= 0 or text.find("~~~", at, stop) >= 0
+    return None if fenced else Block("list", at, stop)
 
 
 def _quote(text: str, at: int) -> Block | None:
@@ -315,12 +313,12 @@ _READERS: dict[str, tuple[_Reader, ...]] = {
     "~": (_fence,),
     "<": (_html,),
     ">": (_quote,),
-    "-": (_rule, _list),
-    "*": (_rule, _list),
+    "-": (_plain_list, _rule, _list),
+    "*": (_plain_list, _rule, _list),
     "_": (_rule,),
-    "+": (_list,),
+    "+": (_plain_list, _list),
     "[": (_definitions,),
     " ": _INDENTED,
     "\t": (_code,),
-    **dict.fromkeys("0123456789", (_list,)),
+    **dict.fromkeys("0123456789", (_plain_list, _list)),
 }

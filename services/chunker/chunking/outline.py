@@ -47,13 +47,14 @@ class Outline:
 
     def open(self, level: int, raw: str, named: str = "") -> Section:
         """Enter the section that this heading opens; `named` is an anchor the author put before it."""
-        while self._open and self._open[-1][0] >= level:
-            self._open.pop()
+        opened = self._open
+        while opened and opened[-1][0] >= level:
+            opened.pop()
         raw = raw[:_LONGEST_READ]
         heading = plain_heading(raw)
-        above = self._open[-1][1].path if self._open else ()
-        section = Section((*above, heading), self._anchor(heading, raw, named))
-        self._open.append((level, section))
+        path = (*opened[-1][1].path, heading) if opened else (heading,)
+        section = Section(path, self._anchor(heading, raw, named))
+        opened.append((level, section))
         return section
 
     def _anchor(self, heading: str, raw: str, named: str) -> str:
@@ -64,15 +65,16 @@ class Outline:
         return inline[1][:_LONGEST] if inline else self._unused(slug(heading))
 
     def _unused(self, wanted: str) -> str:
-        if wanted not in self._used:
-            self._used[wanted] = 0
+        used = self._used
+        if wanted not in used:
+            used[wanted] = 0
             return wanted
-        number = self._used[wanted] + 1
-        while f"{wanted}-{number}" in self._used:
+        number = used[wanted] + 1
+        while (anchor := f"{wanted}-{number}") in used:
             number += 1
-        self._used[wanted] = number
-        self._used[f"{wanted}-{number}"] = 0
-        return f"{wanted}-{number}"
+        used[wanted] = number
+        used[anchor] = 0
+        return anchor
 
 
 def named_anchor(html: str) -> str:

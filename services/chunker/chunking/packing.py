@@ -36,8 +36,8 @@ class _Run:
 
     def __init__(self, units: list[Unit], first: int, last: int, text: str, budget: int) -> None:
         self.units, self.first, self.text = units[first:last], first, text
-        self.at = [0, *accumulate(unit.tokens for unit in self.units)]
-        self.budget = budget if all(unit.exact for unit in self.units) else budget - INEXACT_ROOM
+        self.at = [0, *accumulate([unit.tokens for unit in self.units])]
+        self.budget = budget if all([unit.exact for unit in self.units]) else budget - INEXACT_ROOM
         self.strength: list[int] = []
         self.strong: list[int] = []  # units that begin a block
 

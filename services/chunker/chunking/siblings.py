@@ -36,9 +36,12 @@ class Siblings:
 
     def _items(self, nodes: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[str]) -> list[Item]:
         """One pass over the children of the nodes; every call it saves is saved for each node of a file."""
-        find, leads, may_define = self._source.find, self._grammar.leads, self._grammar.may_define
-        (start, end), bare_start, items = span, span[0], list[Item]()
-        inner, defining = list[Node](), list[Node]()
+        source, leads, may_define = self._source, self._grammar.leads, self._grammar.may_define
+        find, rfind, size = source.find, source.rfind, len(source)
+        (start, end), bare_start = span, span[0]
+        items: list[Item] = []
+        inner: list[Node] = []
+        defining: list[Node] = []
         lead = bare = -1
         alike = ""
         for child in [child for node in nodes for child in node.named_children]:
@@ -46,7 +49,7 @@ class Siblings:
             if begins >= end:  # missing at the end of the text, or a comment that is the next item's
                 continue
             if begins >= row_end and bare < 0:
-                line = self._source.rfind(b"\n", row_end and row_end - 1, begins) + 1 or row_end
+                line = rfind(b"\n", row_end and row_end - 1, begins) + 1 or row_end
                 lead = self._with_comments(line, start) if lead < 0 else lead
                 bare = line if type not in COMMENTS else bare
             if type not in leads:
@@ -63,7 +66,7 @@ class Siblings:
                 alike = type if line_alone and type not in apart else ""
                 lead = bare = -1
             if ends > row_end:
-                row_end = find(b"\n", ends - 1) + 1 or len(self._source)
+                row_end = find(b"\n", ends - 1) + 1 or size
         if lead > start:
             items.append(Item(start, bare_start, lead, inner, tuple(defining)))
             start, bare_start, inner, defining = lead, lead, [], []

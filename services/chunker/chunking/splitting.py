@@ -14,6 +14,7 @@ from services.chunker.chunking.tokens import counter
 INEXACT_ROOM = 4
 
 _WORDS_AHEAD = re.compile(r"[^\S\n]*+\S")
+_LINE = re.compile(rf"\n(?={_WORDS_AHEAD.pattern})")
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*+\s++|[。!?]++|\n\s*+")
 _WORD_END = re.compile(r"\s+")
 _BULLET = re.compile(r"[ \t]*(?:>[ \t]?)*[ \t]*(?:[-+*]|\d{1,9}[.)])[ \t]")
@@ -29,15 +30,9 @@ def starts_exact(text: str, start: int) -> bool:
     return _WORDS_AHEAD.match(text, start) is not None
 
 
-def line_starts(text: str, start: int, end: int) -> Iterator[int]:
+def line_starts(text: str, start: int, end: int) -> list[int]:
     """Starts of the lines in the range that hold something, the first always among them."""
-    yield start
-    at = text.find("\n", start, end) + 1
-    while 0 < at < end:
-        following = text.find("\n", at, end) + 1
-        if not text[at : following or end].isspace():
-            yield at
-        at = following
+    return [start, *[found.end() for found in _LINE.finditer(text, start, end)]]
 
 
 def spans(starts: Sequence[int], end: int) -> Iterator[tuple[int, int]]:
@@ -53,14 +48,21 @@ def line_units(
     """
     units: list[Unit] = []
     count = counter()
-    for at, stop in spans(list(line_starts(text, start, end)), end):
+    for at, stop in spans(line_starts(text, start, end), end):
         tokens = count(text[at:stop])
         if tokens <= budget:
-            rank, follows = _line_rank(text, at), header if at > start else ""
+            rank = _line_rank(text, at)
             rank = BLOCK if rank == PARTED and not within else rank
-            units.append(Unit(at, tokens, rank, section, starts_exact(text, at), follows))
+            units.append(Unit(at, tokens, rank, section, True, header))
         else:
             units += prose_units(text, at, stop, section, budget)
+    return _opened(units, text, start)
+
+
+def _opened(units: list[Unit], text: str, start: int) -> list[Unit]:
+    """The first may begin with blank lines, and no header stands above it; all others begin with words."""
+    if units[0].exact:
+        units[0].exact, units[0].header = starts_exact(text, start), ""
     return units
 
 
@@ -68,19 +70,19 @@ def block_units(text: str, start: int, end: int, section: Section, budget: int, 
     """A fence, a table: lines that are no better a place to cut than the one before are counted with it, unless that
     makes pieces so large that few fill a chunk."""
     units: list[Unit] = []
-    starts = [start, *(m.end() for m in _OPENING_LINE.finditer(text, start, end))]
+    count, most = counter(), budget // _LARGEST_PIECE
+    starts = [start, *[found.end() for found in _OPENING_LINE.finditer(text, start, end)]]
     for at, stop in spans(starts, end):
-        tokens = counter()(text[at:stop])
-        if tokens <= budget // _LARGEST_PIECE:
-            follows = header if at > start else ""
-            units.append(Unit(at, tokens, _line_rank(text, at), section, starts_exact(text, at), follows))
+        tokens = count(text[at:stop])
+        if tokens <= most:
+            units.append(Unit(at, tokens, _line_rank(text, at), section, True, header))
         else:
             units += line_units(text, at, stop, section, budget, header, within=True)
-    return units
+    return _opened(units, text, start)
 
 
 def _line_rank(text: str, at: int) -> int:
-    return LINE + (not text[at].isspace()) + (text[max(at - 2, 0) : at] == "\n\n")
+    return LINE + (not text[at].isspace()) + (at > 1 and text.startswith("\n\n", at - 2))
 
 
 def container_units(

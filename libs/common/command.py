@@ -27,6 +27,11 @@ DESCRIBING = {
     "AUTH_URL": "http://localhost:1",
     "SYNC_URL": "http://localhost:1",
 }
+# A page of a provider is some ten thousand objects, few of them in cycles: with Python's 700 a page was looked through a
+# dozen times while it lived.
+COLLECT = (10_000, 20, 20)
+# The edges load in threads beside the workers, and a worker waits so long for its turn each time that an answer came.
+SWITCH_SECONDS = 0.0005
 
 
 def describing_settings(settings_type: type[S]) -> S:
@@ -69,7 +74,9 @@ def _serve(name: str, settings: CommonSettings, app: str, only: str | None) -> i
 
     build = import_module(app).build
     gc.freeze()
+    gc.set_threshold(*COLLECT)
     gc.enable()
+    sys.setswitchinterval(SWITCH_SECONDS)
     serve(name, settings, build, only)
     return 0
 

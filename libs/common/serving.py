@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import uvloop
-from litestar import Litestar
 
-from libs.common.http.openapi import openapi_document
 from libs.common.runtime import Only, Service, run_service
 from libs.common.settings import CommonSettings
 from libs.common.telemetry.tracing import configure_tracing
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 
 def serve(name: str, settings: CommonSettings, build: Callable[[Any], Service], only: str | None) -> None:
@@ -28,5 +29,7 @@ def serve(name: str, settings: CommonSettings, build: Callable[[Any], Service], 
 
 
 def openapi_text(app: Litestar) -> str:
+    from libs.common.http.openapi import openapi_document
+
     document = msgspec.json.encode(openapi_document(app), order="sorted")
     return msgspec.json.format(document, indent=2).decode() + "\n"

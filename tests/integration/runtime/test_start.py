@@ -7,7 +7,11 @@ import pytest
 
 OF_THE_EDGES = {"litestar", "uvicorn", "faststream", "pydantic", "click"}
 OF_TERMINALS = {"rich", "pygments"}
-PROGRAM = "import sys, libs.common.lean, services.{}.app; print(*(name for name, one in sys.modules.items() if one))"
+PROGRAM = """
+import sys
+import libs.common.lean, libs.common.command, libs.common.serving, services.{}.app
+print(*(name for name, one in sys.modules.items() if one))
+"""
 
 
 @pytest.mark.parametrize("service", ["auth", "webhooks", "sync", "chunker"])

@@ -23,15 +23,15 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, largest: int) -
     A chunk is inflated in steps, so a compressed bomb is noticed after one step and not after it has been unpacked.
     """
     decode = _decoder(encoding)
-    body = bytearray()
+    parts: list[bytes] = []
+    size = 0
     async for chunk in chunks:
         for part in decode(chunk):
-            body += part
-            if len(body) > largest:
+            parts.append(part)
+            size += len(part)
+            if size > largest:
                 raise BodyTooLarge
-    for part in decode(b""):
-        body += part
-    return bytes(body)
+    return b"".join([*parts, *decode(b"")])
 
 
 class _Inflate:

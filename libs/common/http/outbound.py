@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 from functools import lru_cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -28,7 +27,7 @@ T = TypeVar("T")
 
 LARGEST_BODY = 32 * 1024 * 1024
 MOST_REDIRECTS = 5
-CONNECT_SECONDS = 10.0
+CONNECT: Mapping[str, Mapping[str, float]] = {"timeout": {"connect": 10.0}}
 ATTEMPTS = 3
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 AGAIN = frozenset({502, 503, 504})
@@ -92,15 +91,8 @@ class OutboundClient:
         self._attempts = attempts
         self._backoff = backoff or wait_random_exponential(multiplier=0.2, max=5)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections // 2)
-        transport = _GuardedTransport(GuardedBackend(self._allowed, resolver), limits)
-        self._client = httpx.AsyncClient(
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-            headers={"accept-encoding": ACCEPTED, "user-agent": user_agent},
-            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one grant's cookies never follow another's
-        )
+        self._transport = _GuardedTransport(GuardedBackend(self._allowed, resolver), limits)
+        self._headers = {"accept": "*/*", "accept-encoding": ACCEPTED, "user-agent": user_agent}
 
     async def request(
         self,
@@ -137,7 +129,7 @@ class OutboundClient:
             return response
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def __aenter__(self) -> OutboundClient:
         return self
@@ -176,7 +168,7 @@ class OutboundClient:
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, call, largest)
+            return await (retrying(self._attempt, call, largest) if allowed > 1 else self._attempt(call, largest))
         except _NotYet as last:
             if last.response is not None:
                 return last.response
@@ -195,10 +187,12 @@ class OutboundClient:
         raise ProviderContractBroken(f"{call.url.host} redirects more than {MOST_REDIRECTS} times")
 
     async def _hop(self, call: _Call, largest: int) -> Response:
+        """Straight to the transport: a client's cookies, redirects and credentials are what no grant may share."""
         started = time.monotonic()
-        request = self._client.build_request(call.method, call.url, headers=call.headers, content=call.content)
+        headers = httpx.Headers({**self._headers, **call.headers})
+        request = httpx.Request(call.method, call.url, headers=headers, content=call.content, extensions=CONNECT)
         try:
-            async with _closing(await self._client.send(request, stream=True)) as answer:
+            async with _closing(await self._transport.handle_async_request(request)) as answer:
                 body = await read_body(answer.aiter_raw(), answer.headers.get("content-encoding", ""), largest)
         except httpx.TransportError as error:
             raise _NotYet(error=_unavailable(call, error)) from None

@@ -27,7 +27,7 @@ DESCRIBING = {
     "AUTH_URL": "http://localhost:1",
     "SYNC_URL": "http://localhost:1",
 }
-# A page of a provider is some ten thousand objects, few of them in cycles: with Python's 700 a page was looked through a
+# A page of a provider is some ten thousand objects, few of them in cycles: with Python's 700 it was looked through a
 # dozen times while it lived.
 COLLECT = (10_000, 20, 20)
 # The edges load in threads beside the workers, and a worker waits so long for its turn each time that an answer came.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,8 +27,9 @@ from libs.providers.github.payloads import Comment, Issue
 from libs.providers.github.whole_lists import Met, Scopes, Walk
 
 PER_PAGE = 100
+NOT_A_LIST = "GitHub's answer is not a whole JSON list"
 OVERLAP = timedelta(minutes=5)  # answers may lag behind each other on replicas
-Convert = Callable[[msgspec.Raw, SyncContext], Met]
+Convert = Callable[[Any, SyncContext], Met]
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -47,8 +48,13 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """`shape` is what an element of the list is read as, `shapes` the whole list; `kind` names one that does not fit."""
+
     path: str
     params: dict[str, str]
+    kind: Literal["issue", "comment", "review_comment"]
+    shape: type[Issue | Comment]
+    shapes: type[list[Any]]
     convert: Convert
     scopes: Scopes
 
@@ -57,7 +63,11 @@ def issues(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
     """One list holds both kinds; only what is kept of it is certified."""
     prefixes = {"issues": "issue:", "prs": "pull_request:"}
     kept = tuple(prefix for feature, prefix in prefixes.items() if feature in ctx.features)
-    return _pull(ctx, Stream(path="/issues", params={"state": "all"}, convert=_issue, scopes=Scopes(kept)), cursor)
+    stream = Stream(
+        path="/issues", params={"state": "all"}, kind="issue", shape=Issue, shapes=list[Issue], convert=_issue,
+        scopes=Scopes(kept),
+    )  # fmt: skip
+    return _pull(ctx, stream, cursor)
 
 
 def comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:
@@ -69,7 +79,10 @@ def review_comments(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Pa
 
 
 def _parts(path: str, kind: Literal["comment", "review_comment"]) -> Stream:
-    return Stream(path=path, params={}, convert=_comment(kind), scopes=Scopes(parts=(f"{kind}:",)))
+    return Stream(
+        path=path, params={}, kind=kind, shape=Comment, shapes=list[Comment], convert=_comment(kind),
+        scopes=Scopes(parts=(f"{kind}:",)),
+    )  # fmt: skip
 
 
 def _pull(ctx: SyncContext, stream: Stream, cursor: Cursor | None) -> AsyncIterator[Page]:
@@ -85,7 +98,7 @@ async def _whole(ctx: SyncContext, stream: Stream, at: Position) -> AsyncIterato
     since = None if stream.scopes.sources else ctx.since  # a missing part is no proof: its source is read again
     while True:
         answer = await whole_lists.ask(ctx, stream.path, stream.params, walk, since=since)
-        met = _met(answer, stream.convert, ctx)
+        met = _met(answer, stream, ctx)
         walk = whole_lists.after(walk, answer, met)
         estimate = _estimate(walk.items, answer, whole_lists.PER_PAGE)
         last = walk.next is None
@@ -115,7 +128,7 @@ async def _changed(ctx: SyncContext, stream: Stream, at: Position) -> AsyncItera
         if answer.not_modified:
             yield Page(items=(), cursor=_cursor(at), last=True)
             return
-        met = _met(answer, stream.convert, ctx)
+        met = _met(answer, stream, ctx)
         follow = next_link(answer)
         after = _advance(at, met, follow)
         last = follow is None and after.since == at.since
@@ -161,20 +174,33 @@ def _cursor(at: Position) -> Cursor:
     return dict(plain)
 
 
-def _met(answer: HttpAnswer, convert: Convert, ctx: SyncContext) -> list[Met]:
+def _met(answer: HttpAnswer, stream: Stream, ctx: SyncContext) -> list[Met]:
+    """The whole list at once; element by element where one of them does not fit, so that the others do."""
     try:
-        raws = msgspec.json.decode(answer.body, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise ProviderUnavailable("GitHub's answer is not a whole JSON list") from error
-    return [convert(raw, ctx) for raw in raws]
+        return [stream.convert(found, ctx) for found in msgspec.json.decode(answer.body, type=stream.shapes)]
+    except msgspec.ValidationError:
+        return [_met_alone(raw, stream, ctx) for raw in _elements(answer)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProviderUnavailable(NOT_A_LIST) from error
 
 
-def _issue(raw: msgspec.Raw, ctx: SyncContext) -> Met:
-    """The cursor moves on elements that are not wanted, too: else a page full of pull requests would stop it."""
+def _elements(answer: HttpAnswer) -> list[msgspec.Raw]:
     try:
-        issue = msgspec.json.decode(raw, type=Issue)
+        return msgspec.json.decode(answer.body, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProviderUnavailable(NOT_A_LIST) from error
+
+
+def _met_alone(raw: msgspec.Raw, stream: Stream, ctx: SyncContext) -> Met:
+    try:
+        found = msgspec.json.decode(raw, type=stream.shape)
     except msgspec.ValidationError as error:
-        return _unfit(raw, "issue", error)
+        return _unfit(raw, stream.kind, error)
+    return stream.convert(found, ctx)
+
+
+def _issue(issue: Issue, ctx: SyncContext) -> Met:
+    """The cursor moves on elements that are not wanted, too: else a page full of pull requests would stop it."""
     if issue.pull_request is None:
         item = issue_source(issue) if "issues" in ctx.features else None
         return Met(item, issue.updated_at, issue.created_at, issue.number)
@@ -187,11 +213,7 @@ def _issue(raw: msgspec.Raw, ctx: SyncContext) -> Met:
 
 
 def _comment(kind: Literal["comment", "review_comment"]) -> Convert:
-    def convert(raw: msgspec.Raw, ctx: SyncContext) -> Met:
-        try:
-            comment = msgspec.json.decode(raw, type=Comment)
-        except msgspec.ValidationError as error:
-            return _unfit(raw, kind, error)
+    def convert(comment: Comment, ctx: SyncContext) -> Met:
         key = parent_key(comment)
         wanted = "prs" if key.startswith("pull_request:") else "issues"
         item = PartSeen(parent_key=key, part=comment_part(comment, kind)) if wanted in ctx.features else None

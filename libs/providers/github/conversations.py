@@ -48,7 +48,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """`shape` is what an element of the list is read as, `shapes` the whole list; `kind` names one that does not fit."""
+    """`shape` is what an element of the list is read as, `shapes` the whole list; `kind` names one that is not."""
 
     path: str
     params: dict[str, str]

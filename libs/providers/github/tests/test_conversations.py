@@ -8,8 +8,8 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from libs.common.errors import LostSight
-from libs.common.provider.sync import Gone, Listed, Observed
+from libs.common.errors import LostSight, ProviderUnavailable
+from libs.common.provider.sync import Gone, Listed, Observed, PartSeen, Quarantined
 from libs.providers.github.objects import MOST_PULL_FILES, pull_source
 from libs.providers.github.payloads import Pull
 from libs.providers.github.sync import FACET
@@ -254,3 +254,25 @@ async def test_comments_that_cannot_be_read_once_cost_the_others_of_a_burst_noth
     assert all(isinstance(one, Observed) for one in found)
     assert isinstance(found[2], Observed)
     assert [part.body for part in found[2].parts or ()] == ["Here"]
+
+
+def comment(number: int, **changes: object) -> dict[str, object]:
+    at = "2026-01-01T00:00:00Z"
+    page = f"https://github.com/octo/hello/pull/3#issuecomment-{number}"
+    return {"id": number, "html_url": page, "issue_url": "x/3", "created_at": at, "updated_at": at, **changes}
+
+
+async def test_one_element_that_does_not_fit_is_quarantined_and_the_others_of_its_page_come() -> None:
+    http = Scripted((200, [comment(1), comment(2, created_at=5), comment(3)]))
+    page = await anext(aiter(FACET.pull(http.context(), "comments", None)))
+    first, unfit, last = page.items
+    assert isinstance(first, PartSeen)
+    assert isinstance(last, PartSeen)
+    assert isinstance(unfit, Quarantined)
+    assert [first.part.key, unfit.key, last.part.key] == ["comment:1", "comment:2", "comment:3"]
+
+
+@pytest.mark.parametrize("body", [b'[{"id": 1', b'[{"id": 1, "html_url": "\xff"}]', b'[{"id": "no"}, {"id"'])
+async def test_list_that_is_not_whole_is_asked_for_again(body: bytes) -> None:
+    with pytest.raises(ProviderUnavailable):
+        await anext(aiter(FACET.pull(Scripted((200, body)).context(), "comments", None)))

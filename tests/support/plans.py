@@ -11,8 +11,12 @@ from libs.common.database.transaction import Transaction
 
 async def scans(tx: Transaction, sql: str, *arguments: object) -> list[str]:
     """`Index Scan on poll_schedule by poll_schedule_due`, for each node that reads a table or an index."""
-    found = await (await tx.driver()).fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
-    plan = json.loads(found) if isinstance(found, str) else found
+    return scans_of(await (await tx.driver()).fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments))
+
+
+def scans_of(explained: Any) -> list[str]:
+    """The same of what EXPLAIN (FORMAT JSON) answered."""
+    plan = json.loads(explained) if isinstance(explained, str) else explained
     return sorted(_scans(plan[0]["Plan"]))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from libs.common.database.transaction import Transaction
 from services.chunker.domain.embedding import EmbedWanted
+from services.chunker.repository.queues import fair_claim
 
 # A source that is being embedded keeps its owner, who sees the new chunks when it settles: the row is locked, no more.
 # Nobody begins a generation while a source is swapped: it would see neither the old chunks gone nor the new ones.
@@ -18,30 +19,13 @@ ON CONFLICT (source_id, generation) DO UPDATE SET epoch = w.epoch
 """
 FORGET = "DELETE FROM embed_wanted WHERE source_id = :source_id"
 
-# As many of each workspace; within one the sources take turns, because a source goes to the end with each claim.
-CLAIM = """
-WITH RECURSIVE workspaces AS (
-  (SELECT workspace_id FROM embed_wanted WHERE generation = :generation ORDER BY workspace_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT w.workspace_id FROM embed_wanted w WHERE w.generation = :generation
-          AND w.workspace_id > s.workspace_id ORDER BY w.workspace_id LIMIT 1)
-  FROM workspaces s WHERE s.workspace_id IS NOT NULL
-), candidates AS (
-  SELECT c.source_id, row_number() OVER (PARTITION BY s.workspace_id ORDER BY c.due_at) AS turn
-  FROM workspaces s CROSS JOIN LATERAL (
-    SELECT source_id, due_at FROM embed_wanted w
-    WHERE w.generation = :generation AND w.workspace_id = s.workspace_id AND w.due_at <= now()
-    ORDER BY w.due_at LIMIT :limit
-  ) c
-), chosen AS (
-  SELECT w.source_id FROM embed_wanted w JOIN candidates c USING (source_id)
-  WHERE w.generation = :generation AND w.due_at <= now() ORDER BY c.turn, w.due_at LIMIT :limit
-  FOR UPDATE OF w SKIP LOCKED
+# Within a workspace the sources take turns, because a source goes to the end with each claim.
+CLAIM = fair_claim(
+    "embed_wanted",
+    "w.source_id, w.generation, w.workspace_id, w.attempts, w.epoch",
+    key=("source_id", "generation"),
+    among="w.generation = :generation",
 )
-UPDATE embed_wanted w SET epoch = w.epoch + 1, due_at = now() + make_interval(secs => :lease_s)
-FROM chosen WHERE w.source_id = chosen.source_id AND w.generation = :generation
-RETURNING w.source_id, w.generation, w.workspace_id, w.attempts, w.epoch
-"""
 HELD = """
 SELECT w.source_id FROM embed_wanted w
 JOIN unnest(CAST(:sources AS text[]), CAST(:epochs AS bigint[])) AS ours(source_id, epoch) USING (source_id, epoch)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from libs.common.database.transaction import Transaction
 from services.chunker.domain.mirroring import Document, Mirror, MirrorWanted
 from services.chunker.repository import vectors
+from services.chunker.repository.queues import fair_claim
 
 # Nobody begins a mirror while a source is swapped: it would see neither the old chunks gone nor the new ones.
 HOLD_MIRROR = "SELECT pg_advisory_xact_lock_shared(hashtext('chunker.mirror'))"
@@ -26,28 +27,11 @@ SELECT 'workspace:' || :workspace_id, CAST(:workspace_id AS text), true, now() +
 WHERE EXISTS (SELECT FROM mirror) ON CONFLICT DO NOTHING
 """
 
-CLAIM = """
-WITH RECURSIVE workspaces AS (
-  (SELECT workspace_id FROM mirror_wanted ORDER BY workspace_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT w.workspace_id FROM mirror_wanted w WHERE w.workspace_id > s.workspace_id
-          ORDER BY w.workspace_id LIMIT 1)
-  FROM workspaces s WHERE s.workspace_id IS NOT NULL
-), candidates AS (
-  SELECT c.source_id, row_number() OVER (PARTITION BY s.workspace_id ORDER BY c.due_at) AS turn
-  FROM workspaces s CROSS JOIN LATERAL (
-    SELECT source_id, due_at FROM mirror_wanted w
-    WHERE w.workspace_id = s.workspace_id AND w.due_at <= now() ORDER BY w.due_at LIMIT :limit
-  ) c
-), chosen AS (
-  SELECT w.source_id FROM mirror_wanted w JOIN candidates c USING (source_id)
-  WHERE w.due_at <= now() ORDER BY c.turn LIMIT :limit FOR UPDATE OF w SKIP LOCKED
+CLAIM = fair_claim(
+    "mirror_wanted",
+    "w.source_id, w.workspace_id, w.erase, w.attempts, w.epoch, "
+    "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS version",
 )
-UPDATE mirror_wanted w SET epoch = w.epoch + 1, due_at = now() + make_interval(secs => :lease_s)
-FROM chosen WHERE w.source_id = chosen.source_id
-RETURNING w.source_id, w.workspace_id, w.erase, w.attempts, w.epoch,
-  CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) AS version
-"""
 # The lease begins anew: the engine is told within it, or not at all.
 HOLD = """
 WITH held AS (

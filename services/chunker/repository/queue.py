@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.common.database.transaction import Transaction
 from libs.common.events import SourceChanged
 from services.chunker.domain.indexing import Wanted
+from services.chunker.repository.queues import fair_claim
 
 # A source that is being indexed keeps its owner, who finds the newer version when it is done: else one that changes all
 # the time would be taken from each before its end. A delete waits for nobody.
@@ -27,30 +28,14 @@ FROM indexed_source WHERE integration_id = :integration_id
 ON CONFLICT (source_id) DO UPDATE SET version = w.version + 1, remove = true, due_at = now(), attempts = 0
 """
 
-# Deletes first, then oldest first, the same share for every workspace: a large backfill cannot starve a small one.
-CLAIM = """
-WITH RECURSIVE workspaces AS (
-  (SELECT workspace_id FROM index_wanted ORDER BY workspace_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT w.workspace_id FROM index_wanted w WHERE w.workspace_id > s.workspace_id
-          ORDER BY w.workspace_id LIMIT 1)
-  FROM workspaces s WHERE s.workspace_id IS NOT NULL
-), candidates AS (
-  SELECT c.source_id, row_number() OVER (PARTITION BY s.workspace_id ORDER BY c.remove DESC, c.due_at) AS turn
-  FROM workspaces s CROSS JOIN LATERAL (
-    SELECT source_id, remove, due_at FROM index_wanted w
-    WHERE w.workspace_id = s.workspace_id AND w.due_at <= now()
-    ORDER BY w.remove DESC, w.due_at LIMIT :limit
-  ) c
-), chosen AS (
-  SELECT w.source_id FROM index_wanted w JOIN candidates c USING (source_id)
-  WHERE w.due_at <= now() ORDER BY c.turn LIMIT :limit FOR UPDATE OF w SKIP LOCKED
+# Deletes first, then oldest first.
+CLAIM = fair_claim(
+    "index_wanted",
+    "w.source_id, w.workspace_id, w.integration_id, w.provider, w.version, w.remove, w.attempts, w.epoch, "
+    "w.traceparent",
+    first="remove DESC, due_at",
+    also="held = true",
 )
-UPDATE index_wanted w SET epoch = w.epoch + 1, held = true, due_at = now() + make_interval(secs => :lease_s)
-FROM chosen WHERE w.source_id = chosen.source_id
-RETURNING w.source_id, w.workspace_id, w.integration_id, w.provider, w.version, w.remove, w.attempts, w.epoch,
-  w.traceparent
-"""
 
 DONE = "DELETE FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch AND version <= :version"
 HOLDS = "SELECT source_id FROM index_wanted WHERE source_id = :source_id AND epoch = :epoch FOR UPDATE"

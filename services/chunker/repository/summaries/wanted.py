@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.common.database.transaction import Transaction
 from libs.common.errors import LeaseLost
 from services.chunker.domain.summaries import BUDGET_USED_UP, SETTLES_S, WantedTree, level_of, retry_seconds
+from services.chunker.repository.queues import fair_claim
 
 WANT = """
 INSERT INTO summary_wanted (tree, workspace_id, due_at)
@@ -23,29 +24,13 @@ VALUES (:workspace_id, :tree, :item_id, :parent_id)
 ON CONFLICT (tree, item_id, workspace_id) DO UPDATE SET parent_id = coalesce(c.parent_id, excluded.parent_id)
 """
 
-# The oldest of each workspace first, the same share for every one.
-CLAIM = """
-WITH RECURSIVE workspaces AS (
-  (SELECT workspace_id FROM summary_wanted ORDER BY workspace_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT w.workspace_id FROM summary_wanted w WHERE w.workspace_id > s.workspace_id
-          ORDER BY w.workspace_id LIMIT 1)
-  FROM workspaces s WHERE s.workspace_id IS NOT NULL
-), candidates AS (
-  SELECT c.tree, s.workspace_id, row_number() OVER (PARTITION BY s.workspace_id ORDER BY c.due_at) AS turn
-  FROM workspaces s CROSS JOIN LATERAL (
-    SELECT tree, due_at FROM summary_wanted w
-    WHERE w.workspace_id = s.workspace_id AND w.due_at <= now() AND w.leased_until <= now()
-    ORDER BY w.due_at LIMIT :limit
-  ) c
-), chosen AS (
-  SELECT w.tree, w.workspace_id FROM summary_wanted w JOIN candidates c USING (tree, workspace_id)
-  WHERE w.leased_until <= now() ORDER BY c.turn, w.due_at LIMIT :limit FOR NO KEY UPDATE OF w SKIP LOCKED
+# A tree that is being made stays due: what changes meanwhile does not move it.
+CLAIM = fair_claim(
+    "summary_wanted",
+    "w.tree, w.workspace_id, w.attempts, w.epoch",
+    key=("tree", "workspace_id"),
+    held_until="leased_until",
 )
-UPDATE summary_wanted w SET epoch = w.epoch + 1, leased_until = now() + make_interval(secs => :lease_s)
-FROM chosen WHERE w.tree = chosen.tree AND w.workspace_id = chosen.workspace_id
-RETURNING w.tree, w.workspace_id, w.attempts, w.epoch
-"""
 RENEW = """
 UPDATE summary_wanted SET leased_until = now() + make_interval(secs => :lease_s)
 WHERE tree = :tree AND epoch = :epoch

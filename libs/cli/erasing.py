@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from libs.cli.asking import AsJson, Yes, confirm, gateway
-from libs.cli.screen import emit, out
+from libs.cli.screen import emit, err, out
 from libs.local.client import Told
 from libs.local.remains import wait_until_nothing_remains
 from libs.local.state import State, find_root
@@ -33,7 +33,7 @@ def erase(workspace: Name, verify: Verify = False, yes: Yes = False, as_json: As
     confirm(f"Erase everything of workspace {workspace}, for good?", yes or as_json)
     with gateway() as door:
         door.delete(f"/v1/workspaces/{workspace}")
-    left = wait_until_nothing_remains(State(find_root() / ".sluice"), workspace) if verify else {}
+    left = wait_until_nothing_remains(State(find_root() / ".sluice"), workspace, err.print) if verify else {}
     if left:
         told = ", ".join(f"{table}: {rows}" for table, rows in left.items())
         raise Told(f"Rows of {workspace} are left: {told}.", "The logs in .sluice/logs tell why.")

@@ -194,10 +194,13 @@ async def _asked(
     if position:
         vector = _same_vectors(position, vector)
     share = words_share(len(parsed.words.split()), len(read.held))
-    return Asked(question, terms, narrow, vector, share, position.moment if position else await _moment(index))
+    moment = position.moment if position else await _moment(index, question)
+    return Asked(question, terms, narrow, vector, share, moment)
 
 
-async def _moment(index: Reading) -> str:
+async def _moment(index: Reading, question: Question) -> str:
+    if not question.feedback:
+        return ""
     async with index.truth() as tx:
         return await feedback.moment(tx)
 

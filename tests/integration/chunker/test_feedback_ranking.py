@@ -7,6 +7,7 @@ import pytest
 from libs.common.http.wire import InvalidCursor
 from services.chunker.domain.feedback import LIFT, Given, Signal
 from services.chunker.domain.searching import Question
+from services.chunker.repository import feedback
 from services.chunker.use_cases.feedback import record_feedback
 from services.chunker.use_cases.searching import Answers
 from tests.integration.chunker.conftest import Rig
@@ -117,3 +118,16 @@ async def test_cursor_belongs_to_a_search_with_or_without_feedback(rig: Rig) -> 
     page = await rig.search("relay", limit=1)
     with pytest.raises(InvalidCursor):
         await rig.searcher.search("w1", Question(query="relay", feedback=False), cursor=page.next_cursor)
+
+
+async def test_search_that_wants_no_feedback_asks_for_none(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def asked(*_: object) -> None:
+        raise AssertionError("feedback was asked for")
+
+    await rig.put("# Relay\n\nThe relay publishes.\n", path="a.md")
+    await rig.index()
+    for name in ("moment", "scores"):
+        monkeypatch.setattr(feedback, name, asked)
+    assert len((await rig.search("relay", feedback=False)).ranked) == 1
+    with pytest.raises(AssertionError, match="asked for"):
+        await rig.search("relay")

@@ -9,6 +9,7 @@ from libs.common.provider.chunks import ChunkFacet, Layout, SourceText
 from services.chunker.chunking import Chunk, Document, chunk
 from services.chunker.chunking.languages import language_of
 from services.chunker.domain.indexing import Cut
+from services.chunker.embedding.passages import passages_of
 from services.chunker.lexical import normalise_for_index
 from services.chunker.summarising import Node, Written, code_outline, outline_node, source_tree, summarise
 
@@ -30,6 +31,7 @@ def cut(item: SourceItem, facet_of: FacetOf, budget: int, known: Mapping[str, Wr
         item=item,
         chunks=chunks,
         indexed_texts=tuple(normalise_for_index(f"{one.context}\n{one.readable}") for one in chunks),
+        passages=tuple(passages_of(document.kind, one) for one in chunks),
         summaries=_summaries(document, layout.title, chunks, known),
     )
 

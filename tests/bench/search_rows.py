@@ -114,9 +114,9 @@ COLUMNS = {
 }
 SOURCES = """
 INSERT INTO indexed_source (id, workspace_id, integration_id, resource_id, provider, type, name, path, version,
-  content_hash, chunks, words)
+  content_hash, chunks, passages, words)
 SELECT source_id, $1, 'i', 'r' || min(pk) % 50, 'github', 'file', 'f.py',
-  ($2::text[])[1 + (min(pk) / 20) % 4] || '/' || min(pk) || '.py', 1, '-', count(*), sum(words)
+  ($2::text[])[1 + (min(pk) / 20) % 4] || '/' || min(pk) || '.py', 1, '-', count(*), count(*), sum(words)
 FROM chunk WHERE workspace_id = $1 GROUP BY source_id
 """
 

@@ -18,8 +18,8 @@ FROM generate_series(0, $2::integer - 1) n RETURNING pk
 """
 SOURCES = """
 INSERT INTO indexed_source (id, workspace_id, integration_id, resource_id, provider, type, name, version, content_hash,
-  chunks, words)
-SELECT source_id, $1, 'i1', 'r1', 'github', 'file', source_id, 1, '', count(*), count(*)
+  chunks, passages, words)
+SELECT source_id, $1, 'i1', 'r1', 'github', 'file', source_id, 1, '', count(*), count(*), count(*)
 FROM chunk WHERE workspace_id = $1 GROUP BY source_id ON CONFLICT DO NOTHING
 """
 PLACES = "SELECT pk, source_id FROM chunk WHERE pk = ANY($1::bigint[]) ORDER BY pk"

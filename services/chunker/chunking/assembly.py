@@ -9,7 +9,7 @@ from services.chunker.chunking.conversations import conversation_units, thread_u
 from services.chunker.chunking.html import HtmlPage
 from services.chunker.chunking.ids import ChunkIds
 from services.chunker.chunking.markdown import markdown_units
-from services.chunker.chunking.model import Chunk, Document, Unit
+from services.chunker.chunking.model import Chunk, Document, Part, Unit
 from services.chunker.chunking.packing import pack
 from services.chunker.chunking.pages import page_units, page_words, slide_units
 from services.chunker.chunking.plain import plain_units
@@ -19,6 +19,7 @@ from services.chunker.chunking.tokens import counter
 SMALLEST_BUDGET = 16
 _LONGEST_TITLE = 120
 _LONGEST_CONTEXT = 400
+_OF_SECTIONS = ("markdown", "html")
 
 
 def chunk(document: Document, budget: int = 256) -> list[Chunk]:
@@ -86,8 +87,25 @@ class _Assembly:
                 context = f"{context}\n{used}"
             id = ids.next(path, text)
             words = self.words(opening.start, end) if self.words else None
-            chunks.append(Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context, words))
+            parts = self._parts(first, last, end) if self.units[last - 1].section != opening.section else ()
+            chunks.append(
+                Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context, words, parts)
+            )
         return chunks
+
+    def _parts(self, first: int, last: int, end: int) -> tuple[Part, ...]:
+        """Of code none: what surrounds a definition tells what it is for."""
+        if self.document.kind not in _OF_SECTIONS:
+            return ()
+        units = self.units
+        opening = [first, *(i for i in range(first + 1, last) if units[i].section != units[i - 1].section)]
+        stops = [*(units[i].start for i in opening[1:]), end]
+        read = self.words or (lambda start, stop: self.text[start:stop])
+        return tuple(self._part(units[i], read(units[i].start, stop)) for i, stop in zip(opening, stops, strict=True))
+
+    def _part(self, opening: Unit, text: str) -> Part:
+        path = opening.section.path
+        return Part(path, self._context(path, opening.header), text)
 
     def _groups(self) -> Iterator[tuple[int, int, int, int]]:
         """First unit of each chunk and the one after its last, where its text ends, its exact token count."""

@@ -45,12 +45,21 @@ class Document(msgspec.Struct, frozen=True):
                 msgspec.structs.force_setattr(self, field, normalise_text(value))
 
 
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """A section of a chunk that holds several, under its own headings."""
+
+    heading_path: tuple[str, ...]
+    context: str
+    text: str
+
+
 class Chunk(msgspec.Struct, frozen=True, gc=False):
     """A run of the document's text. `tokens` counts `text` alone, exactly, in cl100k; `context` is kept apart from it.
 
     Two versions of a document may share an id while their texts differ in trailing blanks or Unicode composition:
     text and ranges are to be written with every generation, only what is derived from the words may be kept.
     `words` is what people read of the text where that is something else, of HTML without its tags; search reads those.
+    `parts` are the sections of a chunk that holds several, as people read them.
     """
 
     id: str
@@ -63,6 +72,7 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     tokens: int
     context: str
     words: str | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def readable(self) -> str:

@@ -47,10 +47,11 @@ def passage_text(context: str, text: str) -> str:
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
-    """A chunk without a vector, and what is embedded of it."""
+    """What is embedded of a chunk: all of it, or one of the sections that it holds."""
 
     source_id: str
     pk: int
+    part: int = 0
     text: str
 
     @property

@@ -26,11 +26,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
-    """A source, cut: everything that replaces its old rows."""
+    """A source, cut: everything that replaces its old rows. `indexed_texts` and `passages` are of each chunk."""
 
     item: SourceItem
     chunks: tuple[Chunk, ...] = ()
     indexed_texts: tuple[str, ...] = ()
+    passages: tuple[tuple[str, ...], ...] = ()
     summaries: tuple[Node, ...] = ()
     skipped: str | None = None
 

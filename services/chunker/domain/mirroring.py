@@ -30,14 +30,14 @@ class MirrorWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """A chunk as an engine ranks it. `vectors` are the bytes of halfvecs by the generation that they are of."""
+    """A chunk as an engine ranks it. `vectors` are halfvecs' bytes by the generation that they are of."""
 
     pk: int
     source_id: str
     words: int
     lexemes: str
     labels: dict[str, Any]
-    vectors: dict[int, bytes]
+    vectors: dict[int, list[bytes]]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

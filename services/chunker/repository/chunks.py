@@ -13,18 +13,18 @@ from services.chunker.repository.summaries import sources
 
 SAVE_SOURCE = """
 INSERT INTO indexed_source AS s (id, workspace_id, integration_id, resource_id, resource_name, provider, type, name,
-  path, url, author, updated_at, version, content_hash, chunks, words, skipped)
+  path, url, author, updated_at, version, content_hash, chunks, passages, words, skipped)
 VALUES (:id, :workspace_id, :integration_id, :resource_id, :resource_name, :provider, :type, :name, :path, :url,
-  :author, :updated_at, :version, :content_hash, :chunks, 0, :skipped)
+  :author, :updated_at, :version, :content_hash, :chunks, :passages, 0, :skipped)
 ON CONFLICT (id) DO UPDATE SET resource_id = excluded.resource_id, resource_name = excluded.resource_name,
   type = excluded.type, name = excluded.name, path = excluded.path, url = excluded.url, author = excluded.author,
   updated_at = excluded.updated_at, version = excluded.version, content_hash = excluded.content_hash,
-  chunks = excluded.chunks, skipped = excluded.skipped, indexed_at = now()
+  chunks = excluded.chunks, passages = excluded.passages, skipped = excluded.skipped, indexed_at = now()
 WHERE s.version <= excluded.version
 """
 
 # A chunk whose id stays keeps its words only if what was indexed of it (context and what is read of it) is the same.
-KEPT = "SELECT id, pk, context, text, readable FROM chunk WHERE source_id = :source_id"
+KEPT = "SELECT id, pk, context, text, readable, passages FROM chunk WHERE source_id = :source_id"
 DROP_POSTINGS = "DELETE FROM posting WHERE chunk_pk = ANY(CAST(:pks AS bigint[]))"
 DROP_CHUNKS = "DELETE FROM chunk WHERE pk = ANY(CAST(:pks AS bigint[]))"
 MOVE_CHUNK = """
@@ -34,9 +34,9 @@ WHERE pk = :pk
 """
 INSERT_CHUNKS = """
 INSERT INTO chunk (workspace_id, source_id, id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, words,
-  context, text, readable)
+  context, text, readable, passages)
 VALUES (:workspace_id, :source_id, :id, :ordinal, :anchor, CAST(:heading_path AS text[]), :start_byte, :end_byte,
-  :tokens, 0, :context, :text, :readable)
+  :tokens, 0, :context, :text, :readable, CAST(:passages AS text[]))
 """
 INSERT_POSTINGS = """
 WITH words AS (
@@ -91,6 +91,7 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
         SAVE_SOURCE,
         workspace_id=workspace,
         chunks=len(cut.chunks),
+        passages=sum(len(some) or 1 for some in cut.passages),
         skipped=cut.skipped,
         **{name: getattr(item, name) for name in SOURCE_FIELDS},
     )
@@ -129,11 +130,12 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> list[str]:
     """An edited paragraph touches its own words only: the other chunks merely move. Answers whose words are new."""
     source_id = cut.item.id
     old = {row["id"]: row for row in await tx.fetch_all(KEPT, source_id=source_id)}
-    kept = {c.id for c in cut.chunks if c.id in old and _same(old[c.id], c)}
+    pairs = list(zip(cut.chunks, cut.passages, strict=True))
+    kept = {c.id for c, passages in pairs if c.id in old and _same(old[c.id], c, passages)}
     if len(kept) < len(cut.chunks):
         await embedding_queue.want(tx, workspace, source_id)
     await _drop(tx, [row["pk"] for chunk_id, row in old.items() if chunk_id not in kept])
-    values = [(chunk, _chunk_row(workspace, source_id, chunk)) for chunk in cut.chunks]
+    values = [(chunk, _chunk_row(workspace, source_id, chunk, passages)) for chunk, passages in pairs]
     moved = [{"pk": old[chunk.id]["pk"], **_place(row)} for chunk, row in values if chunk.id in kept]
     await tx.execute_many(MOVE_CHUNK, moved)
     await tx.execute_many(INSERT_CHUNKS, [row for chunk, row in values if chunk.id not in kept])
@@ -151,16 +153,17 @@ async def _drop(tx: Transaction, pks: Sequence[int]) -> None:
         await tx.execute(DROP_CHUNKS, pks=list(pks))
 
 
-def _same(row: Row, chunk: Chunk) -> bool:
-    return bool((row["context"], row["text"], row["readable"]) == (chunk.context, chunk.text, chunk.words))
+def _same(row: Row, chunk: Chunk, passages: tuple[str, ...]) -> bool:
+    there = row["context"], row["text"], row["readable"], tuple(row["passages"] or ())
+    return bool(there == (chunk.context, chunk.text, chunk.words, passages))
 
 
 def _place(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in PLACE}
 
 
-def _chunk_row(workspace: str, source_id: str, chunk: Chunk) -> dict[str, Any]:
+def _chunk_row(workspace: str, source_id: str, chunk: Chunk, passages: Sequence[str]) -> dict[str, Any]:
     names = ("id", "ordinal", "anchor", "start_byte", "end_byte", "tokens", "context", "text")
     row = {name: getattr(chunk, name) for name in names}
-    own = {"heading_path": list(chunk.heading_path), "readable": chunk.words}
+    own = {"heading_path": list(chunk.heading_path), "readable": chunk.words, "passages": list(passages) or None}
     return {**row, **own, "workspace_id": workspace, "source_id": source_id}

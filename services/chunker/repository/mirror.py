@@ -104,9 +104,9 @@ async def hold(tx: Transaction, wanted: Sequence[MirrorWanted], lease_s: float) 
 
 
 async def documents(tx: Transaction, sources: Sequence[str]) -> list[Document]:
-    embedded: dict[int, dict[int, bytes]] = defaultdict(dict)
+    embedded: dict[int, dict[int, list[bytes]]] = defaultdict(lambda: defaultdict(list))
     for row in await vectors.of_sources(tx, sources):
-        embedded[row["chunk_pk"]][row["generation"]] = row["embedding"]
+        embedded[row["chunk_pk"]][row["generation"]].append(row["embedding"])
     return [
         Document(
             pk=row["pk"],

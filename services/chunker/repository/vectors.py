@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -12,10 +12,10 @@ from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.embedding import Generation, Passage, Vector, passage_text, reads_all, visited
 from services.chunker.repository.filters import Narrowing
 
-# Sources take turns, so that a large one fills no batch alone.
+# Sources take turns, so that a large one fills no batch alone. A chunk's vectors are saved together: one tells of all.
 LACKING = """
-SELECT source_id, pk, context, text FROM (
-  SELECT c.source_id, c.pk, c.context, coalesce(c.readable, c.text) AS text,
+SELECT source_id, pk, context, text, passages FROM (
+  SELECT c.source_id, c.pk, c.context, coalesce(c.readable, c.text) AS text, c.passages,
     row_number() OVER (PARTITION BY c.source_id ORDER BY c.ordinal) AS turn
   FROM chunk c WHERE c.source_id = ANY(CAST(:sources AS text[]))
   AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_pk = c.pk AND v.generation = :generation)
@@ -30,26 +30,28 @@ WHERE v.workspace_id = :workspace AND v.generation = :generation AND v.embedding
 """
 # A chunk that left meanwhile has no row to hang a vector on.
 SAVE = """
-INSERT INTO chunk_vector (workspace_id, source_id, chunk_pk, generation, embedding, text_hash)
-SELECT c.workspace_id, c.source_id, c.pk, :generation, given.embedding, given.text_hash
-FROM unnest(CAST(:pks AS bigint[]), CAST(:embeddings AS halfvec[]), CAST(:hashes AS bytea[]))
-  AS given(pk, embedding, text_hash)
+INSERT INTO chunk_vector (workspace_id, source_id, chunk_pk, part, generation, embedding, text_hash)
+SELECT c.workspace_id, c.source_id, c.pk, given.part, :generation, given.embedding, given.text_hash
+FROM unnest(
+  CAST(:pks AS bigint[]), CAST(:parts AS smallint[]), CAST(:embeddings AS halfvec[]), CAST(:hashes AS bytea[])
+) AS given(pk, part, embedding, text_hash)
 JOIN chunk c ON c.pk = given.pk AND c.source_id = ANY(CAST(:sources AS text[]))
-ORDER BY c.pk
+ORDER BY c.pk, given.part
 ON CONFLICT DO NOTHING
 """
 
 # The graph's statistics and not a count: how many vectors of others a walk meets is all that is asked.
 SIZES = """
-SELECT (SELECT coalesce(sum(chunks), 0) FROM indexed_source WHERE workspace_id = :workspace) AS workspace,
+SELECT (SELECT coalesce(sum(passages), 0) FROM indexed_source WHERE workspace_id = :workspace) AS workspace,
   (SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass(:index)) AS everywhere
 """
-# Without the cast no index is of this expression: each vector of the workspace is read.
+# Without the cast no index is of this expression: each vector of the workspace is read. A chunk is as near as the
+# nearest of its sections.
 EXACT = """
-SELECT v.chunk_pk AS pk, -(v.embedding <#> CAST(:query AS halfvec)) AS similarity
+SELECT v.chunk_pk AS pk, -min(v.embedding <#> CAST(:query AS halfvec)) AS similarity
 FROM chunk_vector v
 WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
-ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :depth
+GROUP BY v.chunk_pk ORDER BY similarity DESC, v.chunk_pk LIMIT :depth
 """
 # The workspace is filtered by row-level security alone, inside the scan: no other index offers itself. Of equal vectors
 # the graph gives whichever it meets first: all that are like the last one are read, so that the older ones are named.
@@ -59,7 +61,7 @@ SELECT v.chunk_pk AS pk, -(CAST(v.embedding AS halfvec({dimension})) <#> CAST(:q
 FROM chunk_vector v
 WHERE v.generation = {generation} AND {where}
 ORDER BY CAST(v.embedding AS halfvec({dimension})) <#> CAST(:query AS halfvec({dimension}))
-FETCH FIRST (:depth) ROWS WITH TIES
+FETCH FIRST (:wanted) ROWS WITH TIES
 """
 WALK = """
 SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', :ef, true),
@@ -72,15 +74,16 @@ MOST_EF = 1000
 OF_SOURCES = """
 SELECT v.chunk_pk, v.generation, v.embedding FROM chunk_vector v JOIN embedding_generation g ON g.id = v.generation
 WHERE v.source_id = ANY(CAST(:sources AS text[])) AND g.state <> 'retired' AND v.embedding IS NOT NULL
+ORDER BY v.chunk_pk, v.generation, v.part
 """
 
 SHARE = """
-SELECT g.name, g.state, count(v.chunk_pk) AS vectors, count(v.chunk_pk) - count(v.embedding) AS refused
+SELECT g.name, g.state, count(DISTINCT v.chunk_pk) AS vectors,
+  count(DISTINCT v.chunk_pk) FILTER (WHERE v.embedding IS NULL) AS refused
 FROM embedding_generation g LEFT JOIN chunk_vector v ON v.generation = g.id AND v.source_id = :source_id
 WHERE g.state <> 'retired' GROUP BY g.id, g.name, g.state ORDER BY g.state, g.id
 """
 
-NOT_HASHED: Mapping[int, bytes] = {}  # such vectors are of no other text's use
 _speaking: WeakSet[Any] = WeakSet()
 
 
@@ -92,16 +95,18 @@ class Near(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def of_sources(tx: Transaction, sources: Sequence[str]) -> Sequence[Row]:
-    """`chunk_pk`, `generation` and `embedding` of each vector that a query may be compared with."""
+    """`chunk_pk`, `generation` and `embedding` of each vector that a query may be compared with, in order."""
     await _speak_halfvec(tx)
     return await tx.fetch_all(OF_SOURCES, sources=list(sources))
 
 
 async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limit: int) -> list[Passage]:
+    """All passages of at most `limit` chunks."""
     rows = await tx.fetch_all(LACKING, generation=generation, sources=list(sources), limit=limit)
     return [
-        Passage(source_id=row["source_id"], pk=row["pk"], text=passage_text(row["context"], row["text"]))
+        Passage(source_id=row["source_id"], pk=row["pk"], part=part, text=text)
         for row in rows
+        for part, text in enumerate(row["passages"] or [passage_text(row["context"], row["text"])])
     ]
 
 
@@ -112,19 +117,14 @@ async def made(tx: Transaction, generation: int, hashes: Collection[bytes]) -> d
     return {row["text_hash"]: row["embedding"] for row in rows}
 
 
-async def save(
-    tx: Transaction,
-    generation: int,
-    sources: Sequence[str],
-    embedded: Mapping[int, Vector],
-    hashes: Mapping[int, bytes] = NOT_HASHED,
-) -> int:
-    """By the chunk's key, as are the hashes of what was embedded. Answers how many vectors were written."""
+async def save(tx: Transaction, generation: int, sources: Sequence[str], embedded: Mapping[Passage, Vector]) -> int:
+    """All passages of each chunk at once. Answers how many vectors were written."""
     await _speak_halfvec(tx)
     given = {
-        "pks": list(embedded),
+        "pks": [one.pk for one in embedded],
+        "parts": [one.part for one in embedded],
         "embeddings": list(embedded.values()),
-        "hashes": [hashes.get(pk) for pk in embedded],
+        "hashes": [one.text_hash for one in embedded],
     }
     return await tx.execute(SAVE, generation=generation, sources=list(sources), **given)
 
@@ -145,17 +145,31 @@ async def nearest(
     workspace, everywhere = int(sizes["workspace"]), int(sizes["everywhere"] or 0)
     where = f"v.chunk_pk IN ({narrow.sql})" if narrow else "true"
     parts = {"generation": generation.id, "dimension": generation.dimension, "where": where}
-    asked = {"query": query, "depth": depth, **(narrow.values if narrow else {})}
+    asked = {"query": query, **(narrow.values if narrow else {})}
     if narrow or reads_all(depth, workspace, everywhere):
-        rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, **asked)
-    else:
-        rows = await _walk(tx, GRAPH.format(**parts), visited(depth, workspace, everywhere), asked)
-    near = [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
-    return sorted(near, key=lambda one: (-one.similarity, one.pk))[:depth]
+        rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, depth=depth, **asked)
+        return [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
+    return await _walked(tx, GRAPH.format(**parts), depth, lambda wanted: visited(wanted, workspace, everywhere), asked)
+
+
+async def _walked(
+    tx: Transaction, sql: str, depth: int, visits: Callable[[int], int], asked: Mapping[str, Any]
+) -> list[Near]:
+    """Several vectors may be of one chunk: more are asked for until there are enough chunks, or no more vectors."""
+    wanted = depth
+    while True:
+        rows = await _walk(tx, sql, visits(wanted), {**asked, "wanted": wanted})
+        best: dict[int, float] = {}
+        for row in rows:
+            best[row["pk"]] = max(row["similarity"], best.get(row["pk"], -1.0))
+        if len(best) >= depth or len(rows) < wanted:
+            ordered = sorted(best.items(), key=lambda one: (-one[1], one[0]))
+            return [Near(pk=pk, similarity=similarity) for pk, similarity in ordered[:depth]]
+        wanted *= 2
 
 
 async def _walk(tx: Transaction, sql: str, visits: int, asked: Mapping[str, Any]) -> Sequence[Any]:
-    ef = min(MOST_EF, max(100, 2 * int(asked["depth"])))
+    ef = min(MOST_EF, max(100, 2 * int(asked["wanted"])))
     await tx.execute(WALK, ef=str(ef), visits=str(max(20_000, visits)))
     rows = await tx.fetch_all(sql, **asked)
     await tx.execute(WALKED)

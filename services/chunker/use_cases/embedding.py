@@ -45,9 +45,7 @@ async def save_vectors(db: Database, wanted: Sequence[EmbedWanted], embedded: Ma
             return 0
         if embedded:
             await mirror.want(tx, wanted[0].workspace_id, sources)
-        by_key = {passage.pk: vector for passage, vector in embedded.items()}
-        hashes = {passage.pk: passage.text_hash for passage in embedded}
-        saved = await vectors.save(tx, generation, sources, by_key, hashes) if embedded else 0
+        saved = await vectors.save(tx, generation, sources, embedded) if embedded else 0
         await embedding_queue.settle(tx, generation, sources)
         return saved
 

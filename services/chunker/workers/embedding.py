@@ -22,7 +22,7 @@ LEASE_S = 60.0  # a batch takes seconds; a killed worker delays its sources' vec
 RETIRED_S = 60.0  # until no query can be under way that asked with the old model
 DROPPED_AT_ONCE = 5_000
 PROBE = "a text that every model reads"
-_embedded = counter("chunker_vectors_total", "Chunks that were given a vector", ["outcome"])
+_embedded = counter("chunker_vectors_total", "Passages of chunks that were given a vector", ["outcome"])
 _waiting = gauge("chunker_sources_without_vectors", "Sources with chunks that have no vector yet", ["state"])
 log = get_logger(__name__)
 

@@ -68,8 +68,7 @@ async def embed_workspace(db: Database, kept: Kept, generation: Generation, work
         lacking = await vectors.lacking(tx, generation.id, sources, 1_000_000)
     embedded = await kept.passages([one.text for one in lacking])
     async with db.transaction(workspace) as tx:
-        pks = [one.pk for one in lacking]
-        await vectors.save(tx, generation.id, sources, dict(zip(pks, embedded, strict=True)))
+        await vectors.save(tx, generation.id, sources, dict(zip(lacking, embedded, strict=True)))
 
 
 def _key(text: str) -> str:

@@ -12,6 +12,7 @@ from libs.common.internal import SourceItem
 from services.chunker.chunking import Chunk
 from services.chunker.domain.indexing import Cut
 from services.chunker.domain.searching import Question
+from services.chunker.embedding.passages import passages_of
 from services.chunker.lexical import normalise_for_index
 from services.chunker.repository import chunks, workspaces
 from services.chunker.use_cases.searching import Searcher
@@ -62,7 +63,12 @@ def _cut(source: str, page: Page) -> Cut:
         name=page.path.rsplit("/", 1)[-1], path=page.path, content_hash="-",
     )  # fmt: skip
     found = tuple(one.chunk for one in page.passages)
-    return Cut(item=item, chunks=found, indexed_texts=tuple(normalise_for_index(text_of(one)) for one in found))
+    return Cut(
+        item=item,
+        chunks=found,
+        indexed_texts=tuple(normalise_for_index(text_of(one)) for one in found),
+        passages=tuple(passages_of(page.kind, one) for one in found),
+    )
 
 
 def text_of(chunk: Chunk) -> str:

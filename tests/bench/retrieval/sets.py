@@ -15,13 +15,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from libs.common.provider.text_kinds import kind_of_file
 from services.chunker.chunking import Chunk, Document
 from services.chunker.chunking.languages import language_of
+from services.chunker.chunking.model import ChunkKind, Part
 from tests.bench.retrieval.scoring import Labels
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -29,6 +30,7 @@ QUESTIONS, HELD_OUT = (Path(__file__).with_name(f"{name}.toml") for name in ("qu
 FILES = ("docs_corpus.json.gz", "headings.json.gz", "code_corpus.json.gz", "commits.json.gz")
 
 Cutter = Callable[[Document], Sequence[Chunk]]
+Piece = TypeVar("Piece", Chunk, Part)
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -47,6 +49,7 @@ class Passage(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     key: str
     path: str
+    kind: ChunkKind
     passages: list[Passage]
 
 
@@ -89,14 +92,11 @@ def guides(place: Path, cut: Cutter) -> Collection:
 
 def commits(place: Path, cut: Cutter) -> Collection:
     files = _read(place, "code_corpus")["files"]
-    pages = [
-        Page(
-            f"{file['repo']}/{file['path']}",
-            file["path"],
-            [Passage(one, frozenset({str(file["id"])})) for one in cut(_document(file["path"], file["text"]))],
-        )
-        for file in files
-    ]
+    pages = []
+    for file in files:
+        document = _document(file["path"], file["text"])
+        found = [Passage(one, frozenset({str(file["id"])})) for one in cut(document)]
+        pages.append(Page(f"{file['repo']}/{file['path']}", file["path"], document.kind, found))
     return Collection("commits", pages, _queries(_read(place, "commits")), by_file=True)
 
 
@@ -118,7 +118,7 @@ def _own(cut: Cutter) -> tuple[list[Page], dict[str, set[str]]]:
         text = file.read_text()
         spans = _spans_of_markdown(path, text)
         known |= {path} | {span.label for span in spans}
-        pages.append(Page(path, path, [
+        pages.append(Page(path, path, "markdown", [
             Passage(chunk, labels | {path}) for chunk, labels in _labelled(cut(_document(path, text)), spans)
         ]))  # fmt: skip
     return pages, {label: {label} for label in known}
@@ -162,25 +162,36 @@ def _withheld_page(key: str, sections: Sequence[dict[str, Any]], cut: Cutter, as
     starts = accumulate((len(chunk.text) for chunk, _ in found), initial=0)
     places = zip(found, starts, strict=False)
     return Page(
-        key, path, [Passage(_withheld(chunk, start, spans, asked), labels) for (chunk, labels), start in places]
+        key,
+        path,
+        "markdown",
+        [Passage(_withheld(chunk, start, spans, asked), labels) for (chunk, labels), start in places],
     )
 
 
 def _withheld(chunk: Chunk, start: int, spans: Sequence[Span], asked: Labels) -> Chunk:
-    """Without the lines of the headings that ask; the path ends above such a section if the chunk begins in it."""
-    text, at, end = "", start, start + len(chunk.text)
+    """Without the headings that ask, in the chunk and in each of its sections."""
+    starts = accumulate((len(part.text) for part in chunk.parts), initial=start)
+    pieces = zip(chunk.parts, starts, strict=False)
+    parts = tuple(_piece_withheld(part, at, spans, asked) for part, at in pieces)
+    return msgspec.structs.replace(_piece_withheld(chunk, start, spans, asked), parts=parts)
+
+
+def _piece_withheld(piece: Piece, start: int, spans: Sequence[Span], asked: Labels) -> Piece:
+    """Without the lines of the headings that ask; the path ends above such a section if the piece begins in it."""
+    text, at, end = "", start, start + len(piece.text)
     for span in spans:
         if span.label in asked and span.start < end and span.body > at:
-            text += chunk.text[at - start : max(span.start, at) - start]
+            text += piece.text[at - start : max(span.start, at) - start]
             at = min(max(span.body, at), end)
-    text += chunk.text[at - start :]
+    text += piece.text[at - start :]
     begun = [span for span in spans if span.start <= start][-1:]
-    path = chunk.heading_path[: len(begun[0].path) - 1] if begun and begun[0].label in asked else chunk.heading_path
-    place = " > ".join(chunk.heading_path)
+    path = piece.heading_path[: len(begun[0].path) - 1] if begun and begun[0].label in asked else piece.heading_path
+    place = " > ".join(piece.heading_path)
     context = "\n".join(
-        line for line in (" > ".join(path) if line == place else line for line in chunk.context.split("\n")) if line
+        line for line in (" > ".join(path) if line == place else line for line in piece.context.split("\n")) if line
     )
-    return msgspec.structs.replace(chunk, text=text, heading_path=path, context=context)
+    return msgspec.structs.replace(piece, text=text, heading_path=path, context=context)
 
 
 def _labelled(chunks: Sequence[Chunk], spans: Sequence[Span]) -> list[tuple[Chunk, Labels]]:

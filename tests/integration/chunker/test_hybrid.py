@@ -69,7 +69,9 @@ async def test_filters_and_phrases_hold_both_rankings(rig: Rig, embedding: Embed
 
 
 async def test_pages_hold_every_chunk_once_while_the_index_changes(rig: Rig, embedding: Embedding) -> None:
-    sources = [await rig.put(f"{'car ' * (n % 7)} lorry number {n}\n", path=f"{n}.md") for n in range(30)]
+    sections = "# More\n\nAn automobile.\n\n# Last\n\nOne car.\n"  # of every third: several vectors are of its chunk
+    texts = [f"{'car ' * (n % 7)} lorry number {n}\n\n{'' if n % 3 else sections}" for n in range(30)]
+    sources = [await rig.put(text, path=f"{n}.md") for n, text in enumerate(texts)]
     await rig.index()
     await embedding.embed()
     rig.searcher = rig.searching(depth=4, queries=embedding.queries)

@@ -258,7 +258,8 @@ async def test_both_rank_alike(rig: Rig, worker: MirrorWorker) -> None:
     embedding = Embedding(rig, Double())
     await embedding.worker.step()
     for n in range(60):
-        text = " ".join(chance.choices(words, k=chance.randint(3, 40)))
+        sections = [" ".join(chance.choices(words, k=chance.randint(3, 40))) for _ in range(1 + n % 3)]
+        text = "\n\n".join(f"# {number}\n\n{section}" for number, section in enumerate(sections))
         await rig.put(f"{text}\n", path=f"{'docs' if n % 2 else 'src'}/{n}.md")
         if n == 30:
             await rig.index()

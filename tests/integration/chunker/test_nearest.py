@@ -11,7 +11,7 @@ import pytest
 
 from libs.local.postgres import Postgres
 from services.chunker.domain import embedding as rules
-from services.chunker.domain.embedding import Generation
+from services.chunker.domain.embedding import Generation, Passage
 from services.chunker.domain.searching import Filters
 from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.repository import vectors
@@ -110,6 +110,33 @@ async def test_of_equal_vectors_the_graph_names_the_older_chunks(
         assert len(near) == depth
 
 
+async def test_graph_gives_as_many_chunks_as_are_asked_for_each_once(
+    rig: Rig, migrated: Postgres, generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight sections a chunk: those of one chunk lie together, so the nearest vectors are of a few chunks."""
+    monkeypatch.setattr(rules, "EXACT_UP_TO", 10)
+    chance = np.random.default_rng(8)
+    centres = chance.normal(size=(60, 1, DIMENSION))
+    sections = centres + 0.3 * chance.normal(size=(60, 8, DIMENSION))
+    sections /= np.linalg.norm(sections, axis=2, keepdims=True)
+    settings = {"search_path": "chunker,public"}
+    admin = await asyncpg.connect(migrated.dsn("postgres"), server_settings=settings)
+    pks = await load_chunks(admin, "w1", generation.id, halfvecs(sections[:, 0]))
+    async with rig.db.transaction("w1") as tx:
+        passages = [Passage(source_id="", pk=pk, part=part, text=f"{pk} {part}") for pk in pks for part in range(1, 8)]
+        given = halfvecs(sections[:, 1:].reshape(-1, DIMENSION))
+        await vectors.save(tx, generation.id, ["w1-0"], dict(zip(passages, given, strict=True)))
+    await admin.execute("UPDATE indexed_source SET passages = 8 * chunks; ANALYZE chunk_vector")
+    await admin.close()
+    for depth in (1, 10, 60, 80):
+        async with rig.db.transaction("w1") as tx:
+            near = await vectors.nearest(tx, generation, halfvecs(sections[7, 3])[0], depth)
+        similarities = (sections @ sections[7, 3]).max(axis=1)
+        nearest = np.argsort(-similarities)[:depth]
+        assert [one.pk for one in near] == [pks[place] for place in nearest]
+        assert [one.similarity for one in near] == pytest.approx(similarities[nearest], abs=1e-2)
+
+
 async def recall(rig: Rig, generation: Generation, corpus: tuple[Corpus, dict[int, int]], workspace: str) -> float:
     truth, places = corpus
     found = wanted = 0
@@ -132,7 +159,8 @@ async def test_nearest_is_narrowed_by_what_is_known_of_the_source(rig: Rig, gene
         rows = await tx.fetch_all("SELECT pk FROM chunk ORDER BY pk")
         query = halfvecs(np.ones(DIMENSION))[0]
         sources = [row["source_id"] for row in await tx.fetch_all("SELECT DISTINCT source_id FROM chunk")]
-        await vectors.save(tx, generation.id, sources, {row["pk"]: query for row in rows})
+        passages = [Passage(source_id="", pk=row["pk"], text="") for row in rows]
+        await vectors.save(tx, generation.id, sources, dict.fromkeys(passages, query))
         near = await vectors.nearest(tx, generation, query, 10, narrow=narrowing(Filters(path="docs/b")))
     assert len(near) == 1
     assert near[0].similarity == pytest.approx(1.0, abs=1e-2)

@@ -40,6 +40,38 @@ async def test_chunk_is_found_by_words_at_once_and_by_its_vector_afterwards(rig:
     assert await embedding.counted(LACKING) == await embedding.counted(WAITING) == 0
 
 
+async def test_chunk_is_as_near_as_the_nearest_of_its_sections(rig: Rig, embedding: Embedding) -> None:
+    sections = "# Fruit\n\nBananas are yellow.\n\n# Server\n\nStop it, then start it anew.\n"
+    await rig.put(sections, path="docs/both.md")
+    await rig.put("# Server\n\nStop it, then start it anew.\n", path="docs/both.md", resource_id="fork")
+    await rig.index()
+    await embedding.embed()
+    assert await embedding.counted(VECTORS) == 3
+    first, second = await embedding.nearest("stop the server")
+    assert first.similarity == second.similarity > (await embedding.nearest("yellow bananas"))[1].similarity
+    assert len(embedding.target.asked) == 2  # the section that both have is embedded once
+    assert await embedding.counted(LACKING) == await embedding.counted(WAITING) == 0
+
+
+async def test_section_that_the_model_refuses_keeps_no_other_from_its_vector(rig: Rig, embedding: Embedding) -> None:
+    await embedding.worker.step()
+    embedding.target.refuses = "unreadable"
+    source = await rig.put("# A\n\nThis is unreadable.\n\n# B\n\nBananas are yellow.\n", path="docs/a.md")
+    await rig.index()
+    await embedding.embed()
+    assert await embedding.counted(WAITING) == 0
+    assert len(await embedding.texts("bananas")) == 1
+    step = (await reading.explain_source(rig.db, "w1", source))[-1]
+    assert step.detail.startswith("1 of 1 chunks")
+
+
+async def test_code_is_embedded_in_words(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("def retryAfter(seconds):\n    return now + seconds\n", path="libs/retry.py", name="retry.py")
+    await rig.index()
+    await embedding.embed()
+    assert embedding.target.asked == ["libs retry.py libs retry.py def retry After seconds : return now seconds"]
+
+
 async def test_nobody_finds_a_vector_of_another_workspace(rig: Rig, embedding: Embedding) -> None:
     await rig.put("# A\n\nBananas are yellow.\n", workspace="w1")
     await rig.put("# B\n\nBananas are green.\n", workspace="w2")

@@ -22,7 +22,7 @@ from services.chunker.settings import ChunkerSettings
 
 def told(pks: range) -> Told:
     labels = {"author": "one", "path": None, "updated_at": datetime(2026, 1, 1, tzinfo=UTC)}
-    vectors = {3: halfvecs(np.array([3.0, 4.0]))[0]}
+    vectors = {3: halfvecs(np.array([[3.0, 4.0], [0.0, 1.0]]))}
     documents = [Document(pk=pk, source_id="s", words=2, lexemes="relay outbox ", labels=labels, vectors=vectors)
                  for pk in pks]  # fmt: skip
     return Told(workspace="w1", documents=documents, gone=[900, 901], version=77)
@@ -34,7 +34,7 @@ def test_each_write_says_its_workspace_and_its_version() -> None:
     assert [name for name, _ in operations] == ["index", "index", "delete", "delete"]
     assert all((one["routing"], one["version"], one["version_type"]) == ("w1", 77, "external") for _, one in operations)
     document = lines[1]
-    assert document["vector_3"] == pytest.approx([0.6, 0.8], abs=1e-3)
+    assert [one["vector"] for one in document["vectors_3"]] == [pytest.approx([0.6, 0.8], abs=1e-3), [0.0, 1.0]]
     assert "path" not in document
     assert document["updated_at"] == 1_767_225_600_000_000
 

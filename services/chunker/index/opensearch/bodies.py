@@ -59,15 +59,16 @@ def index_body(refresh: str) -> Body:
     }  # fmt: skip
 
 
-def vector_field(generation: int) -> str:
-    return f"vector_{generation}"
+def vectors_field(generation: int) -> str:
+    return f"vectors_{generation}"
 
 
 def vectors_body(dimensions: Mapping[int, int]) -> Body:
-    """A field for each generation of vectors. Inner product: of unit vectors that is the cosine."""
+    """A field for each generation of vectors, several of a chunk. Inner product: of unit vectors that is the cosine."""
     method = {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"}
-    fields = {vector_field(generation): {"type": "knn_vector", "dimension": dimension, "method": method}
-              for generation, dimension in dimensions.items()}  # fmt: skip
+    fields = {vectors_field(generation): {"type": "nested", "properties": {
+        "vector": {"type": "knn_vector", "dimension": dimension, "method": method},
+    }} for generation, dimension in dimensions.items()}  # fmt: skip
     return {"properties": fields}
 
 
@@ -84,7 +85,8 @@ def _document(workspace: str, document: Document) -> Body:
     labels = {name: value for name, value in document.labels.items() if value is not None}
     if "updated_at" in labels:
         labels["updated_at"] = micros(labels["updated_at"])
-    vectors = {vector_field(generation): _floats(one) for generation, one in document.vectors.items()}
+    vectors = {vectors_field(generation): [{"vector": _floats(one)} for one in some]
+               for generation, some in document.vectors.items()}  # fmt: skip
     return {
         "workspace_id": workspace, "source_id": document.source_id, "pk": document.pk, "words": document.words,
         "lexemes": document.lexemes, **labels, **vectors,
@@ -125,9 +127,14 @@ def rank_body(scope: Scope, words: Sequence[Word], mean: float, size: int) -> Bo
 
 
 def nearest_body(scope: Scope, query: QueryVector, size: int) -> Body:
-    """The filter works inside the walk of the graph, so a narrow search still finds its nearest."""
-    asked = {"vector": _floats(query.vector), "k": size, "filter": _allowed(scope), "ignore_unmapped": True}
-    near = {"knn": {vector_field(query.generation.id): asked}}
+    """The filter works inside the walk of the graph, so a narrow search still finds its nearest.
+
+    A chunk counts once, by the nearest of its vectors.
+    """
+    field = vectors_field(query.generation.id)
+    asked = {"vector": _floats(query.vector), "k": size, "filter": _allowed(scope)}
+    near = {"nested": {"path": field, "query": {"knn": {f"{field}.vector": asked}}, "score_mode": "max",
+                       "ignore_unmapped": True}}  # fmt: skip
     return {"size": size, "track_total_hits": False, "query": near, **PK_ALONE}
 
 

@@ -4,7 +4,7 @@ index_wanted    one row a source that must be (re)indexed or removed: greatest v
 indexed_source  what is searchable: its version, labels for filters, number and length of its chunks
 chunk           text with its byte range; replaced in the transaction that swaps a source's version
 posting         word → chunk with frequency and length: all that BM25 reads
-chunk_vector    of a chunk or each of its sections, by the model of its generation; apart from the wide rows, gone with its chunk
+chunk_vector    of a chunk or each of its sections, by the model of its generation; apart from wide rows, gone with it
 embed_wanted    one row a source and generation that has chunks without a vector
 embedding_generation  all vectors of one model: building, active (queries use it) or retired; of no workspace
 summary         one tree from a section to the workspace, each node made from those below it

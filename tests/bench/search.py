@@ -17,18 +17,17 @@ import asyncpg
 import msgspec
 import numpy as np
 
-from libs.common.database.engine import LIMITS, PLANNING, Database
+from libs.common.database.engine import LIMITS, PLANNING
+from libs.local.postgres import Postgres
 from services.chunker.api.search import SearchAsked, answer_of
 from services.chunker.domain.searching import Filters, Question
-from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.halfvec import halfvecs
-from services.chunker.embedding.hashed import HashedWords
-from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.index.postgres import PostgresIndex
-from services.chunker.repository import generations, vectors
+from services.chunker.repository import vectors
 from services.chunker.repository.filters import narrowing
 from services.chunker.use_cases.searching import Searcher
-from tests.bench.search_rows import CHUNKS, LARGE, SMALL, Corpus, fill, queries, read_corpus
+from tests.bench.search_corpus import Standing, standing
+from tests.bench.search_rows import CHUNKS, LARGE, SMALL, queries
 from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
@@ -41,60 +40,36 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Statement = tuple[str, Sequence[Any]]
 
 
-class Given(HashedWords):
-    """Queries have the vectors that were drawn for them: no model takes part."""
-
-    def __init__(self) -> None:
-        super().__init__(384)
-        self.drawn: dict[str, bytes] = {}
-
-    async def embed_query(self, text: str) -> bytes:
-        return self.drawn[text]
-
-
 def main() -> None:
     with temporary_state() as state, running_postgres(state) as postgres:
         migrate_schemas(postgres, "chunker")
-        asyncio.run(_bench(postgres.dsn("chunker_app"), postgres.dsn("chunker_worker"), postgres.dsn("postgres")))
+        asyncio.run(_bench(postgres))
 
 
-async def _bench(app_url: str, worker_url: str, admin_url: str) -> None:
-    random = np.random.default_rng(SEED)
-    db = Database("chunker", app_url=app_url, worker_url=worker_url)
-    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "chunker, public"})
-    given = Given()
-    async with db.queue() as tx:
-        await generations.begin(tx, given.name, given.dimension)
-        generation = (await generations.living(tx))[0]
-    corpus = await read_corpus(admin, random)
+async def _bench(postgres: Postgres) -> None:
     started = time.monotonic()
-    embedded = await fill(admin, corpus, generation.id, random)
-    print(f"{sum(CHUNKS.values())} chunks in {time.monotonic() - started:.0f} s; "
-          f"{await admin.fetchval('SELECT count(*) FROM posting')} postings")  # fmt: skip
-    bare = await asyncpg.connect(app_url, server_settings={**LIMITS, **PLANNING, "search_path": "chunker, public"})
-    await bare.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
-    both = Searcher(
-        PostgresIndex(db), queries=QueryEmbedder(db, Embedders((given.name, 384), {given.name: lambda: given}))
-    )
-    for workspace in (LARGE, SMALL):
-        for name, searcher, filters in (
-            ("words", Searcher(PostgresIndex(db)), Filters()),
-            ("fused", both, Filters()),
-            ("filtered", both, FILTERED),
-        ):
-            await _compare(
-                f"search_{workspace}_{name}", searcher, bare, workspace, filters, draw(corpus, given, random)
-            )
-        await _tell_recall(db, generation, workspace, embedded[workspace], corpus, random)
-    await bare.close()
-    await admin.close()
-    await db.close()
+    async with standing(postgres, SEED) as stands:
+        print(f"{sum(CHUNKS.values())} chunks in {time.monotonic() - started:.0f} s; "
+              f"{await stands.admin.fetchval('SELECT count(*) FROM posting')} postings")  # fmt: skip
+        settings = {**LIMITS, **PLANNING, "search_path": "chunker, public"}
+        bare = await asyncpg.connect(postgres.dsn("chunker_app"), server_settings=settings)
+        await bare.set_type_codec("halfvec", schema="public", encoder=bytes, decoder=bytes, format="binary")
+        for workspace in (LARGE, SMALL):
+            await _measure(stands, bare, workspace)
+        await bare.close()
 
 
-def draw(corpus: Corpus, given: Given, random: Any) -> list[str]:
-    drawn = list(queries(corpus, QUERIES + WARM, random))
-    given.drawn |= {text: halfvecs(vector)[0] for text, vector in drawn}
-    return [text for text, _ in drawn]
+async def _measure(stands: Standing, bare: Connection, workspace: str) -> None:
+    index = PostgresIndex(stands.db)
+    both = Searcher(index, queries=stands.queries())
+    for name, searcher, filters in (
+        ("words", Searcher(index), Filters()),
+        ("fused", both, Filters()),
+        ("filtered", both, FILTERED),
+    ):
+        texts = stands.draw(QUERIES + WARM)
+        await _compare(f"search_{workspace}_{name}", searcher, bare, workspace, filters, texts)
+    await _tell_recall(stands, workspace)
 
 
 async def _compare(
@@ -149,22 +124,21 @@ async def _replay(bare: Connection, workspace: str, statements: Sequence[Stateme
     return time.perf_counter() - started
 
 
-async def _tell_recall(
-    db: Database, generation: Any, workspace: str, embedded: Any, corpus: Corpus, random: Any
-) -> None:
+async def _tell_recall(stands: Standing, workspace: str) -> None:
     """Of the ten nearest: without a filter, and within a quarter of the sources."""
+    embedded = stands.embedded[workspace]
     first = 0 if workspace == LARGE else CHUNKS[LARGE]
     for name, filters in (("all", Filters()), ("filtered", FILTERED)):
         narrow = narrowing(filters)
-        async with db.snapshot(workspace) as tx:
+        async with stands.db.snapshot(workspace) as tx:
             rows = await tx.fetch_all(
                 narrow.sql if narrow else "SELECT pk FROM chunk", **(narrow.values if narrow else {})
             )
             allowed = np.array(sorted(row["pk"] for row in rows)) - first
             shares = []
-            for _, vector in queries(corpus, 50, random):
+            for _, vector in queries(stands.corpus, 50, stands.random):
                 exact = set(allowed[np.argsort(-(embedded[allowed] @ vector))[:10]] + first)
-                near = await vectors.nearest(tx, generation, halfvecs(vector)[0], 100, narrow=narrow)
+                near = await vectors.nearest(tx, stands.generation, halfvecs(vector)[0], 100, narrow=narrow)
                 shares.append(len(exact & {one.pk for one in near[:10]}) / len(exact))
         recall = statistics.fmean(shares)
         print(f"figure search_{workspace}_recall_{name} value={recall:.3f} unit=of_exact_top_10 against={LEAST_RECALL}"

@@ -15,24 +15,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import numpy as np
 
 from libs.common.database.engine import Database
 from libs.common.http.client import OutboundClient
+from libs.local.postgres import Postgres
 from services.chunker.domain.searching import Filters, Question
-from services.chunker.embedding.choosing import Embedders
-from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.index.choosing import mirrored
 from services.chunker.index.opensearch.connection import connect
 from services.chunker.index.opensearch.engine import Engine
 from services.chunker.index.postgres import PostgresIndex
-from services.chunker.repository import generations
 from services.chunker.use_cases import mirroring
 from services.chunker.use_cases.searching import Searcher
 from services.chunker.workers.mirroring import MirrorWorker
-from tests.bench.search import Given, draw, search_seconds
-from tests.bench.search_rows import LARGE, fill, read_corpus
+from tests.bench.search import QUERIES, search_seconds
+from tests.bench.search_corpus import standing
+from tests.bench.search_rows import LARGE
 from tests.support.opensearch import RealOpenSearch, real_opensearch
 from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
@@ -52,34 +50,23 @@ def main(sizes: Sequence[int]) -> None:
     for size in sizes:
         with temporary_state() as state, running_postgres(state) as postgres, real_opensearch("1g") as node:
             migrate_schemas(postgres, "chunker")
-            dsns = [postgres.dsn(role) for role in ("chunker_app", "chunker_worker", "postgres")]
-            asyncio.run(_bench(size, node, *dsns))
+            asyncio.run(_bench(size, node, postgres))
 
 
-async def _bench(size: int, node: RealOpenSearch, app_url: str, worker_url: str, admin_url: str) -> None:
-    random = np.random.default_rng(SEED)
-    db = Database("chunker", app_url=app_url, worker_url=worker_url)
-    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "chunker, public"})
-    given = Given()
-    async with db.queue() as tx:
-        await generations.begin(tx, given.name, given.dimension)
-        generation = (await generations.living(tx))[0]
-    corpus = await read_corpus(admin, random)
-    await fill(admin, corpus, generation.id, random, {LARGE: size})
-    outbound = OutboundClient().for_own(node.url)
-    engine = Engine(connect(node.url, "", "", outbound))
-    await _mirror(size, db, engine)
-    queries = QueryEmbedder(db, Embedders((given.name, given.dimension), {given.name: lambda: given}))
-    searchers = {
-        "postgres": Searcher(PostgresIndex(db), queries=queries),
-        "opensearch": Searcher(mirrored(db, engine), queries=queries),
-    }
-    for name, filters in (("fused", Filters()), ("filtered", Filters(path="rust/"))):
-        await _compare(f"search_index_{size}_{name}", searchers, filters, draw(corpus, given, random))
-    await _tell_space(size, admin, node, engine, db)
-    await outbound.aclose()
-    await admin.close()
-    await db.close()
+async def _bench(size: int, node: RealOpenSearch, postgres: Postgres) -> None:
+    async with standing(postgres, SEED, {LARGE: size}) as stands:
+        outbound = OutboundClient().for_own(node.url)
+        engine = Engine(connect(node.url, "", "", outbound))
+        await _mirror(size, stands.db, engine)
+        queries = stands.queries()
+        searchers = {
+            "postgres": Searcher(PostgresIndex(stands.db), queries=queries),
+            "opensearch": Searcher(mirrored(stands.db, engine), queries=queries),
+        }
+        for name, filters in (("fused", Filters()), ("filtered", Filters(path="rust/"))):
+            await _compare(f"search_index_{size}_{name}", searchers, filters, stands.draw(QUERIES + WARM))
+        await _tell_space(size, stands.admin, node, engine, stands.db)
+        await outbound.aclose()
 
 
 async def _mirror(size: int, db: Database, engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -42,16 +42,19 @@ ON CONFLICT DO NOTHING
 
 # The graph's statistics and not a count: how many vectors of others a walk meets is all that is asked.
 SIZES = """
-SELECT (SELECT coalesce(sum(passages), 0) FROM indexed_source WHERE workspace_id = :workspace) AS workspace,
+SELECT w.workspace, w.chunks,
   (SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass(:index)) AS everywhere
+FROM (
+  SELECT coalesce(sum(passages), 0) AS workspace, coalesce(sum(chunks), 0) AS chunks
+  FROM indexed_source WHERE workspace_id = :workspace
+) w
 """
-# Without the cast no index is of this expression: each vector of the workspace is read. A chunk is as near as the
-# nearest of its sections.
+# Without the cast no index is of this expression: each vector of the workspace is read.
 EXACT = """
-SELECT v.chunk_pk AS pk, -min(v.embedding <#> CAST(:query AS halfvec)) AS similarity
+SELECT v.chunk_pk AS pk, -(v.embedding <#> CAST(:query AS halfvec)) AS similarity
 FROM chunk_vector v
 WHERE v.workspace_id = :workspace AND v.generation = {generation} AND v.embedding IS NOT NULL AND {where}
-GROUP BY v.chunk_pk ORDER BY similarity DESC, v.chunk_pk LIMIT :depth
+ORDER BY v.embedding <#> CAST(:query AS halfvec), v.chunk_pk LIMIT :wanted
 """
 # The workspace is filtered by row-level security alone, inside the scan: no other index offers itself. Of equal vectors
 # the graph gives whichever it meets first: all that are like the last one are read, so that the older ones are named.
@@ -146,19 +149,20 @@ async def nearest(
     where = f"v.chunk_pk IN ({narrow.sql})" if narrow else "true"
     parts = {"generation": generation.id, "dimension": generation.dimension, "where": where}
     asked = {"query": query, **(narrow.values if narrow else {})}
-    if narrow or reads_all(depth, workspace, everywhere):
-        rows = await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, depth=depth, **asked)
-        return [Near(pk=row["pk"], similarity=row["similarity"]) for row in rows]
-    return await _walked(tx, GRAPH.format(**parts), depth, lambda wanted: visited(wanted, workspace, everywhere), asked)
+
+    async def read(wanted: int) -> Sequence[Any]:
+        if narrow or reads_all(depth, workspace, everywhere):
+            return await tx.fetch_all(EXACT.format(**parts), workspace=tx.workspace, wanted=wanted, **asked)
+        visits = visited(wanted, workspace, everywhere)
+        return await _walk(tx, GRAPH.format(**parts), visits, {**asked, "wanted": wanted})
+
+    return await _chunks(read, depth, depth * -(-workspace // max(1, int(sizes["chunks"]))))
 
 
-async def _walked(
-    tx: Transaction, sql: str, depth: int, visits: Callable[[int], int], asked: Mapping[str, Any]
-) -> list[Near]:
-    """Several vectors may be of one chunk: more are asked for until there are enough chunks, or no more vectors."""
-    wanted = depth
+async def _chunks(read: Callable[[int], Awaitable[Sequence[Any]]], depth: int, wanted: int) -> list[Near]:
+    """A chunk is as near as the nearest of its vectors: more are read until there are enough chunks, or no more."""
     while True:
-        rows = await _walk(tx, sql, visits(wanted), {**asked, "wanted": wanted})
+        rows = await read(wanted)
         best: dict[int, float] = {}
         for row in rows:
             best[row["pk"]] = max(row["similarity"], best.get(row["pk"], -1.0))

@@ -110,11 +110,12 @@ async def test_of_equal_vectors_the_graph_names_the_older_chunks(
         assert len(near) == depth
 
 
-async def test_graph_gives_as_many_chunks_as_are_asked_for_each_once(
-    rig: Rig, migrated: Postgres, generation: Generation, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("exact_up_to", [10, 10_000], ids=["graph", "exact"])
+async def test_as_many_chunks_as_are_asked_for_are_found_each_once(
+    rig: Rig, migrated: Postgres, generation: Generation, monkeypatch: pytest.MonkeyPatch, exact_up_to: int
 ) -> None:
     """Eight sections a chunk: those of one chunk lie together, so the nearest vectors are of a few chunks."""
-    monkeypatch.setattr(rules, "EXACT_UP_TO", 10)
+    monkeypatch.setattr(rules, "EXACT_UP_TO", exact_up_to)
     chance = np.random.default_rng(8)
     centres = chance.normal(size=(60, 1, DIMENSION))
     sections = centres + 0.3 * chance.normal(size=(60, 8, DIMENSION))

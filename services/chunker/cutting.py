@@ -26,7 +26,10 @@ def cut(item: SourceItem, facet_of: FacetOf, budget: int, known: Mapping[str, Wr
     if layout.skip or not item.content:
         return Cut(item=item, skipped=layout.skip or "empty")
     document = _document(item, layout)
-    chunks = tuple(chunk(document, budget=budget))
+    # Of a picture inside a notebook, a script of a page, nobody reads a word: nothing to find or to embed.
+    chunks = tuple(one for one in chunk(document, budget=budget) if one.words != "")
+    if not chunks:
+        return Cut(item=item, skipped="empty")
     return Cut(
         item=item,
         chunks=chunks,

@@ -10,7 +10,9 @@ from libs.common.events.source import SourceType
 
 # pages: text whose form feeds part pages (a PDF). records: CSV and TSV. conversation: comments, each a chunk of its
 # own. thread: messages of a chat, which share chunks. services.chunker.chunking says how the last two are written.
-ChunkKind = Literal["markdown", "html", "code", "plain", "pages", "slides", "records", "conversation", "thread"]
+ChunkKind = Literal[
+    "markdown", "html", "code", "notebook", "plain", "pages", "slides", "records", "conversation", "thread"
+]
 
 
 class SourceText(msgspec.Struct, frozen=True, kw_only=True):

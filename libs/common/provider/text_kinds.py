@@ -39,6 +39,8 @@ def kind_of_file(path: str, text: str) -> ChunkKind:
         return "slides" if slides else "markdown"
     if name.suffix in HTML:
         return "html"
+    if name.suffix == ".ipynb":
+        return "notebook"
     if name.suffix in RECORDS:
         return "records"
     if name.suffix in CODE:
@@ -53,8 +55,6 @@ def skip_reason(path: str) -> str | None:
         return "lock file"
     if name.endswith((".min.js", ".min.css", ".map", ".snap")):
         return "generated file"
-    if name.endswith(".ipynb"):
-        return "notebook"  # JSON with its outputs inside: found by what nobody wrote
     return None
 
 

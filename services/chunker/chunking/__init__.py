@@ -5,6 +5,7 @@
 | markdown | headings with their anchors | fence, table row, JSX tag, list item, sentence |
 | html | headings with their ids | `<pre>`, table row, sentence; `words` is the text without tags, scripts and styles |
 | code | scopes | definition, line |
+| notebook | headings, scopes; `#cell-id=ab12` or `#cell=3` | as markdown and code; `words` is what its cells say |
 | plain | none | paragraph, sentence |
 | pages | pages, parted by form feeds: `#page=3` | paragraph, sentence; `words` joins hyphenated line ends |
 | slides | slides, parted by form feeds or `---`; short ones share a chunk | a slide |

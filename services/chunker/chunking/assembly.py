@@ -10,6 +10,8 @@ from services.chunker.chunking.html import HtmlPage
 from services.chunker.chunking.ids import ChunkIds
 from services.chunker.chunking.markdown import markdown_units
 from services.chunker.chunking.model import Chunk, Document, Part, Unit
+from services.chunker.chunking.notebook_json import read_notebook
+from services.chunker.chunking.notebooks import NotebookPage
 from services.chunker.chunking.packing import pack
 from services.chunker.chunking.pages import page_units, page_words, slide_units
 from services.chunker.chunking.plain import plain_units
@@ -46,6 +48,9 @@ def _read(document: Document, budget: int) -> _Read:
         case "html":
             page = HtmlPage(text)
             return _Read(Code(page.units(budget)), page.words)
+        case "notebook" if notebook := read_notebook(text):
+            cells = NotebookPage(text, notebook)
+            return _Read(Code(cells.units(budget)), cells.words)
         case "pages":
             return _Read(Code(page_units(text, budget)), lambda start, end: page_words(text[start:end]))
         case kind:
@@ -59,6 +64,7 @@ _UNITS: dict[str, Callable[[str, int], list[Unit]]] = {
     "slides": slide_units,
     "records": record_units,
     "plain": plain_units,
+    "notebook": plain_units,  # what is none after all
 }
 
 

@@ -173,6 +173,11 @@ def markdown_units(text: str, budget: int) -> list[Unit]:
     return _Reader(text, budget, Outline()).read()
 
 
+def cell_units(cell: str, budget: int, outline: Outline) -> list[Unit]:
+    """A cell of a notebook: read on its own, its headings go on from those of the cells before."""
+    return _Reader(cell, budget, outline).read()
+
+
 def part_units(part: str, at: int, budget: int, outline: Outline, opening: int = TITLE_LEVEL) -> list[Unit]:
     """A comment, a message, a slide: read on its own, so that a fence left open ends with it; `at` is where it stands.
 

@@ -4,7 +4,9 @@ from typing import Literal
 
 import msgspec
 
-ChunkKind = Literal["markdown", "html", "code", "plain", "pages", "slides", "records", "conversation", "thread"]
+ChunkKind = Literal[
+    "markdown", "html", "code", "notebook", "plain", "pages", "slides", "records", "conversation", "thread"
+]
 
 
 def normalise_text(text: str) -> str:

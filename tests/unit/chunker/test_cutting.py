@@ -32,5 +32,6 @@ def test_settings_are_cut_by_their_structure(path: str) -> None:
     assert {one.heading_path[0] for one in chunks} == {"one", "two"}
 
 
-def test_notebook_is_kept_but_not_indexed_since_its_json_is_not_what_people_read() -> None:
-    assert cut_file("analysis.ipynb", '{"cells": []}').skipped == "notebook"
+def test_notebook_is_found_by_what_its_cells_say() -> None:
+    cell = '{"cell_type": "markdown", "source": ["# Sales\\n", "by month"]}'
+    assert [one.words for one in cut_file("analysis.ipynb", f'{{"cells": [{cell}]}}').chunks] == ["# Sales\nby month"]

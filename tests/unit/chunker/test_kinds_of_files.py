@@ -17,6 +17,7 @@ from libs.common.provider.text_kinds import kind_of_file
         ("talk/deck.md", "---\ntheme: x\n---\nmarp: true\n", "markdown"),
         ("site/index.html", "<p>", "html"),
         ("site/INDEX.HTM", "<p>", "html"),
+        ("lab/a.ipynb", "{}", "notebook"),
         ("data/a.csv", "a,b", "records"),
         ("data/a.tsv", "a\tb", "records"),
         ("src/a.py", "x = 1\f", "code"),

@@ -6,6 +6,7 @@ The document is decoded by the standard library, member by member, so that every
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 _DECODER = json.JSONDecoder(strict=False)
@@ -14,7 +15,9 @@ _SIGN = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA
 SIGNS = re.compile(_SIGN, re.DOTALL)
 _PIECE = re.compile(rf"(?:(?!\\n)(?:{_SIGN})){{0,400}}+(?:\\n)?+", re.DOTALL)  # a line, a part of one if it is long
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_LONGEST_OUTPUT = 1000
+_LONGEST_OUTPUT, _MOST_OUTPUTS = 1000, 64
+_MOST_CELLS = 10_000  # with more of them it is something else
+_DEEPEST_INDENT = 64
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -49,9 +52,10 @@ def read_notebook(text: str) -> Notebook | None:
     """None for what is no notebook of the fourth format: it is read as plain text."""
     try:
         found: Any = json.loads(text, strict=False)
-        if not isinstance(found, dict) or not isinstance(found.get("cells"), list):
+        listed = found.get("cells") if isinstance(found, dict) else None
+        if not isinstance(listed, list) or len(listed) > _MOST_CELLS:
             return None
-        cells = [cell for at in _values(text, _start(text), "cells") for cell in _cells(text, at)]
+        cells = list(_cells(text, _values(text, _start(text), "cells")[-1]))
     except (ValueError, RecursionError):
         return None
     return Notebook(_language(found.get("metadata")), cells)
@@ -59,8 +63,8 @@ def read_notebook(text: str) -> Notebook | None:
 
 def said(raw: str) -> str:
     """What the characters of a JSON string say; as many of them whatever they are."""
-    decoded: str = _DECODER.decode(f'"{raw}"')
-    return _UNSTORABLE.sub("\ufffd", decoded)
+    decoded: str = _DECODER.decode(f'"{raw}"') if "\\" in raw else raw
+    return decoded if decoded.isascii() and "\0" not in decoded else _UNSTORABLE.sub("\ufffd", decoded)
 
 
 def _language(metadata: Any) -> str:
@@ -90,7 +94,7 @@ def _parts(text: str, at: int, cell: dict[str, Any]) -> Iterator[Part]:
             if runs:
                 yield Part(kinds.get(kind, "plain") if isinstance(kind, str) else "plain", runs)
         elif name == "outputs" and isinstance(cell["outputs"], list):
-            for _, output, _ in _members(text, start):
+            for _, output, _ in islice(_members(text, start), _MOST_OUTPUTS):
                 yield from _output(text, output)
 
 
@@ -129,13 +133,15 @@ def _runs(text: str, at: int) -> Iterator[Run]:
         start = at + 1
         while start < end:
             stop = _PIECE.match(text, start, end).end()  # type: ignore[union-attr]  # it may match nothing
-            yield Run(_line_start(text, at) if start == at + 1 else start, start, stop, said(text[start:stop]))
+            yield Run(line_start(text, at) if start == at + 1 else start, start, stop, said(text[start:stop]))
             start = stop
 
 
-def _line_start(text: str, at: int) -> int:
-    line = text.rfind("\n", 0, at) + 1
-    return line if text[line:at].isspace() else at
+def line_start(text: str, at: int) -> int:
+    """Where the line begins, if only blanks stand before, not more of them than people indent by."""
+    before = text[max(at - _DEEPEST_INDENT, 0) : at]
+    words = before.rstrip(" \t")
+    return at - len(before) + len(words) if words.endswith("\n") else at
 
 
 def _values(text: str, at: int, wanted: str) -> list[int]:

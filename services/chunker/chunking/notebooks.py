@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from services.chunker.chunking.code import read_code
 from services.chunker.chunking.markdown import cell_units
 from services.chunker.chunking.model import BLOCK, H1, Section, Unit
-from services.chunker.chunking.notebook_json import SIGNS, Cell, Notebook, Part, Run, said
+from services.chunker.chunking.notebook_json import SIGNS, Cell, Notebook, Part, Run, line_start, said
 from services.chunker.chunking.outline import Outline
 from services.chunker.chunking.splitting import prose_units, starts_exact
 from services.chunker.chunking.tokens import counter
@@ -47,6 +47,8 @@ class NotebookPage:
         return "".join(heard).strip()
 
     def _said_within(self, run: Run, start: int, end: int) -> str:
+        if len(run.said) == run.end - run.start:
+            return run.said[max(start - run.start, 0) : end - run.start]
         signs = [found.start() for found in SIGNS.finditer(self.text, run.start, run.end)]
         within = [at for at in [*signs, run.end] if start <= at < end]
         if not within:
@@ -56,8 +58,7 @@ class NotebookPage:
 
     def _cell_places(self, cell: Cell, budget: int) -> list[Unit]:
         """Where the cell can be cut, first of all before it."""
-        line = self.text.rfind("\n", 0, cell.start) + 1
-        begins = line if self.text[line : cell.start].isspace() else cell.start
+        begins = line_start(self.text, cell.start)
         places: list[Unit] = []
         for part in cell.parts:
             for unit in self._part_places(part, budget):
@@ -79,6 +80,8 @@ class NotebookPage:
     def _place(self, run: Run, within: int) -> int:
         if not within:
             return run.place
+        if len(run.said) == run.end - run.start:
+            return run.start + within
         signs = [found.start() for found in SIGNS.finditer(self.text, run.start, run.end)]
         return signs[within] if within < len(signs) else run.end
 

@@ -55,6 +55,7 @@ _PUMPED_KINDS: dict[ChunkKind, dict[str, str]] = {
     },
     "pages": {"pages": "\f", "hyphens": "a-\n", "soft hyphens": "a\u00ad\n"},
     "slides": {"rules": "---\n", "parted rules": "\n---\n\n", "settings": "\n---\na: b\n---\n", "form feeds": "\f"},
+    "notebook": {"brackets": "[", "quotes": '"', "objects": '{"cells":'},
     "records": {"quotes": '"', "pairs": '"",', "fields": ",", "open": 'a,"b\n', "lines": "a,b\n", "tabs": "\t\"\n"},
     "thread": {"messages": "## a said at 2024-05-01T10:00:00Z\n", "almost": "## a at "},
     "plain": {"stops": ". ", "lines": "a\n", "blank lines": " \n"},

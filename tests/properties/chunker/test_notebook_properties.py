@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties.chunker.odd import odd_texts
 from tests.properties.chunker.test_chunk_properties import block_texts
 from tests.support.figures import sized
-from tests.unit.chunker.texts import assert_sound, document
+from tests.support.work import calls
+from tests.unit.chunker.texts import assert_sound, chunks_of, document
 
 _TEXTS = st.one_of(odd_texts, block_texts)
 _SOURCES = st.one_of(_TEXTS, _TEXTS.map(lambda text: text.splitlines(keepends=True)))
@@ -55,3 +57,24 @@ def test_chunks_of_a_notebook_say_every_sign_of_its_cells_once(sources: list[str
     chunks = assert_sound(document(json.dumps({"cells": cells}, ensure_ascii=ascii), "notebook"), 24)
     said = "".join(one.words or "" for one in chunks)
     assert "".join(said.split()) == "".join("".join(sources).split())
+
+
+_HOSTILE = {
+    "lines": lambda size: ["a\n"] * (size // 7),
+    "headings": lambda size: ["# a\n"] * (size // 9),
+    "a word": lambda size: "x" * size,
+    "words": lambda size: "word " * (size // 5),
+    "escapes": lambda size: "\\" * (size // 2),
+    "line ends": lambda size: "\n" * (size // 2),
+    "letters": lambda size: "\u00e9" * (size // 6),
+}
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+def test_chunking_a_notebook_of_twice_the_size_takes_twice_the_calls(name: str) -> None:
+    def work(size: int) -> None:
+        chunks_of(json.dumps({"cells": [{"cell_type": "markdown", "source": _HOSTILE[name](size)}]}), "notebook")
+
+    work(4_000)
+    once, twice = calls(lambda: work(4_000)), calls(lambda: work(8_000))
+    assert twice <= 2.5 * once + 500

@@ -26,7 +26,7 @@ class Imports:
         self._module: dict[bytes, str] = {}
         for statement in statements:
             for module, names in _read(_without_comments(statement[:_LONGEST_READ])):
-                for name in names - _KEYWORDS:
+                for name in sorted(names - _KEYWORDS):  # in one order, whatever the process hashes by
                     self._module[name.encode()] = module
         self._names = frozenset(self._module)
         self._rank = {module: rank for rank, module in enumerate(self._module.values())}

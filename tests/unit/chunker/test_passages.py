@@ -53,7 +53,13 @@ def test_sections_of_a_page_are_embedded_as_people_read_them_and_empty_ones_not_
 
 def test_code_is_embedded_in_words_with_what_surrounds_it() -> None:
     (one,) = chunk(document("def retryAfter(max_seconds):\n    return self.nowMS + 2\n", "code", "libs/retry.py"))
-    assert passages_of("code", one) == ("retry.py libs retry.py def retry After max seconds : return self.now MS 2",)
+    assert passages_of("code", one) == ("retry py\nlibs retry py\ndef retry After max seconds\nreturn self.now MS 2",)
+
+
+def test_path_that_is_the_title_of_its_file_is_embedded_once() -> None:
+    file = Document("s", "file", "libs/retry.py", "libs/retry.py", "code", "python", "wait = 2\n")
+    (one,) = chunk(file)
+    assert passages_of("code", one) == ("libs retry py\nwait 2",)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,7 @@ def test_code_is_embedded_in_words_with_what_surrounds_it() -> None:
         ("HTTPServer2.parseURL(x)", "HTTP Server2.parse URL x"),
         ("__init__", "init"),
         ("/* Why: it's late! */", "Why: it's late!"),
+        ("if late:\n\n    return None;", "if late\nreturn None"),
         ("\n\t", ""),
     ],
 )

@@ -93,7 +93,7 @@ class _Assembly:
                 context = f"{context}\n{used}"
             id = ids.next(path, text)
             words = self.words(opening.start, end) if self.words else None
-            parts = self._parts(first, last, end) if self.units[last - 1].section != opening.section else ()
+            parts = self._parts(first, last, end) if self.units[last - 1].section is not opening.section else ()
             chunks.append(
                 Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context, words, parts)
             )
@@ -103,15 +103,19 @@ class _Assembly:
         """Of code none: what surrounds a definition tells what it is for."""
         if self.document.kind not in _OF_SECTIONS:
             return ()
-        units = self.units
-        opening = [first, *(i for i in range(first + 1, last) if units[i].section != units[i - 1].section)]
-        stops = [*(units[i].start for i in opening[1:]), end]
-        read = self.words or (lambda start, stop: self.text[start:stop])
-        return tuple(self._part(units[i], read(units[i].start, stop)) for i, stop in zip(opening, stops, strict=True))
+        opening = self.units[first]
+        parts: list[Part] = []
+        for unit in self.units[first + 1 : last]:
+            if unit.section is not opening.section:
+                parts.append(self._part(opening, unit.start))
+                opening = unit
+        return (*parts, self._part(opening, end))
 
-    def _part(self, opening: Unit, text: str) -> Part:
-        path = opening.section.path
-        return Part(path, self._context(path, opening.header), text)
+    def _part(self, opening: Unit, end: int) -> Part:
+        path, header = opening.section.path, opening.header
+        context = self.contexts.get((path, header)) or self._context(path, header)
+        text = self.words(opening.start, end) if self.words else self.text[opening.start : end]
+        return Part(path, context, text)
 
     def _groups(self) -> Iterator[tuple[int, int, int, int]]:
         """First unit of each chunk and the one after its last, where its text ends, its exact token count."""

@@ -69,7 +69,7 @@ async def test_code_is_embedded_in_words(rig: Rig, embedding: Embedding) -> None
     await rig.put("def retryAfter(seconds):\n    return now + seconds\n", path="libs/retry.py", name="retry.py")
     await rig.index()
     await embedding.embed()
-    assert embedding.target.asked == ["libs retry.py libs retry.py def retry After seconds : return now seconds"]
+    assert embedding.target.asked == ["libs retry py\ndef retry After seconds\nreturn now seconds"]
 
 
 async def test_nobody_finds_a_vector_of_another_workspace(rig: Rig, embedding: Embedding) -> None:

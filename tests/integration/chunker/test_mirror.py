@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
+import numpy as np
 import pytest
 
 from libs.common.errors import DependencyDown
@@ -12,7 +14,10 @@ from libs.common.http.client import OutboundClient
 from libs.common.internal import SourceItem
 from libs.common.telemetry.metrics import value
 from libs.common.testing.crashpoints import ProcessDied, watching
+from services.chunker.domain.embedding import Generation, QueryVector
+from services.chunker.domain.mirroring import Document, Told
 from services.chunker.domain.searching import Filters
+from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.index.choosing import mirrored
 from services.chunker.index.opensearch.bodies import Scope, workspace_body
 from services.chunker.index.opensearch.connection import connect
@@ -304,3 +309,41 @@ async def test_of_equal_vectors_both_name_the_older_chunks(rig: Rig, worker: Mir
         async with index.reading("w1") as reading:
             named.append([list(await reading.nearest(query, depth, None)) for depth in (3, 7, 20, 39)])
     assert named[0] == named[1]
+
+
+async def test_engine_finds_the_chunks_whose_sections_lie_nearest(rig: Rig, worker: MirrorWorker, figure: Tell) -> None:
+    """Vectors without any order are the hardest to walk; each chunk has one to twelve."""
+    chance = np.random.default_rng(5)
+    generation = Generation(id=30_000, name="synthetic", dimension=32, state="active")
+    points = {pk: _points(chance, int(chance.integers(1, 13))) for pk in range(1, 401)}
+    living = await mirroring.living_mirror(rig.db)
+    assert living is not None
+    await worker.engine.take_vectors(living.id, {generation.id: generation.dimension})
+    for pks in batched(points, 50):
+        told = Told(workspace="w9", documents=[_document(pk, generation, points[pk]) for pk in pks], gone=(), version=1)
+        await worker.engine.tell(living.id, told)
+    found = asked = 0
+    for depth in (3, 10, 33, 150):
+        for towards in _points(chance, 10):
+            query = QueryVector(generation=generation, vector=halfvecs(towards[None])[0])
+            near = await worker.engine.nearest(living.id, Scope("w9"), query, depth)
+            exact = sorted(points, key=lambda pk: -float((points[pk] @ towards).max()))[:depth]
+            assert len(near) == depth
+            found, asked = found + len(near.keys() & set(exact)), asked + depth
+    figure("engine_vector_recall", found / asked, "of_exact", 0.99)
+    assert found / asked >= 0.99
+
+
+def _points(chance: np.random.Generator, count: int) -> Any:
+    made = chance.normal(size=(count, 32))
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
+def _document(pk: int, generation: Generation, points: Any) -> Document:
+    vectors = {generation.id: list(halfvecs(points))}
+    return Document(pk=pk, source_id=f"s{pk}", labels={}, words=1, lexemes="relay", vectors=vectors)
+
+
+def batched(points: Mapping[int, Any], size: int) -> Iterator[list[int]]:
+    pks = list(points)
+    return (pks[at : at + size] for at in range(0, len(pks), size))

@@ -22,6 +22,8 @@ from services.chunker.repository.filters import Narrowing
 
 Body = dict[str, Any]
 
+MOST_HITS = 10_000  # the engine's own bound on one answer
+LEAST_KEPT = 100
 KEPT_DELETES = "1h"  # a write that comes late is known to be older than the delete before it
 LONGEST_LABEL = 8191  # characters; a term of the engine has at most 32,766 bytes
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -129,13 +131,18 @@ def rank_body(scope: Scope, words: Sequence[Word], mean: float, size: int) -> Bo
 def nearest_body(scope: Scope, query: QueryVector, size: int) -> Body:
     """The filter works inside the walk of the graph, so a narrow search still finds its nearest.
 
-    A chunk counts once, by the nearest of its vectors.
+    A chunk counts once, by the nearest of its vectors. More are kept on the way than are asked for, as in Postgres: a
+    walk that keeps no more than it answers overlooks one of sixteen.
     """
     field = vectors_field(query.generation.id)
-    asked = {"vector": _floats(query.vector), "k": size, "filter": _allowed(scope)}
+    asked = {"vector": _floats(query.vector), "k": _kept(size), "filter": _allowed(scope)}
     near = {"nested": {"path": field, "query": {"knn": {f"{field}.vector": asked}}, "score_mode": "max",
                        "ignore_unmapped": True}}  # fmt: skip
     return {"size": size, "track_total_hits": False, "query": near, **PK_ALONE}
+
+
+def _kept(size: int) -> int:
+    return min(MOST_HITS, max(LEAST_KEPT, 2 * size))
 
 
 def workspace_body(scope: Scope, size: int) -> Body:

@@ -18,7 +18,6 @@ from services.chunker.index.opensearch.bodies import Scope
 
 WRITE_S = 20.0  # one request that writes; a lease is longer
 LINES = 5000  # of one bulk request: some 10 MB
-MOST_HITS = 10_000  # the engine's own bound on one answer
 MISSING, STALE = 404, 409
 
 

@@ -16,8 +16,8 @@ from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.query import Parsed
 from services.chunker.domain.searching import Held, Read, Word
-from services.chunker.index.opensearch.bodies import Scope
-from services.chunker.index.opensearch.engine import MOST_HITS, Engine
+from services.chunker.index.opensearch.bodies import MOST_HITS, Scope
+from services.chunker.index.opensearch.engine import Engine
 from services.chunker.index.postgres import PostgresReading
 from services.chunker.repository import search
 from services.chunker.repository.filters import Narrowing, within

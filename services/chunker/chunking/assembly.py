@@ -12,7 +12,7 @@ from services.chunker.chunking.markdown import markdown_units
 from services.chunker.chunking.model import Chunk, Document, Part, Unit
 from services.chunker.chunking.notebook_json import read_notebook
 from services.chunker.chunking.notebooks import NotebookPage
-from services.chunker.chunking.packing import pack
+from services.chunker.chunking.packing import HEAD, pack
 from services.chunker.chunking.pages import page_units, page_words, slide_units
 from services.chunker.chunking.plain import plain_units
 from services.chunker.chunking.records import record_units
@@ -34,10 +34,14 @@ def chunk(document: Document, budget: int = 256) -> list[Chunk]:
 
 
 class _Read(NamedTuple):
-    """Units and imports of a text, and what people read between two of its characters where that is not the text."""
+    """Units and imports of a text, and what people read between two of its characters where that is not the text.
+
+    `words_alone` make the ids and move the cuts where the rest changes though nobody edits it.
+    """
 
     code: Code
     words: Callable[[int, int], str] | None = None
+    words_alone: bool = False
 
 
 def _read(document: Document, budget: int) -> _Read:
@@ -50,7 +54,7 @@ def _read(document: Document, budget: int) -> _Read:
             return _Read(Code(page.units(budget)), page.words)
         case "notebook" if notebook := read_notebook(text):
             cells = NotebookPage(text, notebook)
-            return _Read(Code(cells.units(budget)), cells.words)
+            return _Read(Code(cells.units(budget)), cells.words, words_alone=True)
         case "pages":
             return _Read(Code(page_units(text, budget)), lambda start, end: page_words(text[start:end]))
         case kind:
@@ -71,7 +75,7 @@ _UNITS: dict[str, Callable[[str, int], list[Unit]]] = {
 class _Assembly:
     def __init__(self, document: Document, budget: int) -> None:
         self.document, self.text, self.budget = document, document.text, budget
-        (self.units, self.imports), self.words = _read(document, budget)
+        (self.units, self.imports), self.words, self.words_alone = _read(document, budget)
         title, file = document.title.strip()[:_LONGEST_TITLE], (document.path or "")[-_LONGEST_CONTEXT:]
         self.place = "\n".join(line for line in (title, file) if line)
         self.contexts: dict[tuple[tuple[str, ...], str], str] = {}
@@ -91,8 +95,8 @@ class _Assembly:
             context = self.contexts.get((path, opening.header)) or self._context(path, opening.header)
             if chunks and (used := self.imports.used_in(text)):
                 context = f"{context}\n{used}"
-            id = ids.next(path, text)
             words = self.words(opening.start, end) if self.words else None
+            id = ids.next(path, words if words and self.words_alone else text)
             parts = self._parts(first, last, end) if self.units[last - 1].section is not opening.section else ()
             chunks.append(
                 Chunk(id, len(chunks), section.anchor, path, text, start, byte, tokens, context, words, parts)
@@ -122,12 +126,18 @@ class _Assembly:
         units = self.units
         totals = [0, *accumulate([unit.tokens for unit in units])]
         inexact = [0, *accumulate([not unit.exact for unit in units])]
-        cuts = pack(units, self.text, self.budget)
+        cuts = pack(units, self._head, self.budget)
         for first, last in pairwise([*cuts, len(units)]):
             if inexact[first] == inexact[last]:
                 yield first, last, self._end(last), totals[last] - totals[first]
             else:
                 yield from self._recounted(first, last)
+
+    def _head(self, i: int) -> str:
+        start = self.units[i].start
+        if self.words and self.words_alone:
+            return self.words(start, self._end(i + 1))[:HEAD]
+        return self.text[start : start + HEAD]
 
     def _end(self, last: int) -> int:
         return self.units[last].start if last < len(self.units) else len(self.text)

@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What is read together: `kind` is markdown, code or plain."""
+    """What is read together: `kind` is markdown, code or plain; or a picture, which says nothing."""
 
     kind: str
     runs: list[Run]
@@ -105,7 +105,9 @@ def _output(text: str, at: int) -> Iterator[Part]:
         return
     wanted = [(at, name) for name in ("text", "ename", "evalue")]
     data = output.get("data")
-    if isinstance(data, dict) and not any(name.startswith("image/") for name in data):
+    if isinstance(data, dict) and any(name.startswith("image/") for name in data):
+        yield Part("picture", [Run(line_start(text, at), at, at, "")])
+    elif isinstance(data, dict):
         wanted += [(start, "text/plain") for start in _values(text, at, "data")]
     for holder, name in wanted:
         runs = [run for start in _values(text, holder, name) for run in _bounded(_runs(text, start))]

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 from services.chunker.chunking.code import read_code
 from services.chunker.chunking.markdown import cell_units
-from services.chunker.chunking.model import BLOCK, H1, Section, Unit
+from services.chunker.chunking.model import BLOCK, H1, HARD, Section, Unit
 from services.chunker.chunking.notebook_json import SIGNS, Cell, Notebook, Part, Run, line_start, said
 from services.chunker.chunking.outline import Outline
 from services.chunker.chunking.splitting import prose_units, starts_exact
@@ -20,12 +20,10 @@ class NotebookPage:
     def __init__(self, text: str, notebook: Notebook) -> None:
         self.text, self.notebook = text, notebook
         self._outline = Outline()
-        opened = [
-            ("\n" if not i else "", run)
-            for cell in notebook.cells
-            for part in cell.parts
-            for i, run in enumerate(part.runs)
-        ]
+        parts = [part for cell in notebook.cells for part in cell.parts]
+        self._pictures = {part.runs[0].place for part in parts if part.kind == "picture"}
+        heard = [part for part in parts if part.kind != "picture"]
+        opened = [("\n" if not i else "", run) for part in heard for i, run in enumerate(part.runs)]
         self._runs = sorted(opened, key=lambda one: one[1].start)
         self._starts = [run.start for _, run in self._runs]
 
@@ -97,13 +95,16 @@ class NotebookPage:
         return units
 
     def _cut(self, place: Unit, following: Unit, budget: int) -> list[Unit]:
-        """One unit, if there is room for its JSON; what there is no room for goes by words."""
+        """One unit, if there is room for its JSON; what there is no room for goes by words, a picture in chunks of its
+        own: it may look another way each time its cell is run."""
         start, end = place.start, following.start
         exact = (not start or self.text[start - 1] == "\n") and starts_exact(self.text, start)
         tokens = counter()(self.text[start:end])
         if tokens <= budget - 4 * (not exact):
             return [Unit(start, tokens, place.rank, place.section, exact, place.header)]
         units = prose_units(self.text, start, end, place.section, budget)
+        if start in self._pictures:
+            place.rank = following.rank = HARD
         units[0].rank = place.rank
         for unit in units:
             unit.header = place.header

@@ -7,13 +7,14 @@ a paragraph before a sentence), then a hash of the words that follow.
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from itertools import accumulate
 from zlib import crc32
 
 from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, Unit
 from services.chunker.chunking.splitting import INEXACT_ROOM
 
-_HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary
+HEAD = 48  # characters of a unit that decide its hash: an edit further in moves no boundary
 _APART = 0.9  # budgets on either side that an anchor must outrank
 _APART_INSIDE = 4  # or as many, where it is a line inside a block: each anchor may cost one cut more
 _FULL_FROM = 0.7  # a chunk may end from here on
@@ -22,20 +23,20 @@ _EVEN = 0.3  # the last two chunks of a run share it no less evenly than this
 _SPREAD = 0x9E3779B1
 
 
-def pack(units: list[Unit], text: str, budget: int) -> list[int]:
-    """Indices of the units that open a chunk, the first always among them."""
+def pack(units: list[Unit], head: Callable[[int], str], budget: int) -> list[int]:
+    """Indices of the units that open a chunk, the first always among them; `head` tells how a unit begins."""
     starts: list[int] = []
     hard = [i for i, unit in enumerate(units) if unit.rank == HARD and i]
     for first, last in zip([0, *hard], [*hard, len(units)], strict=True):
-        starts += _Run(units, first, last, text, budget).cuts()
+        starts += _Run(units, first, last, head, budget).cuts()
     return starts
 
 
 class _Run:
     """Units that may share chunks: those between two hard boundaries."""
 
-    def __init__(self, units: list[Unit], first: int, last: int, text: str, budget: int) -> None:
-        self.units, self.first, self.text = units[first:last], first, text
+    def __init__(self, units: list[Unit], first: int, last: int, head: Callable[[int], str], budget: int) -> None:
+        self.units, self.first, self.head = units[first:last], first, head
         self.at = [0, *accumulate([unit.tokens for unit in self.units])]
         self.budget = budget if all([unit.exact for unit in self.units]) else budget - INEXACT_ROOM
         self.strength: list[int] = []
@@ -44,10 +45,10 @@ class _Run:
     def cuts(self) -> list[int]:
         if self.at[-1] <= self.budget:
             return [self.first]
-        text = self.text
+        head = self.head
         self.strength = [
-            unit.rank << 32 | crc32(text[unit.start : unit.start + _HEAD].encode()) * _SPREAD & 0xFFFFFFFF
-            for unit in self.units
+            unit.rank << 32 | crc32(head(i).encode()) * _SPREAD & 0xFFFFFFFF
+            for i, unit in enumerate(self.units, self.first)
         ]
         self.strong = [i for i, unit in enumerate(self.units) if unit.rank >= BLOCK]
         anchors = self._anchors()

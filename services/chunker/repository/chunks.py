@@ -32,6 +32,8 @@ UPDATE chunk SET ordinal = :ordinal, anchor = :anchor, heading_path = CAST(:head
   start_byte = :start_byte, end_byte = :end_byte
 WHERE pk = :pk
 """
+# Around the same words of a notebook: how often its cells were run.
+REWRITE_CHUNK = "UPDATE chunk SET text = :text, tokens = :tokens WHERE pk = :pk"
 INSERT_CHUNKS = """
 INSERT INTO chunk (workspace_id, source_id, id, ordinal, anchor, heading_path, start_byte, end_byte, tokens, words,
   context, text, readable, passages)
@@ -135,10 +137,14 @@ async def _swap_chunks(tx: Transaction, workspace: str, cut: Cut) -> list[str]:
     if len(kept) < len(cut.chunks):
         await embedding_queue.want(tx, workspace, source_id)
     await _drop(tx, [row["pk"] for chunk_id, row in old.items() if chunk_id not in kept])
-    values = [(chunk, _chunk_row(workspace, source_id, chunk, passages)) for chunk, passages in pairs]
-    moved = [{"pk": old[chunk.id]["pk"], **_place(row)} for chunk, row in values if chunk.id in kept]
+    rows = {chunk.id: _chunk_row(workspace, source_id, chunk, passages) for chunk, passages in pairs}
+    moved = [{"pk": old[id]["pk"], **_place(row)} for id, row in rows.items() if id in kept]
     await tx.execute_many(MOVE_CHUNK, moved)
-    await tx.execute_many(INSERT_CHUNKS, [row for chunk, row in values if chunk.id not in kept])
+    rewritten = [
+        {"pk": old[id]["pk"], **row} for id, row in rows.items() if id in kept and row["text"] != old[id]["text"]
+    ]
+    await tx.execute_many(REWRITE_CHUNK, rewritten)
+    await tx.execute_many(INSERT_CHUNKS, [row for id, row in rows.items() if id not in kept])
     texts = {c.id: text for c, text in zip(cut.chunks, cut.indexed_texts, strict=True) if c.id not in kept}
     await tx.execute(
         INSERT_POSTINGS, workspace_id=workspace, source_id=source_id, ids=list(texts), texts=list(texts.values())
@@ -154,8 +160,8 @@ async def _drop(tx: Transaction, pks: Sequence[int]) -> None:
 
 
 def _same(row: Row, chunk: Chunk, passages: tuple[str, ...]) -> bool:
-    there = row["context"], row["text"], row["readable"], tuple(row["passages"] or ())
-    return bool(there == (chunk.context, chunk.text, chunk.words, passages))
+    there = row["context"], row["readable"], tuple(row["passages"] or ())
+    return there == (chunk.context, chunk.words, passages) and (chunk.words is not None or row["text"] == chunk.text)
 
 
 def _place(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from services.chunker.chunking.tokens import counter
 from services.chunker.use_cases import reading, workspaces
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
@@ -51,6 +54,28 @@ async def test_chunk_is_as_near_as_the_nearest_of_its_sections(rig: Rig, embeddi
     assert first.similarity == second.similarity > (await embedding.nearest("yellow bananas"))[1].similarity
     assert len(embedding.target.asked) == 2  # the section that both have is embedded once
     assert await embedding.counted(LACKING) == await embedding.counted(WAITING) == 0
+
+
+async def test_notebook_that_is_run_again_keeps_its_vectors_and_shows_its_new_text(
+    rig: Rig, embedding: Embedding
+) -> None:
+    def run(first: int) -> str:
+        told = [f"rows = load('part {n}')\nplot(rows, {n})\n" for n in range(40)]
+        cells = [{"cell_type": "code", "execution_count": first + n, "source": said} for n, said in enumerate(told)]
+        return json.dumps({"cells": cells, "metadata": {"language_info": {"name": "python"}}}, indent=1)
+
+    source = await rig.put(run(1), path="lab/rows.ipynb")
+    await rig.index()
+    await embedding.embed()
+    asked, vectors = len(embedding.target.asked), await embedding.counted(VECTORS)
+    await rig.put(run(101), path="lab/rows.ipynb", source_id=source, version=2)
+    await rig.index()
+    assert await embedding.counted(LACKING) == await embedding.counted(WAITING) == 0
+    assert (len(embedding.target.asked), await embedding.counted(VECTORS)) == (asked, vectors)
+    rows = await reading.read_chunks(rig.db, "w1", source, after=-1, limit=1000)
+    assert len(rows) == vectors > 3
+    assert "".join(row["text"] for row in rows) == run(101)
+    assert all(row["tokens"] == counter()(row["text"]) for row in rows)
 
 
 async def test_section_that_the_model_refuses_keeps_no_other_from_its_vector(rig: Rig, embedding: Embedding) -> None:

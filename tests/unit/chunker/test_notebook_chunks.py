@@ -106,3 +106,31 @@ def test_what_is_no_notebook_is_plain_text(text: str) -> None:
 def test_cell_that_lacks_something_leaves_the_others_as_they_are(broken: Any) -> None:
     said = words(chunks_of_notebook(notebook(broken, cell("markdown", "the other"), kernelspec=3)))
     assert said.endswith("the other")
+
+
+def lab(counts: list[int | None], picture: str = "iVBOR", **how: Any) -> str:
+    """Cells of code, each run as often as told, under one heading; every third has drawn something."""
+    cells = [cell("markdown", "# Lab\n", id="top")]
+    for number, count in enumerate(counts):
+        drawn = {"data": {"image/png": picture * 200, "text/plain": "<Figure>"}, "output_type": "display_data"}
+        run = {"execution_count": count, "id": f"c{number}", "metadata": {"execution": {"iopub.status.idle": count}}}
+        source = f"rows_{number} = load({number})\n" + "".join(f"plot(rows_{number}, {i})\n" for i in range(number % 7))
+        result = {"data": {"text/plain": f"{number} rows"}, "execution_count": count, "output_type": "execute_result"}
+        cells.append({"cell_type": "code", **run, "source": source, "outputs": [drawn] * (not number % 3) + [result]})
+    return json.dumps({"cells": cells, "metadata": {"kernelspec": {"language": "python"}}}, **how)
+
+
+@pytest.mark.parametrize("how", [{"indent": 1}, {}, {"separators": (",", ":")}])
+@pytest.mark.parametrize("budget", [64, 128, 256])
+def test_cells_that_are_run_again_keep_the_ids_of_their_chunks(how: dict[str, Any], budget: int) -> None:
+    before = chunks_of_notebook(lab([*range(1, 41)], **how), budget)
+    after = chunks_of_notebook(lab([*range(1, 20), *range(101, 122)], "R0lGO", **how), budget)
+    assert [one.text for one in before] != [one.text for one in after]
+    assert [one.id for one in before if one.words] == [one.id for one in after if one.words]
+
+
+def test_a_word_changed_in_a_cell_changes_the_id_of_its_chunk_alone() -> None:
+    before, after = (
+        chunks_of_notebook(text) for text in (lab([1] * 40), lab([2] * 40).replace("load(20)", "read(20)"))
+    )
+    assert len({one.id for one in after if one.words} - {one.id for one in before}) == 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 # Walks from one workspace to the next by index, takes the first few of each that nobody holds, and of those every
-# workspace's first, then every workspace's second: a large backfill cannot starve a small one. Whoever comes at the
-# same time takes others. The lock leaves FOR KEY SHARE to those who want the same thing meanwhile.
+# workspace's first, then every workspace's second: a large backfill cannot starve a small one. Where more workspaces
+# wait than a claim takes rows, chance chooses: by age, those that came first would be served to their end before any
+# other. Whoever comes at the same time takes others. The lock leaves FOR KEY SHARE to those who want the same thing
+# meanwhile.
 CLAIM = """
 WITH RECURSIVE workspaces AS (
   (SELECT w.workspace_id FROM {table} w WHERE {among} ORDER BY w.workspace_id LIMIT 1)
@@ -20,7 +22,7 @@ WITH RECURSIVE workspaces AS (
   ) c
 ), chosen AS (
   SELECT {key_of_w} FROM {table} w JOIN candidates c USING ({key})
-  WHERE {free} ORDER BY c.turn, w.due_at LIMIT :limit FOR NO KEY UPDATE OF w SKIP LOCKED
+  WHERE {free} ORDER BY c.turn, random() LIMIT :limit FOR NO KEY UPDATE OF w SKIP LOCKED
 )
 UPDATE {table} w SET epoch = w.epoch + 1, {held_until} = now() + make_interval(secs => :lease_s){also}
 FROM chosen WHERE ({key_of_w}) = ({key_of_chosen})

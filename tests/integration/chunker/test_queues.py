@@ -86,6 +86,17 @@ async def test_workspace_with_many_rows_leaves_another_its_share(rig: Rig, admin
 
 
 @every_queue
+async def test_workspace_that_came_last_is_not_served_last(rig: Rig, admin: Any, of: Queue) -> None:
+    """More workspaces wait than a claim takes rows: chance alone says which is next."""
+    for number in range(30):
+        await fill(admin, of, f"before-{number}", 30)
+    await fill(admin, of, "last", 1)
+    half = [name for _ in range(45) for name in await claimed(rig.db, of, 10)]
+    assert len(half) == 450
+    assert "last-1" in half  # by chance alone it is missed once in 40 million runs
+
+
+@every_queue
 async def test_claims_beside_each_other_take_no_row_twice(rig: Rig, admin: Any, of: Queue) -> None:
     for workspace in ("w1", "w2", "w3"):
         await fill(admin, of, workspace, 40)

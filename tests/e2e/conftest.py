@@ -59,13 +59,13 @@ class Line:
     def names(self, query: str, **filters: Any) -> list[str]:
         return [hit["source"]["path"] or hit["source"]["name"] for hit in self.search(query, **filters)]
 
-    async def found(self, word: str, seconds: float = 15.0) -> dict[str, Any]:
+    async def found(self, word: str, seconds: float = 40.0) -> dict[str, Any]:
         """The first hit that really holds the word."""
         hits = await eventually(lambda: self.search(word), timeout=seconds)
         assert word in hits[0]["chunk"]["text"]
         return hits[0]
 
-    async def gone(self, word: str, seconds: float = 15.0) -> None:
+    async def gone(self, word: str, seconds: float = 40.0) -> None:
         await eventually(lambda: not self.search(word), timeout=seconds)
 
     def sync(self) -> dict[str, Any]:
@@ -108,10 +108,10 @@ class Line:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's minute does not hold the start of the stack, which has limits of its own."""
+    """A test's two minutes do not hold the start of the stack, which has limits of its own."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.timeout(60, func_only=True))
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -177,5 +177,5 @@ async def hooked(line: Line) -> Line:
     def active() -> bool:
         return bool(line.door.get(f"/v1/integrations/{line.integration}")["webhook"]["state"] == "active")
 
-    await eventually(active, timeout=20)
+    await eventually(active, timeout=40)
     return line

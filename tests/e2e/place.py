@@ -13,7 +13,7 @@ from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
 from tests.e2e.conftest import Line
 
-WAIT_S = 20.0
+WAIT_S = 40.0
 AIM_S = 3.0  # from a provider's change to the changed search result, on the embedded stack
 ALL = ("issues", "prs", "repositories", "code")
 FILES = {"README.md": "# A small place\n\nNothing much.\n", "src/one.py": "ONE = 1\n", "src/two.py": "TWO = 2\n"}

@@ -147,7 +147,7 @@ async def test_erased_workspace_is_gone_and_its_id_never_comes_back(line: Line, 
     def synced() -> bool:
         return line.raw("GET", f"/v1/workspaces/{workspace}/sources").status_code == 200
 
-    await eventually(synced, timeout=15)
+    await eventually(synced, timeout=30)
     proof = line.asked("workspace", "erase", workspace, "--verify", "--yes")
     assert proof == {"erased": True, "verified": True, "workspace": workspace}
     for method, path, sent in (
@@ -197,4 +197,4 @@ class TestDelivery:
             assert statuses == [202, 200]
             assert self.stored(hooked).count(first["guid"]) == 1
 
-        await eventually(delivered_twice, timeout=10)
+        await eventually(delivered_twice, timeout=30)

@@ -100,7 +100,7 @@ async def pictured(popup: Page, name: str) -> None:
 
 
 async def gone(popup: Page) -> None:
-    await eventually(popup.is_closed, timeout=10)
+    await eventually(popup.is_closed, timeout=30)
 
 
 async def test_popup_posts_an_opaque_handle_to_its_opener_alone_and_closes(

@@ -83,7 +83,7 @@ async def test_renamed_file_is_found_under_its_new_path_alone(hooked: Line) -> N
     def moved() -> None:
         assert hooked.names(f"{word} stands here", path=f"docs/{word}") == [f"docs/{word}-new.md"]
 
-    await eventually(moved, timeout=15)
+    await eventually(moved, timeout=30)
     assert hooked.search(word)[0]["source"]["id"] == before["source"]["id"]
 
 
@@ -99,5 +99,5 @@ async def test_trace_of_a_delivery_shows_webhooks_sync_and_chunker(hooked: Line)
         assert {"webhooks", "sync", "chunker"} <= set(trace["services"])
         assert {span["service"] for span in trace["spans"]} == set(trace["services"])
 
-    await eventually(shown, timeout=10)
+    await eventually(shown, timeout=30)
     assert "chunker" in hooked.sluice("trace", delivery["deliveryKey"]).stdout

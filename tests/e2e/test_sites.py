@@ -45,7 +45,7 @@ def workspace(line: Line) -> str:
 
 def names(page: str, anchor: str) -> bool:
     """Whether a browser that opens the page finds the place; without an anchor it is the page's own top."""
-    return not anchor or re.search(rf'id="?{anchor}[" >]', httpx.get(page, timeout=10).text) is not None
+    return not anchor or re.search(rf'id="?{anchor}[" >]', httpx.get(page, timeout=30).text) is not None
 
 
 def site(line: Line) -> str:
@@ -72,7 +72,7 @@ async def test_site_connected_by_the_command_is_found_at_its_headings_and_follow
     word = line.word()
     control.change("edit", path="docs/writing/tabs", text=f"Upstream of it, {word}.")
     line.door.post(f"/v1/integrations/{made['id']}/sync")
-    found = await eventually(lambda: search(line, workspace, word), timeout=15)
+    found = await eventually(lambda: search(line, workspace, word), timeout=30)
     assert found[0]["source"]["url"] == f"{site(line)}docs/writing/tabs"
 
 

@@ -16,7 +16,7 @@ async def eventually(question: Callable[[], T], *, timeout: float = ..., interva
 async def eventually(
     question: Callable[[], object],
     *,
-    timeout: float = 10.0,
+    timeout: float = 20.0,
     interval: float = 0.05,
 ) -> object:
     """Asks until the answer is truthy, and returns it; a failing assertion means "not yet".

@@ -34,7 +34,7 @@ def started(script: str, environ: dict[str, str], place: Path) -> Iterator[subpr
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
 
 async def test_valkey_starts_behind_its_password_which_no_argument_shows(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ async def test_valkey_starts_behind_its_password_which_no_argument_shows(tmp_pat
                 except RedisError:
                     return False
 
-            await eventually(answers, timeout=10.0)
+            await eventually(answers, timeout=30)
             assert await client.config_get("maxmemory-policy") == {"maxmemory-policy": "volatile-ttl"}
             assert await client.config_get("save") == {"save": ""}
         async with Redis(host=LOOPBACK, port=port) as stranger:

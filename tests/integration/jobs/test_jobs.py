@@ -99,7 +99,7 @@ async def test_asked_again_while_it_runs_it_runs_again(db: Database) -> None:
 
     await promise(db, "k", {"wish": 1})
     async with rig.running(worker(db, run)):
-        await asyncio.wait_for(entered.wait(), 5)
+        await asyncio.wait_for(entered.wait(), 20)
         await promise(db, "k", {"wish": 2})
         go.set()
         await eventually(lambda: empty(db))
@@ -186,7 +186,7 @@ async def test_a_long_job_keeps_its_lease_and_a_taken_one_is_stopped(db: Databas
         assert runs == 1
         async with db.queue() as tx:
             await tx.execute("UPDATE job SET epoch = epoch + 1")
-        await asyncio.wait_for(stopped.wait(), 5)
+        await asyncio.wait_for(stopped.wait(), 20)
         await eventually(lambda: empty(db))
     assert runs == 2
 

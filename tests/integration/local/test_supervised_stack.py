@@ -92,7 +92,7 @@ async def test_killed_process_is_back_by_itself(checkout: Path, endpoints: Endpo
         assert now.state == "ready"
         assert now.identity != before.identity
 
-    await eventually(back, timeout=8)
+    await eventually(back, timeout=20)
     assert entry_of(checkout, name).restarts == before.restarts + 1
     others = page_of(checkout).processes.items()
     assert all(entry.state in ("ready", "done") for other, entry in others if other != name)
@@ -112,8 +112,8 @@ async def test_committed_rows_outlive_a_killed_database(checkout: Path, endpoint
         await again.close()
         return bool(answer == 41)
 
-    await eventually(lambda: connection.is_closed(), timeout=8)
-    await eventually(read, timeout=8)
+    await eventually(lambda: connection.is_closed(), timeout=20)
+    await eventually(read, timeout=20)
 
 
 async def test_second_up_leaves_what_runs_alone(checkout: Path, endpoints: Endpoints) -> None:

@@ -62,7 +62,7 @@ async def test_next_page_is_asked_for_before_this_one_is_committed_and_no_other(
     door = hold(monkeypatch, "item:11")
     working = asyncio.create_task(Executor(engine.deps).step())
     await door.reached.wait()
-    await eventually(lambda: 2 in asked(world), timeout=10)
+    await eventually(lambda: 2 in asked(world), timeout=30)
     assert asked(world) == [0, 1, 2]
     assert len(await engine.sources()) == 10
 
@@ -99,7 +99,7 @@ async def test_page_ahead_is_thrown_away_when_this_one_cannot_be_committed(
 
     async def fails(tx: Transaction, batch: Batch) -> Applied:
         if any(item.key == "item:11" for item in batch.observed):
-            await eventually(lambda: 2 in asked(world), timeout=10)
+            await eventually(lambda: 2 in asked(world), timeout=30)
             raise DependencyDown("Postgres is away")
         return await apply_batch(tx, batch)
 
@@ -189,7 +189,7 @@ async def test_validators_of_a_page_ahead_are_saved_with_that_page(
     door = hold(monkeypatch, "item:11")
     working = asyncio.create_task(Executor(engine.deps).step())
     await door.reached.wait()
-    await eventually(lambda: 2 in asked(world), timeout=10)
+    await eventually(lambda: 2 in asked(world), timeout=30)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     assert await engine.one("SELECT count(*) FROM validator") == 1
@@ -203,7 +203,7 @@ async def test_object_that_a_hint_renewed_while_its_page_waited_stays_renewed(
     door = hold(monkeypatch, "item:1")
     working = asyncio.create_task(Executor(engine.deps).step())
     await door.reached.wait()
-    await eventually(lambda: 1 in asked(world), timeout=10)
+    await eventually(lambda: 1 in asked(world), timeout=30)
     world.repos["r1"].put(15, title="New 15")
     await engine.hint("r1", "items", "item:15", of="issue")
     looking = asyncio.create_task(engine.dirty())

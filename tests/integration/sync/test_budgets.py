@@ -239,7 +239,7 @@ async def test_l11_hung_provider_holds_no_connection_while_the_api_is_asked(
     held = checkouts(monkeypatch)
     pools = [engine.deps.db._app, engine.deps.db._worker]
     # The leases are kept alive meanwhile, a moment each.
-    await eventually(lambda: sum(pool.in_use for pool in pools) == 0, timeout=5)
+    await eventually(lambda: sum(pool.in_use for pool in pools) == 0, timeout=20)
 
     statuses = await ask_often(engine, 500)
     timeouts = sum(status != 200 for status in statuses)

@@ -158,7 +158,7 @@ async def test_lease_is_kept_alive_while_a_page_is_slow(engine: Engine, world: W
     async def renewed() -> bool:
         return bool(await engine.one("SELECT lease_until FROM work") > first)
 
-    await eventually(renewed, timeout=5)
+    await eventually(renewed, timeout=20)
     async with engine.deps.db.queue() as tx:
         assert await leases.claim_work(tx, owner="another", lease=timedelta(seconds=1)) is None
     go.set()

@@ -33,7 +33,7 @@ async def test_process_killed_at_a_step_is_followed_from_its_last_page(
         await engine.work()
         return bool((await engine.run())["state"] == "succeeded")
 
-    await eventually(finished, timeout=15)
+    await eventually(finished, timeout=30)
     assert len(await engine.sources()) == 60
     assert len(await engine.events()) == 60
     assert min(path for path, _ in world.log if "items?" in path).endswith(f"page={before // 10}")

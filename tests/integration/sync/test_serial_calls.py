@@ -104,7 +104,7 @@ async def test_two_replicas_and_a_hint_share_the_calls_of_one_account(
         return await first.admin.fetchval("SELECT bool_and(state = 'succeeded') FROM run") is True
 
     await eventually(worked, timeout=30)
-    await eventually(lambda: _hint_is_done(first), timeout=10)
+    await eventually(lambda: _hint_is_done(first), timeout=30)
     assert (calls.most > 1) is overlaps
     assert await first.admin.fetchval("SELECT count(*) FROM source WHERE NOT tombstone") == 2 * ITEMS
     assert await first.admin.fetchval("SELECT sum(error_count) FROM resource") == 0

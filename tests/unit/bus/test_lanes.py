@@ -106,10 +106,10 @@ async def test_a_held_partition_keeps_its_offset_and_the_other_goes_on() -> None
     for offset in range(5):
         lanes.receive(record(0, offset))
         lanes.receive(record(1, offset))
-    await eventually(lambda: consumer.committed == {SECOND: (5, "log-1")}, timeout=2)
+    await eventually(lambda: consumer.committed == {SECOND: (5, "log-1")}, timeout=10)
     assert lanes.longest_in_hand() > 0
     delivery.go.set()
-    await eventually(lambda: consumer.committed == {FIRST: (5, "log-1"), SECOND: (5, "log-1")}, timeout=2)
+    await eventually(lambda: consumer.committed == {FIRST: (5, "log-1"), SECOND: (5, "log-1")}, timeout=10)
     assert [place for place in delivery.finished if place[0] == 0] == [(0, offset) for offset in range(5)]
     await lanes.close()
 
@@ -119,7 +119,7 @@ async def test_what_waits_is_finished_together_and_a_bad_record_takes_no_other_a
     lanes = await joined(consumer, delivery)
     for offset in range(12):
         lanes.receive(record(0, offset))
-    await eventually(lambda: consumer.committed == {FIRST: (12, "log-1")}, timeout=2)
+    await eventually(lambda: consumer.committed == {FIRST: (12, "log-1")}, timeout=10)
     assert delivery.finished == [(0, offset) for offset in range(12)]
     assert delivery.calls == [4, 4]
     await lanes.close()
@@ -130,7 +130,7 @@ async def test_a_lane_that_closes_within_a_failed_batch_commits_what_it_finished
     lanes = await joined(consumer, delivery)
     for offset in range(4):
         lanes.receive(record(0, offset))
-    await eventually(lambda: lanes.longest_in_hand() > 0, timeout=2)
+    await eventually(lambda: lanes.longest_in_hand() > 0, timeout=10)
     await lanes.on_partitions_revoked([FIRST])
     assert delivery.finished == []
     assert consumer.committed == {}
@@ -144,7 +144,7 @@ async def test_a_full_lane_stops_its_partition_and_an_emptied_one_goes_on() -> N
         lanes.receive(record(0, offset))
     assert consumer.paused == {FIRST}
     delivery.go.set()
-    await eventually(lambda: consumer.paused == set(), timeout=2)
+    await eventually(lambda: consumer.paused == set(), timeout=10)
     await lanes.close()
 
 
@@ -152,7 +152,7 @@ async def test_a_revoked_partition_commits_what_is_finished_and_drops_the_rest()
     consumer, delivery = FakeConsumer(), FakeDelivery()
     lanes = await joined(consumer, delivery)
     lanes.receive(record(0, 0))
-    await eventually(lambda: len(delivery.finished) == 1, timeout=2)
+    await eventually(lambda: len(delivery.finished) == 1, timeout=10)
     delivery.held.add(0)
     lanes.receive(record(0, 1))
     lanes.receive(record(0, 2))
@@ -169,10 +169,10 @@ async def test_a_failed_commit_is_tried_again_and_a_refused_one_is_left_to_the_n
     lanes = await joined(consumer, delivery)
     consumer.failing = [KafkaConnectionError("away")]
     lanes.receive(record(0, 0))
-    await eventually(lambda: consumer.committed == {FIRST: (1, "log-1")}, timeout=3)
+    await eventually(lambda: consumer.committed == {FIRST: (1, "log-1")}, timeout=10)
     consumer.failing = [CommitFailedError("rebalanced")]
     lanes.receive(record(0, 1))
-    await eventually(lambda: len(delivery.finished) == 2 and not consumer.failing, timeout=2)
+    await eventually(lambda: len(delivery.finished) == 2 and not consumer.failing, timeout=10)
     assert not lanes.broken()
     assert consumer.committed == {FIRST: (1, "log-1")}
     await lanes.close()
@@ -204,6 +204,6 @@ async def test_a_lane_that_broke_is_noticed() -> None:
     assert not lanes.broken()
     delivery.finish = broken
     lanes.receive(record(0, 0))
-    await eventually(lanes.broken, timeout=2)
+    await eventually(lanes.broken, timeout=10)
     assert consumer.commits == []
     await lanes.close()

@@ -185,7 +185,7 @@ async def test_signal_ends_the_service(story: list[str], number: int) -> None:
     task = asyncio.create_task(run_service(service))
     await eventually(lambda: bool(story))
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 20)
     assert story == ["worker started", "worker ended"]
 
 
@@ -235,7 +235,7 @@ async def looping(loop: Loop) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 20)
 
 
 async def test_loop_works_until_nothing_is_left_and_then_idles() -> None:

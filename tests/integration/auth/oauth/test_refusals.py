@@ -406,7 +406,7 @@ async def test_key_of_a_short_life_is_gone_by_itself_and_told_as_expired(
     async def gone() -> bool:
         return await keys(redis) == [] and (await flow.stands())["state"] != "pending"
 
-    await eventually(gone, timeout=10)
+    await eventually(gone, timeout=30)
     assert (await flow.stands())["code"] == "oauth_attempt_expired"
 
 

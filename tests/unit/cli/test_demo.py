@@ -17,6 +17,8 @@ from libs.local.demo.story import StepFailed, Story
 from libs.local.demo.wanted import Wanted
 from libs.local.endpoints import Endpoints
 from libs.local.state import State
+from libs.providers.github.sandbox.generate import ISSUES, UNMERGED_PULLS
+from libs.providers.github.sandbox.texts import varied
 from services.auth.page import refusing_page, telling_page
 from services.auth.use_cases.oauth.park import Told as PageTold
 
@@ -44,14 +46,13 @@ class Answering(Gateway):
         return {"items": self.hits}
 
 
-def test_expected_file_asks_for_code_an_issue_and_a_pull_request_of_this_checkout() -> None:
+def test_every_expected_document_stands_in_the_checkout_or_in_the_fixed_material() -> None:
     questions = expected_questions(ROOT)
     assert [one.type for one in questions] == ["file", "issue", "pull_request"]
     assert (ROOT / questions[0].name).is_file()
-    headings_of_readme = {
-        line.lstrip("# ") for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "#"
-    }
-    assert {one.name.partition("README.md: ")[2] for one in questions[1:]} <= headings_of_readme
+    assert questions[1].name in {varied(number).title for number in range(ISSUES)}
+    always_open = {f"Note on {varied(number).title}" for number in range(UNMERGED_PULLS)}
+    assert questions[2].name in always_open
 
 
 def test_expected_document_among_the_first_answers_is_marked() -> None:

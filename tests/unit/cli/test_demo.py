@@ -55,6 +55,13 @@ def test_every_expected_document_stands_in_the_checkout_or_in_the_fixed_material
     assert questions[2].name in always_open
 
 
+def test_every_expected_document_holds_words_in_quotes_so_that_no_vector_under_way_can_hide_it() -> None:
+    file, issue, pull = expected_questions(ROOT)
+    for question, text in ((file, (ROOT / file.name).read_text()), (issue, issue.name), (pull, pull.name)):
+        quoted = question.query.split('"')[1]
+        assert quoted.casefold() in text.casefold()
+
+
 def test_expected_document_among_the_first_answers_is_marked() -> None:
     door = Answering([hit("libs/other.py"), hit("libs/vault.py")])
     assert ask(door, "default", QUESTION).expected["chunk"]["id"] == "c-libs/vault.py"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +14,7 @@ from libs.common.errors import CallerMistake, InvalidInput
 T = TypeVar("T")
 LONGEST_CURSOR = 2048
 _NUL = b"\\u0000"
+Ordinal = Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]  # a place in a list as a cursor tells it; -1 begins
 
 
 class Wire(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -69,3 +71,15 @@ def decode_cursor(text: str, kind: type[T]) -> T:
         return msgspec.json.decode(raw, type=kind)
     except (ValueError, RecursionError):
         raise InvalidCursor(pointer="/cursor") from None
+
+
+def in_utc(moment: datetime, pointer: str) -> datetime:
+    """Raises InvalidInput for a time without an offset, which could mean any of two dozen moments, and for one before
+    the year 1 or after 9999.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput("a time needs an offset, like 2026-01-31T12:00:00Z", pointer=pointer)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput("no such moment", pointer=pointer) from None

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from libs.common.clock import Clock
 from libs.common.events.source import SourceType
+from libs.common.http.wire import InvalidCursor
 from libs.common.provider.client import ProviderHttp
 
 Cursor = dict[str, Any]  # opaque to the engine; JSON
+T = TypeVar("T")
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +229,16 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     proof: str
+
+
+def resumed(cursor: Cursor | None, kind: type[T]) -> T | None:
+    """The place in a list of resources that a cursor of `discover` names. It went through a caller's hands: raises
+    InvalidCursor for anything that is not a `kind`.
+    """
+    try:
+        return None if cursor is None else msgspec.convert(cursor, kind)
+    except msgspec.ValidationError:
+        raise InvalidCursor(pointer="/cursor") from None
 
 
 class SyncFacet(Protocol):

@@ -19,6 +19,7 @@ from libs.common.provider.sync import (
     ResourcePage,
     SyncContext,
     SyncFacet,
+    resumed,
 )
 from libs.providers._template.client import decode, get
 from libs.providers._template.payloads import Collection, CollectionList, Document, DocumentList, Named
@@ -38,10 +39,17 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     errors: int = 0
 
 
+class Following(msgspec.Struct, frozen=True):
+    """The collection behind which the picker goes on."""
+
+    after: str
+
+
 class TemplateSync:
     async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
         """In Template's own order."""
-        answer = await get(ctx.http, "/collections", params={"after": str(cursor["after"])} if cursor else None)
+        following = resumed(cursor, Following)
+        answer = await get(ctx.http, "/collections", params={"after": following.after} if following else None)
         found = decode(answer.body, CollectionList)
         items = tuple(_resource(one) for one in found.items if query.lower() in one.name.lower())
         return ResourcePage(items=items, next_cursor={"after": found.after} if found.after else None)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+import msgspec
 
 from libs.common.provider.sync import (
     Cursor,
@@ -15,6 +18,7 @@ from libs.common.provider.sync import (
     ResourcePage,
     SyncContext,
     SyncFacet,
+    resumed,
 )
 from libs.common.sites.addresses import site_at
 from libs.common.sites.crawl import PREFIX, STREAM, crawl, read_again
@@ -23,11 +27,18 @@ from libs.providers.docusaurus.config import rules_of, sites_of
 from libs.providers.docusaurus.page import READER
 
 
+class Place(msgspec.Struct, frozen=True):
+    """Which of the named sites is shown next."""
+
+    at: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class DocusaurusSync:
     async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
         """The connected site and those of config.sites; one a page, for each has to be asked who it is."""
         sites = sites_of(ctx.config)
-        at = int(cursor["at"]) if cursor else 0
+        place = resumed(cursor, Place)
+        at = place.at if place else 0
         found = [await self.find(ctx, site) for site in sites[at : at + 1] if query.lower() in site.lower()]
         return ResourcePage(items=tuple(found), next_cursor={"at": at + 1} if at + 1 < len(sites) else None)
 

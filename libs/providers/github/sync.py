@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from libs.common.errors import InvalidInput, ProviderContractBroken, ResourceGone
+from libs.common.http.wire import InvalidCursor
 from libs.common.provider.client import HttpAnswer
 from libs.common.provider.sync import (
     Cursor,
@@ -22,6 +23,7 @@ from libs.common.provider.sync import (
     ResourcePage,
     SyncContext,
     SyncFacet,
+    resumed,
 )
 from libs.providers.github import code, conversations, files
 from libs.providers.github.client import decode, get, get_unless_known, next_link, told_at
@@ -46,6 +48,12 @@ Fetched = Observed | Gone | Quarantined
 T = TypeVar("T")
 
 
+class Following(msgspec.Struct, frozen=True):
+    """GitHub's own link to the next page of repositories."""
+
+    next: str
+
+
 class GithubSync:
     async def discover(self, ctx: SyncContext, cursor: Cursor | None, query: str = "") -> ResourcePage:
         """Repositories this token sees, most recently pushed first (docs: "List repositories for a user").
@@ -53,9 +61,9 @@ class GithubSync:
         GitHub cannot search in them: pages are read until one has a hit, and the next cursor goes on after it.
         """
         items: tuple[Resource, ...] = ()
-        follow: str | None = str(cursor["next"]) if cursor else None
-        for asked in range(PAGES_A_SEARCH):
-            first = None if asked or cursor else {"sort": "pushed", "per_page": "100"}
+        follow = _next_of(ctx, cursor)
+        for _ in range(PAGES_A_SEARCH):
+            first = None if follow else {"sort": "pushed", "per_page": "100"}
             answer = await get(ctx.http, follow or "/user/repos", params=first)
             found = (resource_of(repository) for repository in decode(answer, list[Repository]))
             items = tuple(resource for resource in found if query.lower() in resource.name.lower())
@@ -94,6 +102,14 @@ class GithubSync:
             "comment": "comments", "review_comment": "review_comments",
         }  # fmt: skip
         return kinds[key.split(":", 1)[0]]
+
+
+def _next_of(ctx: SyncContext, cursor: Cursor | None) -> str | None:
+    """Nobody names another address by a cursor than one of GitHub's own."""
+    following = resumed(cursor, Following)
+    if following is not None and not following.next.startswith(f"{ctx.http.api_url}/"):
+        raise InvalidCursor(pointer="/cursor")
+    return following.next if following else None
 
 
 async def _repository(ctx: SyncContext, cursor: Cursor | None) -> AsyncIterator[Page]:

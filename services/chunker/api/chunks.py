@@ -8,7 +8,7 @@ from litestar.params import FromPath, FromQuery
 
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
-from libs.common.http.wire import Page, Wire, decode_cursor, encode_cursor
+from libs.common.http.wire import Ordinal, Page, Wire, decode_cursor, encode_cursor
 from libs.common.security.principals import Principal
 from services.chunker.api.wire import Limit, workspace_of
 from services.chunker.use_cases import reading
@@ -36,7 +36,7 @@ async def list_chunks(
     """A source's chunks in the order of its text."""
     absent = "no such source, or it is not indexed yet"
     workspace = await workspace_of(db, principal, "indexed_source", source_id, absent=absent)
-    after = decode_cursor(cursor, int) if cursor else -1
+    after: int = decode_cursor(cursor, Ordinal) if cursor else -1
     rows = await reading.read_chunks(db, workspace, source_id, after=after, limit=limit + 1)
     shown = [_chunk_shown(row) for row in rows[:limit]]
     return Page(items=shown, next_cursor=encode_cursor(shown[-1].ordinal) if len(rows) > limit else None)

@@ -12,7 +12,7 @@ from litestar.params import FromPath, JSONBody
 
 from libs.common.database.transaction import Row
 from libs.common.errors import InvalidInput, NotFound
-from libs.common.http.wire import Wire
+from libs.common.http.wire import Wire, in_utc
 from libs.common.security.principals import Principal
 from libs.providers import registry
 from services.chunker.api.wire import READ
@@ -193,7 +193,11 @@ def _canonical(filters: Filters) -> Filters:
             providers.append(registry.manifest(name).id)
         except NotFound as error:
             raise InvalidInput(error.detail, pointer=f"/filters/providers/{n}") from None
-    return msgspec.structs.replace(filters, providers=tuple(providers))
+    after, before = filters.updated_after, filters.updated_before
+    return msgspec.structs.replace(
+        filters, providers=tuple(providers), updated_after=after and in_utc(after, "/filters/updatedAfter"),
+        updated_before=before and in_utc(before, "/filters/updatedBefore"),
+    )  # fmt: skip
 
 
 def _found(row: Row, ranked: Ranked, found: Answers, asked: SearchAsked) -> Found:

@@ -121,7 +121,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     question: str
     generation: int | None
-    moment: str
+    moment: datetime | None
     mean: Annotated[float, msgspec.Meta(gt=0)]
     idfs: tuple[float, ...]
     corrected: tuple[Corrected, ...]

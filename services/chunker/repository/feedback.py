@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from libs.common.database.transaction import Row, Transaction
 from libs.common.ids import new_id
@@ -40,10 +41,10 @@ WHERE id = :id RETURNING version, helpful, unhelpful, outdated, incorrect
 """
 COUNTS = "SELECT version, helpful, unhelpful, outdated, incorrect FROM feedback_count WHERE id = :id"
 PAGE = """
-SELECT id, source_id, chunk_id, signal, query, comment, recorded_at, CAST(recorded_at AS text) AS at FROM feedback
+SELECT id, source_id, chunk_id, signal, query, comment, recorded_at FROM feedback
 WHERE integration_id = :integration_id {after} ORDER BY recorded_at DESC, id DESC LIMIT :limit
 """
-AFTER = "AND (recorded_at, id) < (CAST(CAST(:at AS text) AS timestamptz), :id)"
+AFTER = "AND (recorded_at, id) < (CAST(:at AS timestamptz), :id)"
 FORGET_SOURCE = "DELETE FROM feedback WHERE source_id = :source_id RETURNING signal"
 INTEGRATION_OF = "SELECT integration_id FROM feedback WHERE source_id = :source_id LIMIT 1"
 FORGET_INTEGRATION = "DELETE FROM feedback WHERE integration_id = :integration_id"
@@ -56,14 +57,14 @@ SELECT pk, CAST(sum(CASE signal WHEN 'helpful' THEN weight ELSE -weight END) / (
   AS score
 FROM (
   SELECT k.pk, f.signal, CASE WHEN f.chunk_id <> '' OR f.content_hash = i.content_hash THEN 1.0 ELSE 0.25 END
-    * power(0.5, extract(epoch FROM CAST(CAST(:moment AS text) AS timestamptz) - f.recorded_at) / (180 * 86400.0))
+    * power(0.5, extract(epoch FROM CAST(:moment AS timestamptz) - f.recorded_at) / (180 * 86400.0))
     AS weight
   FROM chunk k JOIN indexed_source i ON i.id = k.source_id
   JOIN feedback f ON f.source_id = k.source_id AND (f.chunk_id = k.id OR f.chunk_id = '')
-  WHERE k.pk = ANY(CAST(:pks AS bigint[])) AND f.recorded_at <= CAST(CAST(:moment AS text) AS timestamptz)
+  WHERE k.pk = ANY(CAST(:pks AS bigint[])) AND f.recorded_at <= CAST(:moment AS timestamptz)
 ) said GROUP BY pk
 """
-MOMENT = "SELECT CAST(now() AS text)"
+MOMENT = "SELECT now()"
 
 
 async def target(tx: Transaction, given: Given) -> Target | None:
@@ -110,7 +111,7 @@ async def counts(tx: Transaction, integration_id: str) -> Counts:
     return Counts(**row) if row else Counts()
 
 
-async def page(tx: Transaction, integration_id: str, after: tuple[str, str] | None, limit: int) -> Sequence[Row]:
+async def page(tx: Transaction, integration_id: str, after: tuple[datetime, str] | None, limit: int) -> Sequence[Row]:
     """Newest first; `after` is the time and the id of the last one seen."""
     place = {"at": after[0], "id": after[1]} if after else {}
     sql = PAGE.format(after=AFTER if after else "")
@@ -133,11 +134,12 @@ async def forget_integration(tx: Transaction, integration_id: str) -> None:
     await tx.execute(FORGET_COUNT, integration_id=integration_id)
 
 
-async def moment(tx: Transaction) -> str:
+async def moment(tx: Transaction) -> datetime:
     """The database's time: pages of one search count what was said until the first of them."""
-    return str(await tx.fetch_value(MOMENT))
+    now: datetime = await tx.fetch_value(MOMENT)
+    return now
 
 
-async def scores(tx: Transaction, pks: Sequence[int], moment: str) -> dict[int, float]:
+async def scores(tx: Transaction, pks: Sequence[int], moment: datetime | None) -> dict[int, float]:
     """Between -1 and 1, of the chunks that somebody spoke of, alone or with their whole source."""
     return {row["pk"]: row["score"] for row in await tx.fetch_all(SCORES, pks=list(pks), moment=moment)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -10,7 +11,7 @@ from libs.common.database.engine import Database
 from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import NotFound
 from libs.common.events import FeedbackRecorded
-from libs.common.http.wire import decode_cursor, following
+from libs.common.http.wire import decode_cursor, following, in_utc
 from services.chunker.domain.feedback import Counts, Given
 from services.chunker.repository import feedback
 
@@ -43,11 +44,16 @@ async def record_feedback(db: Database, workspace: str, given: Given) -> str:
 
 
 async def read_feedback(db: Database, workspace: str, integration_id: str, *, cursor: str | None, limit: int) -> Said:
-    after = decode_cursor(cursor, tuple[str, str]) if cursor else None
+    after = _after(cursor) if cursor else None
     async with db.transaction(workspace) as tx:
         rows = await feedback.page(tx, integration_id, after, limit + 1)
         counts = await feedback.counts(tx, integration_id)
-    return Said(rows=rows[:limit], counts=counts, next_cursor=following(rows, limit, "at", "id"))
+    return Said(rows=rows[:limit], counts=counts, next_cursor=following(rows, limit, "recorded_at", "id"))
+
+
+def _after(cursor: str) -> tuple[datetime, str]:
+    at, feedback_id = decode_cursor(cursor, tuple[datetime, str])
+    return in_utc(at, "/cursor"), feedback_id
 
 
 async def forget_source(tx: Transaction, workspace: str, source_id: str) -> None:

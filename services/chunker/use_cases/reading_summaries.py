@@ -9,7 +9,7 @@ import msgspec
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
-from libs.common.http.wire import decode_cursor, following
+from libs.common.http.wire import Ordinal, decode_cursor, following
 from services.chunker.repository.summaries import reading
 
 
@@ -41,7 +41,7 @@ async def read_summary(
 async def read_summary_chunks(
     db: Database, workspace: str, node_id: str, *, cursor: str | None, limit: int
 ) -> tuple[Sequence[Row], str | None]:
-    after = decode_cursor(cursor, tuple[str, int]) if cursor else ("", -1)
+    after = decode_cursor(cursor, tuple[str, Ordinal]) if cursor else ("", -1)
     async with db.transaction(workspace) as tx:
         rows = await reading.chunks(tx, node_id, after, limit + 1)
     return rows[:limit], following(rows, limit, "source_id", "ordinal")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from libs.common.database.transaction import Row
 from libs.common.errors import NotFound
-from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor
+from libs.common.http.wire import CursorExpired, InvalidCursor, decode_cursor, encode_cursor, in_utc
 from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.feedback import boost
 from services.chunker.domain.fusion import (
@@ -93,7 +94,7 @@ class Asked(msgspec.Struct, frozen=True):
     narrow: Narrowing | None
     vector: QueryVector | None
     share: float
-    moment: str
+    moment: datetime | None
 
 
 @dataclass(frozen=True)
@@ -198,9 +199,9 @@ async def _asked(
     return Asked(question, terms, narrow, vector, share, moment)
 
 
-async def _moment(index: Reading, question: Question) -> str:
+async def _moment(index: Reading, question: Question) -> datetime | None:
     if not question.feedback:
-        return ""
+        return None
     async with index.truth() as tx:
         return await feedback.moment(tx)
 
@@ -221,7 +222,10 @@ def _position(question: Question, cursor: str | None) -> Position | None:
     if position.question != question.key():
         raise InvalidCursor("this cursor belongs to another search: send it with the same query and filters",
                             pointer="/cursor")  # fmt: skip
-    return position
+    if (position.moment is not None) != question.feedback:
+        raise InvalidCursor(pointer="/cursor")
+    moment = position.moment and in_utc(position.moment, "/cursor")
+    return msgspec.structs.replace(position, moment=moment)
 
 
 async def _terms(index: Reading, read: Read) -> Terms:

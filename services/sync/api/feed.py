@@ -11,9 +11,9 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from libs.common.errors import InvalidInput
 from libs.common.events.source import Cause, Change, SourceType
-from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor
+from libs.common.http.wire import InvalidCursor, decode_cursor, encode_cursor, in_utc
 from libs.common.security.principals import Principal
-from services.sync.api.wire import ChangesWire, ChangeWire, with_offset
+from services.sync.api.wire import ChangesWire, ChangeWire
 from services.sync.deps import Deps
 from services.sync.domain.feed import Fact, Filter, Position
 from services.sync.use_cases import feed
@@ -55,7 +55,7 @@ async def list_changes(
     principal.require_workspace(workspace)
     wanted = Filter(
         integration=integration, resource=resource, provider=provider, type=type, change=change, cause=cause,
-        since=with_offset(since),
+        since=since and in_utc(since, "/since"),
     )  # fmt: skip
     if compact and (change or cause):
         raise InvalidInput("a compaction tells the latest change of each source, whatever it was", pointer="/compact")

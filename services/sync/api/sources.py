@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from libs.common.database.transaction import Row
 from libs.common.events.source import SourceStatus, SourceType
-from libs.common.http.wire import Page, decode_cursor, following
+from libs.common.http.wire import Ordinal, Page, decode_cursor, following, in_utc
 from libs.common.provider.sync import FileStatus
 from libs.common.security.principals import Principal
 from services.sync.api.wire import (
@@ -20,7 +20,6 @@ from services.sync.api.wire import (
     SourceWire,
     changed_file_wire,
     source_wire,
-    with_offset,
 )
 from services.sync.deps import Deps
 from services.sync.repository.catalogue import Filter
@@ -83,7 +82,7 @@ async def list_changed_files_of_source(
     workspace = await asking.workspace_of(deps, principal, "source", source)
     rows = await reading.changed_files_of_source(
         source,
-        Narrowed(status=status, since=with_offset(since)),
+        Narrowed(status=status, since=since and in_utc(since, "/since")),
         deps=deps,
         workspace=workspace,
         after=_after(cursor),
@@ -108,7 +107,9 @@ async def list_changed_files(
     """Which pull requests and pushes changed one path, be it the new or the old one; the newest first."""
     principal.require(READ)
     principal.require_workspace(workspace)
-    narrowed = Narrowed(integration=integration, resource=resource, status=status, since=with_offset(since))
+    narrowed = Narrowed(
+        integration=integration, resource=resource, status=status, since=since and in_utc(since, "/since")
+    )
     rows = await reading.changed_files_of_path(
         path, narrowed, deps=deps, workspace=workspace, after=_after(cursor), limit=limit + 1
     )
@@ -116,7 +117,7 @@ async def list_changed_files(
 
 
 def _after(cursor: str | None) -> tuple[str, int]:
-    return decode_cursor(cursor, tuple[str, int]) if cursor else ("", -1)
+    return decode_cursor(cursor, tuple[str, Ordinal]) if cursor else ("", -1)
 
 
 def _changed_files(rows: Sequence[Row], limit: int) -> Page[ChangedFileWire]:

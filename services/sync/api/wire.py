@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from libs.common.database.transaction import Row
-from libs.common.errors import InvalidInput
 from libs.common.events.source import Cause, SourceStatus, SourceType
 from libs.common.http.wire import Wire
 from libs.common.provider.sync import Resource
@@ -237,13 +236,6 @@ class ChangesWire(Wire):
     next_cursor: str
     has_more: bool
     snapshot: bool
-
-
-def with_offset(moment: datetime | None) -> datetime | None:
-    """Raises InvalidInput for a time that could mean any of two dozen moments."""
-    if moment is not None and moment.tzinfo is None:
-        raise InvalidInput("a time needs an offset, like 2026-01-31T12:00:00Z", pointer="/since")
-    return moment
 
 
 def run_wire(row: Row, resources: Sequence[Row] | None = None) -> RunWire:

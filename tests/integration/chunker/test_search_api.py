@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.common.http.wire import decode_cursor, encode_cursor
+from services.chunker.domain.searching import Position
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.doors import opened
 from tests.integration.chunker.hostile_queries import hostile_queries
@@ -54,6 +56,9 @@ async def test_hostile_queries_find_nothing_foreign_and_break_nothing(
         ({"providers": ["github", "githup"]}, "/filters/providers/1"),
         ({"kinds": ["issue"]}, "/filters"),
         ({"updatedAfter": "yesterday"}, "/filters/updatedAfter"),
+        ({"updatedAfter": "2026-01-31T12:00:00"}, "/filters/updatedAfter"),
+        ({"updatedAfter": "0001-01-01T00:00:00+14:00"}, "/filters/updatedAfter"),
+        ({"updatedBefore": "9999-12-31T23:59:59-14:00"}, "/filters/updatedBefore"),
     ],
 )
 async def test_filter_that_nobody_knows_is_refused_at_its_place(
@@ -109,4 +114,37 @@ async def test_level_answers_with_summaries_of_what_the_best_chunks_belong_to(ri
 
 async def test_summaries_have_no_further_page(rig: Rig, api: httpx.AsyncClient) -> None:
     answer = await api.post(SEARCH, json={"query": "relay", "level": "source", "cursor": "W10"})
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/cursor")
+
+
+@pytest.mark.parametrize("moment", ["", None, "2026-01-31T12:00:00", "0001-01-01T00:00:00+14:00"])
+async def test_cursor_with_another_moment_than_a_page_could_give_is_refused(
+    rig: Rig, api: httpx.AsyncClient, moment: str | None
+) -> None:
+    for name in "abc":
+        await rig.put("The relay publishes.\n", path=f"{name}.md")
+    await rig.index()
+    body = {"query": "relay", "limit": 1}
+    position = decode_cursor((await api.post(SEARCH, json=body)).json()["nextCursor"], list[Any])
+    position[Position.__struct_fields__.index("moment")] = moment
+    answer = await api.post(SEARCH, json={**body, "cursor": encode_cursor(position)})
+    assert (answer.status_code, answer.json()["pointer"]) == (422, "/cursor")
+
+
+@pytest.mark.parametrize("beyond", [2**31, 2**63])
+async def test_cursor_beyond_every_chunk_is_refused(rig: Rig, api: httpx.AsyncClient, beyond: int) -> None:
+    source = await rig.put("The relay publishes.\n")
+    await rig.index()
+    await rig.settle()
+    chunks = await api.get(f"/v1/sources/{source}/chunks", params={"cursor": encode_cursor(beyond)})
+    below = await api.get(f"/v1/summaries/source:{source}/chunks", params={"cursor": encode_cursor(["x", beyond])})
+    assert [one.json()["type"] for one in (chunks, below)] == ["/problems/invalid_cursor"] * 2
+
+
+@pytest.mark.parametrize("at", ["foo", "2026-01-31T12:00:00", "0001-01-01T00:00:00+14:00"])
+async def test_feedback_cursor_of_no_moment_is_refused(rig: Rig, api: httpx.AsyncClient, at: str) -> None:
+    source = await rig.put("The relay publishes.\n")
+    await rig.index()
+    assert (await api.post("/v1/feedback", json={"signal": "helpful", "sourceId": source})).status_code == 200
+    answer = await api.get("/v1/integrations/i1/feedback", params={"cursor": encode_cursor([at, "x"])})
     assert (answer.status_code, answer.json()["pointer"]) == (422, "/cursor")

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 
+from libs.common.http.wire import encode_cursor
 from libs.common.internal import MAX_BATCH_IDS, SourceBatch
 from libs.common.testing.eventually import eventually
 from services.sync.api import runs
@@ -266,3 +267,22 @@ async def test_bad_request_is_answered_with_a_problem(
 ) -> None:
     answer = await api.request(method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+async def test_cursor_or_time_that_no_page_could_give_is_refused_at_its_place(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync(features=("issues",))
+    (source,) = (await api.get(f"/v1/workspaces/{engine.workspace}/sources?type=issue")).json()["items"]
+    beyond = {"cursor": encode_cursor(["x", 2**31])}
+    times = [{"since": "0001-01-01T00:00:00+14:00"}, {"since": "9999-12-31T23:59:59-14:00"}, {"since": "2026-01-01"}]
+    of_path, of_source = f"/v1/workspaces/{engine.workspace}/changed-files", f"/v1/sources/{source['id']}/changed-files"
+    refused = {
+        ((await api.get(url, params={"path": "a", **asked} if url == of_path else asked)).json()["pointer"], url)
+        for url in (of_path, of_source)
+        for asked in (beyond, *times)
+    }
+    assert refused == {(pointer, url) for pointer in ("/cursor", "/since") for url in (of_path, of_source)}
+    feed = await api.get(f"/v1/workspaces/{engine.workspace}/changes", params=times[0])
+    assert (feed.status_code, feed.json()["pointer"]) == (422, "/since")

@@ -17,6 +17,7 @@ from libs.common.errors import (
     RateLimited,
     SluiceError,
 )
+from libs.common.http.wire import InvalidCursor
 from libs.common.provider.client import Budget, HttpAnswer
 from libs.common.provider.manifest import read_manifest
 from libs.common.provider.sync import Gone, Listed, Observed, Page, Quarantined, Resource, SyncContext
@@ -140,6 +141,12 @@ async def test_every_failure_is_told_by_what_to_do_and_none_is_an_empty_list(
     http.answers["/collections/c-1"] = answer
     with pytest.raises(error):
         await pulled(http)
+
+
+@pytest.mark.parametrize("cursor", [{}, {"after": 1}])
+async def test_cursor_that_names_no_place_is_refused(cursor: dict[str, object]) -> None:
+    with pytest.raises(InvalidCursor):
+        await sync.FACET.discover(context(Recorded()), cursor)
 
 
 async def test_collections_are_offered_and_found_by_id_or_address() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from libs.common.errors import LostSight, ProviderUnavailable, RateLimited
+from libs.common.http.wire import InvalidCursor
 from libs.common.provider.sync import Gone, Listed, Observed, Removed
 from libs.providers.docusaurus.sync import FACET
 from libs.providers.docusaurus.tests.copied import Copy, expected
@@ -407,6 +408,12 @@ async def test_sites_of_an_integration_are_read_apart(site: Served) -> None:
     await copy.pull()
     assert "page:/docusaurus/~handbook/docs/own" in copy.objects
     assert all(key.startswith("page:/docusaurus/~handbook") for key in copy.objects)
+
+
+@pytest.mark.parametrize("cursor", [{}, {"at": "one"}, {"at": -1}])
+async def test_cursor_that_names_no_site_is_refused(copy: Copy, cursor: dict[str, object]) -> None:
+    with pytest.raises(InvalidCursor):
+        await FACET.discover(copy.context(), cursor)
 
 
 async def test_address_below_the_first_page_bounds_the_site(copy: Copy, site: Served) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.common.errors import AuthExpired, InvalidInput, LostSight, ProviderUnavailable, RateLimited
+from libs.common.http.wire import InvalidCursor
 from libs.common.provider.sync import Gone, Listed, Observed
 from libs.providers.github.sync import FACET, PAGES_A_SEARCH
 from libs.providers.github.tests.played import STREAMS, Played, assert_equals_truth
@@ -199,3 +200,13 @@ async def test_search_asks_a_bounded_number_of_times_and_goes_on_where_it_ended(
     assert (len(http.asked), found.items) == (PAGES_A_SEARCH, ())
     await FACET.discover(http.context(), found.next_cursor, query="x")
     assert http.asked[PAGES_A_SEARCH]["url"].endswith("page=9")
+
+
+@pytest.mark.parametrize(
+    "cursor", [{}, {"next": 5}, {"next": "/user/repos"}, {"next": "https://elsewhere.example/user/repos?page=2"}]
+)
+async def test_cursor_that_names_another_place_is_refused_and_asks_nobody(cursor: dict[str, object]) -> None:
+    http = Scripted()
+    with pytest.raises(InvalidCursor) as refused:
+        await FACET.discover(http.context(), cursor)
+    assert (refused.value.pointer, http.asked) == ("/cursor", [])

@@ -210,6 +210,8 @@ async def _fetch_issue(ctx: SyncContext, number: str) -> Fetched:
     issue = decode(answer, Issue)
     if not _is_here(ctx, answer, number):
         raise ResourceGone("transferred to another repository")
+    if issue.pull_request is not None:  # a list's element that did not fit, and could not be told from an issue
+        return await _fetch_pull(ctx, number, whole=True)
     return issue_source(issue, await _talk(ctx, issue))
 
 

@@ -14,7 +14,7 @@ from services.sync.domain.content import part_hash, seen_hash
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one page, or one re-read of dirty objects, brought. `removed` maps a key to its proof.
-    `unnamed` are the keys of `quarantined` that no fetch can ask for.
+    `unnamed` are the keys of `quarantined` that no fetch can ask for. `streams` of keys that are of another one.
 
     `at` stands for objects without a time of their own. `read_after`: rows written later than this by another lane may
     be newer than what we hold.
@@ -31,6 +31,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     removed: Mapping[str, str] = {}
     quarantined: Mapping[str, tuple[str, str]] = {}
     unnamed: frozenset[str] = frozenset()
+    streams: Mapping[str, str] = {}
     pushes: tuple[Pushed, ...] = ()
     read_after: datetime | None = None
     at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))

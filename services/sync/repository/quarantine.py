@@ -17,8 +17,8 @@ async def note(tx: Transaction, batch: Batch) -> None:
     rows = [
         {
             "resource": batch.resource_id, "key": storable(key), "workspace": batch.workspace_id,
-            "integration": batch.integration_id, "stream": batch.stream, "code": code, "detail": storable(detail),
-            "by_key": key not in batch.unnamed,
+            "integration": batch.integration_id, "stream": batch.streams.get(key, batch.stream), "code": code,
+            "detail": storable(detail), "by_key": key not in batch.unnamed,
         }
         for key, (code, detail) in batch.quarantined.items()
     ]  # fmt: skip

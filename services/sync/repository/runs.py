@@ -78,6 +78,16 @@ async def lock(tx: Transaction, run_id: str) -> Row | None:
     )
 
 
+async def note_error(tx: Transaction, run_id: str, *, code: str, detail: str) -> None:
+    """Shown however the run ends, unless something more serious comes."""
+    await tx.execute(
+        "UPDATE run SET error_code = :code, error = :detail, revision = revision + 1 WHERE id = :id",
+        id=run_id,
+        code=code,
+        detail=detail,
+    )
+
+
 async def start(tx: Transaction, run_id: str) -> bool:
     """True for the first resource that begins."""
     return bool(

@@ -148,10 +148,9 @@ async def _finish(tx: Transaction, report: Row) -> None:
     serious = [row for row in failures if row["error_code"] not in {"lost_sight", "resource_gone"}] or (
         failures if not report["succeeded"] else []
     )
-    code, detail = report["error_code"], report["error"]
-    if serious and not code:
-        code, detail = serious[0]["error_code"], serious[0]["error"]
-    await _end(tx, report, state="failed" if code else "succeeded", code=code, detail=detail)
+    told = serious[0] if serious else report
+    state = "failed" if serious else "succeeded"
+    await _end(tx, report, state=state, code=told["error_code"], detail=told["error"])
 
 
 async def _end(tx: Transaction, report: Row, *, state: str, code: str | None, detail: str | None) -> None:

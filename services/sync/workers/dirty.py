@@ -123,7 +123,7 @@ class DirtyLane:
                 item for item in fetched.observed if item.type in types and resource.takes(item.updated_at)
             ),
             removed=fetched.removed,
-            quarantined=fetched.quarantined, read_after=claim.since,
+            quarantined=fetched.quarantined, streams=_streams(claim), read_after=claim.since,
         )  # fmt: skip
         async with self._deps.db.transaction(claim.workspace_id) as tx:
             selected = await resources.lock_selected(
@@ -159,10 +159,15 @@ class DirtyLane:
         batch = Batch(
             workspace_id=claim.workspace_id, integration_id=claim.integration_id, resource_id=claim.resource_id,
             provider="", stream=next(iter(claim.keys.values()))[0], cause="webhook",
-            quarantined=dict.fromkeys(claim.keys, (code, detail)),
+            quarantined=dict.fromkeys(claim.keys, (code, detail)), streams=_streams(claim),
         )  # fmt: skip
         async with self._deps.db.transaction(claim.workspace_id) as tx:
             selected = await resources.lock_selected(tx, claim.resource_id)
             if selected and await dirty.lock(tx, claim):
                 await apply_batch(tx, batch)
                 await dirty.finish(tx, claim)
+
+
+def _streams(claim: DirtyClaim) -> dict[str, str]:
+    """Hints of one resource are read together, whichever streams they name."""
+    return {key: stream for key, (stream, _) in claim.keys.items()}

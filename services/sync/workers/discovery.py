@@ -34,6 +34,7 @@ from services.sync.workers.parking import end_of
 
 SOON = timedelta(seconds=1)
 OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+NOT_VISIBLE = "not_visible"
 
 
 class Discovery:
@@ -115,17 +116,18 @@ class Discovery:
                 raise LeaseLost("another owner discovers this integration")
             chosen = [await select_resource(tx, integration, resource) for resource in found]
             await runs.set_discovering(tx, claim.run_id, discovering=False)
+            unseen = "; ".join(missing)[:500]
             if missing and not chosen:
-                await _end(tx, claim, code="not_visible", detail="; ".join(missing)[:500])
+                await _end(tx, claim, code=NOT_VISIBLE, detail=unseen)
                 return
             ids = [one.id for one in chosen]
             await add_to_run(tx, integration, claim.run_id, ids)
             await plan(tx, integration, self._deps.manifest_of(integration.provider), Occasion(base="kept", only=ids))
-            await settle_run(tx, claim.run_id)
+            await integrations.note_success(tx, integration.id)  # of finding them; what they fail with is their own
             if missing:
-                await integrations.note_failure(
-                    tx, integration.id, failures=0, code="not_visible", detail="; ".join(missing)[:500]
-                )
+                await runs.note_error(tx, claim.run_id, code=NOT_VISIBLE, detail=unseen)
+                await integrations.note_failure(tx, integration.id, failures=0, code=NOT_VISIBLE, detail=unseen)
+            await settle_run(tx, claim.run_id)
         self._deps.wakes.work.set()
 
     async def _park(self, claim: DiscoveryClaim, until: datetime) -> None:

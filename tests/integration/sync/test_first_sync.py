@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.sync.double import World
+from libs.common.testing.eventually import eventually
+from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Engine
 
 
@@ -44,6 +45,36 @@ async def test_resource_that_is_not_there_fails_the_run_with_its_name(engine: En
     assert "acme/nowhere" in run["error"]
     told = await engine.one("SELECT (error_count, last_error_code) FROM observed_state")
     assert told == (1, "not_visible")
+
+
+async def test_run_tells_of_a_named_resource_that_is_not_there_while_the_others_are_synced(
+    engine: Engine, world: World
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync("acme/r1", "acme/nowhere")
+
+    run = await engine.run()
+    assert (run["state"], run["error_code"]) == ("succeeded", "not_visible")
+    assert "acme/nowhere" in run["error"]
+    assert "r1" not in run["error"]
+    assert await engine.one("SELECT count(*) FROM source WHERE NOT tombstone") == 1
+    await engine.again()
+    assert (await engine.run())["error_code"] is None
+
+
+async def test_finding_nothing_to_sync_ends_the_row_of_failures(engine: Engine, world: World) -> None:
+    away = [Answer(503)]
+    world.faults.append(lambda path: away.pop() if away else None)
+    await engine.connect()
+
+    async def found() -> bool:
+        await engine.discover()
+        return bool((await engine.run())["state"] == "succeeded")
+
+    await eventually(found)
+    assert [status for _, status in world.log] == [503, 200]
+    told = await engine.one("SELECT (error_count, last_error, last_error_code) FROM observed_state")
+    assert told == (0, None, None)
 
 
 async def test_second_sync_of_nothing_new_tells_nothing_and_asks_conditionally(engine: Engine, world: World) -> None:

@@ -167,3 +167,19 @@ async def test_item_that_nothing_names_is_read_again_with_its_stream(hub: Hub) -
     await hub.work()
     assert await hub.one("SELECT count(*) FROM quarantined_item") == 0
     assert await hub.one("SELECT count(*) FROM source_part") == 4
+
+
+async def test_items_of_hints_that_are_read_together_are_held_each_with_its_own_stream(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    repo = world.repo("r1", items=2, files=2)
+    await engine.sync()
+    repo.items[2]["title"] = None
+    unreadable: Any = 5
+    repo.files["src/f0001.py"] = unreadable
+    await engine.hint("r1", "items", "item:2")
+    await engine.hint("r1", "tree", "file:src/f0001.py")
+    assert await engine.dirty() == 1
+    assert {one["key"]: one["stream"] for one in await shown(api, engine)} == {
+        "item:2": "items", "file:src/f0001.py": "tree",
+    }  # fmt: skip

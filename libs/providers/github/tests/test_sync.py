@@ -210,3 +210,12 @@ async def test_cursor_that_names_another_place_is_refused_and_asks_nobody(cursor
     with pytest.raises(InvalidCursor) as refused:
         await FACET.discover(http.context(), cursor)
     assert (refused.value.pointer, http.asked) == ("/cursor", [])
+
+
+async def test_number_that_was_held_for_an_issue_is_read_as_the_pull_request_that_it_is(played: Played) -> None:
+    """The list names both kinds alike: of an element that did not fit only its number is known."""
+    await played.sync()
+    number = next(key for key in played.copy.objects if key.startswith("pull_request:")).partition(":")[2]
+    (found,) = await FACET.fetch(played.copy.context(), [Listed(key=f"issue:{number}", type="issue", revision="")])
+    assert isinstance(found, Observed)
+    assert (found.key, found.type) == (f"pull_request:{number}", "pull_request")

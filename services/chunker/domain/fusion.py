@@ -12,14 +12,9 @@ from services.chunker.domain.searching import Edge, Fusion, Leg, LegScore, Posit
 
 RRF_K = 60
 KEYWORDS, SENTENCE = 0.65, 0.35  # the words' share, before either ranking has told how much it knows
-USUAL_GAP = 0.13  # between the nearest vector and the last candidate, over the corpora of decision 0030
+USUAL_GAP = 0.15  # between the nearest vector and the last candidate, over the corpora of decision 0037
 LEAST_TRUST, MOST_TRUST = 0.5, 2.0
 DIGITS = 9  # of a raw score: a sum that is added up in another order is the same score
-
-
-def words_share(words: int, lexemes: int) -> float:
-    """Of the query's `words`, `lexemes` are looked for: who asks in a sentence often avoids the text's own words."""
-    return SENTENCE if lexemes <= 0.6 * words else KEYWORDS
 
 
 def weighed(legs: Sequence[Leg], stretch: Stretch, share: float, words: Sequence[Word]) -> list[Leg]:

@@ -13,11 +13,15 @@ HEAD = struct.Struct(">hh")
 
 def halfvecs(rows: Any) -> list[bytes]:
     """Rows of numbers → unit length, half precision, big-endian behind their dimension. A row of zeros stays one."""
-    matrix = np.atleast_2d(np.asarray(rows, dtype=np.float32))
-    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    unit = (matrix / np.maximum(lengths, 1e-12)).astype(">f2")
+    matrix = unit(rows).astype(">f2")
     head = HEAD.pack(matrix.shape[1], 0)
-    return [head + row.tobytes() for row in unit]
+    return [head + row.tobytes() for row in matrix]
+
+
+def unit(rows: Any) -> Any:
+    """Each row of unit length, float32."""
+    matrix = np.atleast_2d(np.asarray(rows, dtype=np.float32))
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 
 
 def numbers(vectors: Iterable[bytes]) -> Any:

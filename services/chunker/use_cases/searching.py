@@ -16,6 +16,8 @@ from services.chunker.domain.embedding import QueryVector
 from services.chunker.domain.feedback import boost
 from services.chunker.domain.fusion import (
     DIGITS,
+    KEYWORDS,
+    SENTENCE,
     first,
     following,
     fused,
@@ -23,9 +25,8 @@ from services.chunker.domain.fusion import (
     is_end,
     opened,
     weighed,
-    words_share,
 )
-from services.chunker.domain.query import Parsed, parse
+from services.chunker.domain.query import Parsed, is_sentence, parse
 from services.chunker.domain.searching import (
     Corrected,
     Fusion,
@@ -194,7 +195,7 @@ async def _asked(
     narrow = narrowing(question.filters, parsed.phrases, read.quoted)
     if position:
         vector = _same_vectors(position, vector)
-    share = words_share(len(parsed.words.split()), len(read.held))
+    share = SENTENCE if is_sentence(question.query) else KEYWORDS
     moment = position.moment if position else await _moment(index, question)
     return Asked(question, terms, narrow, vector, share, moment)
 

@@ -125,7 +125,7 @@ async def _compare(bench: Bench, load_by: Load) -> None:
     indexed = await bench.load(f"{collection.name}-ours", collection)
     windows = await bench.load(f"{collection.name}-windows", load_by(cutting.windows))
     await bench.full_text.load(indexed)
-    print(f"{collection.name}: {len(collection.queries)} questions, {len(indexed.labels)} chunks")
+    print(f"{collection.name}: {len(collection.queries)} questions, {len(indexed.chunks)} chunks")
     results = {name: await _scores(indexed, system) for name, system in bench.systems(indexed)}
     results["windows_512"] = await _scores(windows, bench.windows(windows))
     for name, scores in results.items():
@@ -145,13 +145,14 @@ def _tell_row(name: str, scores: list[Scores]) -> None:
     whole, even, odd = mean(scores), mean(scores[::2]), mean(scores[1::2])
     print(
         f"  {name:<12} nDCG@10 {whole.ndcg:.3f}  recall@5 {whole.recall:.3f}  MRR@10 {whole.mrr:.3f}"
+        f"  within 2,000 tokens {whole.read:.3f}"
         f"  (nDCG of even questions {even.ndcg:.3f}, of odd {odd.ndcg:.3f})"
     )
 
 
 def _tell_figures(collection: str, results: dict[str, Scores]) -> None:
     ours = results.pop("ours")
-    for measure, unit in (("ndcg", "ndcg@10"), ("recall", "recall@5"), ("mrr", "mrr@10")):
+    for measure, unit in (("ndcg", "ndcg@10"), ("recall", "recall@5"), ("mrr", "mrr@10"), ("read", "found@2000tokens")):
         value = getattr(ours, measure)
         for rival, scores in results.items():
             ratio = value / max(getattr(scores, measure), 1e-9)

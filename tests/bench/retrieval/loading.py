@@ -16,39 +16,39 @@ from services.chunker.embedding.passages import passages_of
 from services.chunker.lexical import normalise_for_index
 from services.chunker.repository import chunks, workspaces
 from services.chunker.use_cases.searching import Searcher
-from tests.bench.retrieval.scoring import Labels
+from tests.bench.retrieval.scoring import Hit
 from tests.bench.retrieval.sets import Collection, Page
 
 FOUND = 100
 
 
 class Indexed(msgspec.Struct, frozen=True):
-    """`labels` by source and chunk: what each hit answers."""
+    """`chunks` by source and id: what each answers, and how long it is."""
 
     workspace: str
     collection: Collection
-    labels: dict[tuple[str, str], Labels]
+    chunks: dict[tuple[str, str], Hit]
 
-    def hits(self, found: Sequence[tuple[str, str]]) -> list[Labels]:
+    def hits(self, found: Sequence[tuple[str, str]]) -> list[Hit]:
         """The best passage of each file, where files are ranked."""
         if self.collection.by_file:
             best: dict[str, tuple[str, str]] = {}
             for source, chunk in found:
                 best.setdefault(source, (source, chunk))
             found = list(best.values())
-        return [self.labels[hit] for hit in found]
+        return [self.chunks[hit] for hit in found]
 
 
 async def load(db: Database, workspace: str, collection: Collection) -> Indexed:
     async with db.transaction(workspace) as tx:
         await workspaces.remember(tx, workspace)
-    labels: dict[tuple[str, str], Labels] = {}
+    indexed: dict[tuple[str, str], Hit] = {}
     for page in collection.pages:
         source = new_id()
         async with db.transaction(workspace) as tx:
             await chunks.swap(tx, workspace, _cut(source, page))
-        labels |= {(source, one.chunk.id): one.labels for one in page.passages}
-    return Indexed(workspace, collection, labels)
+        indexed |= {(source, one.chunk.id): Hit(one.labels, one.chunk.tokens) for one in page.passages}
+    return Indexed(workspace, collection, indexed)
 
 
 async def ask(searcher: Searcher, indexed: Indexed, query: str) -> list[tuple[str, str]]:

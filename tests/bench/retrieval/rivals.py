@@ -32,7 +32,7 @@ class FullText:
 
     async def load(self, indexed: Indexed) -> None:
         texts = {one.chunk.id: text_of(one.chunk) for page in indexed.collection.pages for one in page.passages}
-        keys = list(indexed.labels)
+        keys = list(indexed.chunks)
         await self.connection.execute("DROP TABLE IF EXISTS passage")
         await self.connection.execute(
             TABLE, [source for source, _ in keys], [chunk for _, chunk in keys], [texts[chunk] for _, chunk in keys]

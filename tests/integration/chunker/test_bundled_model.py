@@ -36,6 +36,13 @@ async def test_question_is_nearest_to_its_answer(model: BgeSmall) -> None:
     assert (questions @ passages.T).argmax(axis=1).tolist() == list(range(len(ANSWERS)))
 
 
+async def test_unrelated_questions_are_further_apart_than_their_texts(model: BgeSmall) -> None:
+    texts = numbers(await model.embed_passages(list(ANSWERS)))
+    questions = numbers([await model.embed_query(question) for question in ANSWERS])
+    apart = ~np.eye(len(ANSWERS), dtype=bool)
+    assert ((questions @ questions.T)[apart] < (texts @ texts.T)[apart] - 0.05).all()
+
+
 async def test_vector_of_a_text_is_the_same_whatever_stands_beside_it(model: BgeSmall) -> None:
     texts = ["Short.", "A longer text. " * 100, "", "\u00fc\u4e2d \U0001f600", "word " * 3000]
     together = await model.embed_passages(texts)

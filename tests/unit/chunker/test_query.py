@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.chunker.domain.query import parse
+from services.chunker.domain.query import is_sentence, parse
 from services.chunker.domain.typos import can_be_mistyped, distance, likely
 
 
@@ -25,6 +25,15 @@ def test_phrase_keeps_punctuation_and_its_identifiers_have_parts() -> None:
     parsed = parse('"relay.beginRetry()"')
     assert parsed.phrases == ("relay.beginRetry()",)
     assert parsed.phrase_words == "relay beginRetry begin Retry"
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [("how is a retry policy set?", True), ("What don't I see?", True), ("retry policy", False), ("", False),
+     ("Routing of the webhooks", True), ("fix the relay", False), ("\u4ec0\u4e48\u662f", False)],
+)  # fmt: skip
+def test_sentence_is_known_by_the_words_that_serve_others(query: str, sentence: bool) -> None:
+    assert is_sentence(query) is sentence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""How the bundled model is asked: in which forms it reads a query, and what counts less (decision 0037)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.chunker.domain.query import is_sentence
+from services.chunker.embedding.halfvec import unit
+from services.chunker.embedding.passages import in_words
+
+SENTENCE_PREFIX = "Represent this sentence for searching relevant passages: "  # as its makers trained it
+COMMON = 0.2
+
+
+def readings(query: str) -> list[str]:
+    """As typed and, where that is something else, in words: prose is embedded as it stands, code in words."""
+    worded = in_words(query)
+    prefix = SENTENCE_PREFIX if is_sentence(query) else ""
+    return [prefix + text for text in ([query] if worded in query else [query, worded])]
+
+
+def asked(read: Any, nothing: Any) -> Any:
+    """One vector of all readings, with less of what the model says of any text, even of one that says `nothing`."""
+    return unit(unit(read).sum(axis=0)) - COMMON * unit(nothing)

@@ -26,6 +26,7 @@ from services.webhooks.deps import AuthBroker, BudgetedHttp, Deps, Granted, Toke
 from services.webhooks.endpoints import Endpoints
 from services.webhooks.inbox import Inbox
 from services.webhooks.settings import WebhooksSettings
+from services.webhooks.use_cases.forgetting import FORGET_DELIVERIES, forget_deliveries, forget_old
 from services.webhooks.use_cases.hooks import settle_hook
 from services.webhooks.use_cases.missed import (
     ASK_FOR_MISSED,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 NAME = "webhooks"
 REVIEW_SECONDS = 600.0
 MISSED_SECONDS = 10.0
+RETENTION_SECONDS = 600.0
 
 
 def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
@@ -58,6 +60,7 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
             create_job_worker(deps),
             create_hook_review(deps),
             create_missed_review(deps),
+            create_retention(deps),
             Relay(deps.db, NAME, settings),
             Late("consumers", "consumers", partial(create_consuming, deps)),
         ],
@@ -91,7 +94,11 @@ def create_job_worker(deps: Deps) -> JobWorker:
     async def ask(payload: Mapping[str, Any], job: Job) -> None:
         await ask_for_missed(deps=deps, workspace=job.workspace_id, integration_id=payload["integration_id"])
 
-    return JobWorker(deps.db, {SETTLE_HOOK: settle, LOOK_FOR_MISSED: look, ASK_FOR_MISSED: ask})
+    async def forget(payload: Mapping[str, Any], job: Job) -> None:
+        await forget_deliveries(deps=deps, workspace=job.workspace_id, integration_id=payload["integration_id"])
+
+    work = {SETTLE_HOOK: settle, LOOK_FOR_MISSED: look, ASK_FOR_MISSED: ask, FORGET_DELIVERIES: forget}
+    return JobWorker(deps.db, work)
 
 
 def create_hook_review(deps: Deps) -> Loop:
@@ -102,6 +109,10 @@ def create_hook_review(deps: Deps) -> Loop:
 def create_missed_review(deps: Deps) -> Loop:
     """Looks at once when it starts: something may have failed while nobody was here."""
     return worker_loop("missed-review", partial(review_missed, deps=deps, started=deps.clock.now()), MISSED_SECONDS)
+
+
+def create_retention(deps: Deps) -> Loop:
+    return worker_loop("retention", partial(forget_old, deps=deps), RETENTION_SECONDS)
 
 
 def describe(settings: WebhooksSettings) -> Litestar:

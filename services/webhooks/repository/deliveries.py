@@ -73,3 +73,29 @@ async def last_delivery_at(tx: Transaction, integration_id: str) -> datetime | N
         "SELECT received_at FROM delivery WHERE integration_id = :id ORDER BY id DESC LIMIT 1", id=integration_id
     )
     return found
+
+
+async def forget_old(tx: Transaction, *, before: datetime, most: int) -> int:
+    """All but the newest of each integration. `tx` is of the worker role."""
+    return await tx.execute(
+        """
+        DELETE FROM delivery WHERE id = ANY(ARRAY(
+          SELECT d.id FROM delivery d
+           WHERE d.received_at < :before AND EXISTS (
+             SELECT FROM delivery n
+              WHERE n.workspace_id = d.workspace_id AND n.integration_id = d.integration_id AND n.id > d.id)
+           ORDER BY d.received_at LIMIT :most))
+        """,
+        before=before,
+        most=most,
+    )
+
+
+async def forget_some(tx: Transaction, integration_id: str, *, most: int) -> int:
+    return await tx.execute(
+        "DELETE FROM delivery WHERE id = ANY(ARRAY(SELECT id FROM delivery"
+        " WHERE workspace_id = :workspace AND integration_id = :integration LIMIT :most))",
+        workspace=tx.workspace,
+        integration=integration_id,
+        most=most,
+    )

@@ -15,6 +15,7 @@ from libs.providers import registry
 from services.webhooks.deps import Deps
 from services.webhooks.endpoints import new_endpoint_id, new_secret, seal_secret
 from services.webhooks.repository import endpoints, erasing, projections
+from services.webhooks.use_cases.forgetting import forget_later
 from services.webhooks.use_cases.report import announce, wish_for
 
 IntegrationEvent = IntegrationConnected | IntegrationUpdated | IntegrationDisconnected
@@ -59,6 +60,7 @@ async def _settle_endpoint(tx: Transaction, deps: Deps, event: IntegrationEvent)
     """A disconnected endpoint answers 404; a connected integration has one, with a secret that we made."""
     if isinstance(event, IntegrationDisconnected):
         await endpoints.set_revoked(tx, event.integration_id, revoked=True)
+        await forget_later(tx, deps, event.integration_id)
         return
     scheme = registry.manifest(event.provider).webhook
     if scheme is None:

@@ -144,25 +144,31 @@ async def preview(tx: Transaction, held_id: str, *, after: str, limit: int) -> S
     )
 
 
-async def to_delete(tx: Transaction, held_id: str) -> list[Missing]:
-    """Those still live that no lane has written since they were held."""
+async def to_delete(tx: Transaction, held_id: str, *, most: int) -> list[Missing]:
+    """Of those still live that no lane has written since they were held."""
     rows = await tx.fetch_all(
         "SELECT s.id, s.external_key, s.type FROM held_source h JOIN source s ON s.id = h.source_id"
         " JOIN held_deletion d ON d.id = h.held_id JOIN sweep w ON w.id = d.sweep_id"
-        " WHERE h.held_id = :id AND NOT s.tombstone AND s.seen_at <= w.since ORDER BY s.id",
+        " WHERE h.held_id = :id AND NOT s.tombstone AND s.seen_at <= w.since ORDER BY h.source_id LIMIT :most",
         id=held_id,
+        most=most,
     )
     return [Missing(row["id"], row["external_key"], row["type"]) for row in rows]
 
 
-async def decide(tx: Transaction, held_id: str, *, state: str, by: str, deleted: int = 0) -> None:
+async def note_deleted(tx: Transaction, held_id: str, source_ids: Sequence[str], *, count: int) -> None:
+    """They wait no more."""
+    sql = "DELETE FROM held_source WHERE held_id = :id AND source_id = ANY(CAST(:sources AS text[]))"
+    await tx.execute(sql, id=held_id, sources=list(source_ids))
+    await tx.execute("UPDATE held_deletion SET deleted = deleted + :count WHERE id = :id", id=held_id, count=count)
+
+
+async def decide(tx: Transaction, held_id: str, *, state: str, by: str) -> None:
     await tx.execute(
-        "UPDATE held_deletion SET state = :state, decided_at = now(), decided_by = :by, deleted = :deleted"
-        " WHERE id = :id",
+        "UPDATE held_deletion SET state = :state, decided_at = now(), decided_by = :by WHERE id = :id",
         id=held_id,
         state=state,
         by=by,
-        deleted=deleted,
     )
     await tx.execute("DELETE FROM held_source WHERE held_id = :id", id=held_id)
 

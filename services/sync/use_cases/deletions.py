@@ -60,20 +60,25 @@ async def read_held(held_id: str, *, deps: Deps, workspace: str, after: str, lim
 
 
 async def decide(held_id: str, decision: Decision, *, deps: Deps, workspace: str, by: str) -> Row:
-    """The same word twice is one word; another one is AlreadyDecided."""
-    async with deps.db.transaction(workspace) as tx:
-        found = await _locked(tx, held_id)
-        if found["state"] == decision:
-            return found
-        if found["state"] != "held":
-            raise AlreadyDecided(f"these deletions are {found['state']}")
-        deleted = await _apply(tx, found, deps) if decision == "applied" else 0
-        await holds.decide(tx, held_id, state=decision, by=by, deleted=deleted)
-        await integrations.touch(tx, found["integration_id"], changes=deleted)
-        await holds.untell(tx, found["integration_id"], code=HELD)
-        decided = await _held(tx, held_id)
+    """The same word twice is one word; another one is AlreadyDecided. What is approved goes in steps, each its own
+    transaction: asked again after a failure, it goes on.
+    """
+    more = True
+    while more:
+        async with deps.db.transaction(workspace) as tx:
+            found = await _locked(tx, held_id)
+            if found["state"] == decision:
+                return found
+            if found["state"] != "held":
+                raise AlreadyDecided(f"these deletions are {found['state']}")
+            more = decision == "applied" and await _apply_some(tx, found, deps)
+            if not more:
+                await holds.decide(tx, held_id, state=decision, by=by)
+                await integrations.touch(tx, found["integration_id"])
+                await holds.untell(tx, found["integration_id"], code=HELD)
+                found = await _held(tx, held_id)
     deps.wakes.report.set()
-    return decided
+    return found
 
 
 async def _locked(tx: Transaction, held_id: str) -> Row:
@@ -92,13 +97,18 @@ async def _held(tx: Transaction, held_id: str) -> Row:
     return found
 
 
-async def _apply(tx: Transaction, held: Row, deps: Deps) -> int:
-    missing = await holds.to_delete(tx, held["id"])
+async def _apply_some(tx: Transaction, held: Row, deps: Deps) -> bool:
+    """False when nothing is left."""
+    found = await holds.to_delete(tx, held["id"], most=STEP + 1)
+    missing = found[:STEP]
     days = deps.settings.sync_restore_days
     if days and await buried.bury(tx, held["sweep_id"], [one.id for one in missing], days=days, held_id=held["id"]):
         await forget_later(tx, days)
     rows = [(one.id, one.key) for one in missing]
-    return await tombstone_all(tx, _batch(tx, held), rows, "held, and approved")
+    deleted = await tombstone_all(tx, _batch(tx, held), rows, "held, and approved")
+    await holds.note_deleted(tx, held["id"], [one.id for one in missing], count=deleted)
+    await integrations.touch(tx, held["integration_id"], changes=deleted)
+    return len(found) > STEP
 
 
 def _batch(tx: Transaction, about: Row) -> Batch:

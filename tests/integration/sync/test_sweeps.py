@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.errors import ProviderUnavailable
+from libs.common.errors import DependencyDown, ProviderUnavailable
 from libs.common.provider.sync import Cursor, Page, SyncContext
 from libs.common.testing.eventually import eventually
+from services.sync.use_cases import deletions
+from services.sync.use_cases.apply import tombstone_all
 from services.sync.workers.executor import Executor
 from tests.integration.sync.double import Answer, DoubleFacet, World
 from tests.integration.sync.engine import Engine
@@ -134,6 +136,37 @@ async def test_approved_deletions_go_and_a_second_word_changes_nothing(
     assert refused.status_code == 409
     assert refused.json()["type"].endswith("already_decided")
     assert await engine.one("SELECT last_error_code FROM observed_state") is None
+
+
+async def test_approved_deletions_go_in_steps_and_go_on_after_a_failure(
+    engine: Engine, world: World, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lose_most(engine, world)
+    [found] = await held(api, engine)
+    calls = 0
+
+    async def tombstone(*given: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise DependencyDown("Postgres is away")
+        return await tombstone_all(*given)
+
+    monkeypatch.setattr(deletions, "STEP", 6)
+    monkeypatch.setattr(deletions, "tombstone_all", tombstone)
+    path = f"/v1/held-deletions/{found['id']}"
+    assert (await api.post(f"{path}/apply")).status_code == 503
+    [standing] = await held(api, engine)
+    assert (standing["state"], standing["deleted"], standing["remaining"]) == ("held", 12, 6)
+    assert {one["externalId"] for one in (await api.get(path)).json()["items"]} == {
+        f"file:src/f{number:04}.py" for number in range(25, 31)
+    }
+
+    applied = (await api.post(f"{path}/apply")).json()
+    assert (applied["state"], applied["deleted"], applied["remaining"]) == ("applied", 18, 0)
+    assert sorted(event["change"] for event in await engine.events()) == ["deleted"] * 18
+    assert await engine.one("SELECT change_count FROM observed_state") == 30 + 18
+    assert (await api.post(f"{path}/restore")).json() == {"restored": 18}
 
 
 async def test_restored_deletions_are_back_with_their_ids_and_content(

@@ -9,6 +9,7 @@ import msgspec
 
 EXACT_UP_TO = 50_000  # vectors of a workspace: reading them all takes some 40 ms, and misses none
 VISITS = 10  # what one vector met on the way through the graph costs, in vectors read in a row
+LEAST_KEPT, KEPT = 100, 2  # on a walk: a walk that keeps no more than it answers overlooks one of sixteen
 SPARE = 4  # met on the way for each that is wanted, were all of the same workspace
 
 State = Literal["building", "active", "retired"]
@@ -62,6 +63,11 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
 def visited(depth: int, workspace: int, everywhere: int) -> int:
     """Vectors that a walk through the graph of all workspaces meets until it has `depth` of this one."""
     return SPARE * depth * max(1, everywhere // max(1, workspace))
+
+
+def kept(wanted: int, most: int) -> int:
+    """How many of the nearest so far a walk keeps in hand to answer `wanted`; `most` is what the index can."""
+    return min(most, max(LEAST_KEPT, KEPT * wanted))
 
 
 def reads_all(depth: int, workspace: int, everywhere: int) -> bool:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 import msgspec
 
 from libs.common.database.transaction import Row, Transaction
-from services.chunker.domain.embedding import Generation, Passage, Vector, passage_text, reads_all, visited
+from services.chunker.domain.embedding import Generation, Passage, Vector, kept, passage_text, reads_all, visited
 from services.chunker.repository.filters import Narrowing
 
 # Sources take turns, so that a large one fills no batch alone. A chunk's vectors are saved together: one tells of all.
@@ -173,8 +173,8 @@ async def _chunks(read: Callable[[int], Awaitable[Sequence[Any]]], depth: int, w
 
 
 async def _walk(tx: Transaction, sql: str, visits: int, asked: Mapping[str, Any]) -> Sequence[Any]:
-    ef = min(MOST_EF, max(100, 2 * int(asked["wanted"])))
-    await tx.execute(WALK, ef=str(ef), visits=str(max(20_000, visits)))
+    ef = str(kept(int(asked["wanted"]), MOST_EF))
+    await tx.execute(WALK, ef=ef, visits=str(max(20_000, visits)))
     rows = await tx.fetch_all(sql, **asked)
     await tx.execute(WALKED)
     return rows

@@ -11,7 +11,7 @@ import pytest
 
 from libs.common.errors import ConfigurationError
 from libs.common.settings import load_settings
-from services.chunker.domain.embedding import EXACT_UP_TO, reads_all, visited
+from services.chunker.domain.embedding import EXACT_UP_TO, kept, reads_all, visited
 from services.chunker.embedding.choosing import Embedders, chosen
 from services.chunker.embedding.halfvec import halfvecs, numbers
 from services.chunker.embedding.hashed import HashedWords
@@ -56,6 +56,13 @@ def test_small_workspace_and_small_part_of_many_are_read_whole() -> None:
     assert not reads_all(100, 100_000, 100_000)
     assert reads_all(100, 100_000, 10**8), "a thousandth of the graph: most of what a walk meets is of others"
     assert visited(100, 10_000, 100_000) == 4_000
+
+
+@pytest.mark.parametrize(("wanted", "held"), [(1, 100), (50, 100), (51, 102), (499, 998), (501, 1000), (10_000, 1000)])
+def test_walk_keeps_twice_what_is_asked_at_least_a_hundred_and_no_more_than_the_index_can(
+    wanted: int, held: int
+) -> None:
+    assert kept(wanted, 1000) == held
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from services.chunker.domain.bm25 import K1, B
-from services.chunker.domain.embedding import QueryVector
+from services.chunker.domain.embedding import QueryVector, kept
 from services.chunker.domain.mirroring import Document, Told
 from services.chunker.domain.searching import Filters, Word
 from services.chunker.embedding.halfvec import numbers
@@ -23,7 +23,6 @@ from services.chunker.repository.filters import Narrowing
 Body = dict[str, Any]
 
 MOST_HITS = 10_000  # the engine's own bound on one answer
-LEAST_KEPT = 100
 KEPT_DELETES = "1h"  # a write that comes late is known to be older than the delete before it
 LONGEST_LABEL = 8191  # characters; a term of the engine has at most 32,766 bytes
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -131,18 +130,13 @@ def rank_body(scope: Scope, words: Sequence[Word], mean: float, size: int) -> Bo
 def nearest_body(scope: Scope, query: QueryVector, size: int) -> Body:
     """The filter works inside the walk of the graph, so a narrow search still finds its nearest.
 
-    A chunk counts once, by the nearest of its vectors. More are kept on the way than are asked for, as in Postgres: a
-    walk that keeps no more than it answers overlooks one of sixteen.
+    A chunk counts once, by the nearest of its vectors.
     """
     field = vectors_field(query.generation.id)
-    asked = {"vector": _floats(query.vector), "k": _kept(size), "filter": _allowed(scope)}
+    asked = {"vector": _floats(query.vector), "k": kept(size, MOST_HITS), "filter": _allowed(scope)}
     near = {"nested": {"path": field, "query": {"knn": {f"{field}.vector": asked}}, "score_mode": "max",
                        "ignore_unmapped": True}}  # fmt: skip
     return {"size": size, "track_total_hits": False, "query": near, **PK_ALONE}
-
-
-def _kept(size: int) -> int:
-    return min(MOST_HITS, max(LEAST_KEPT, 2 * size))
 
 
 def workspace_body(scope: Scope, size: int) -> Body:

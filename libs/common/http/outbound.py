@@ -160,15 +160,16 @@ class OutboundClient:
             _seconds.labels(call.method).observe(time.monotonic() - started)
 
     async def _with_retries(self, call: _Call, attempts: int, largest: int) -> Response:
-        allowed = attempts if call.method in IDEMPOTENT else 1
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(allowed),
-            wait=self._backoff,
-            retry=retry_if_exception_type(_NotYet),
-            reraise=True,
-        )
         try:
-            return await (retrying(self._attempt, call, largest) if allowed > 1 else self._attempt(call, largest))
+            if attempts <= 1 or call.method not in IDEMPOTENT:
+                return await self._attempt(call, largest)
+            retrying = AsyncRetrying(
+                stop=stop_after_attempt(attempts),
+                wait=self._backoff,
+                retry=retry_if_exception_type(_NotYet),
+                reraise=True,
+            )
+            return await retrying(self._attempt, call, largest)
         except _NotYet as last:
             if last.response is not None:
                 return last.response

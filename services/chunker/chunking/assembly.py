@@ -126,18 +126,18 @@ class _Assembly:
         units = self.units
         totals = [0, *accumulate([unit.tokens for unit in units])]
         inexact = [0, *accumulate([not unit.exact for unit in units])]
-        cuts = pack(units, self._head, self.budget)
+        cuts = pack(units, self._heads, self.budget)
         for first, last in pairwise([*cuts, len(units)]):
             if inexact[first] == inexact[last]:
                 yield first, last, self._end(last), totals[last] - totals[first]
             else:
                 yield from self._recounted(first, last)
 
-    def _head(self, i: int) -> str:
-        start = self.units[i].start
+    def _heads(self, first: int, last: int) -> list[str]:
         if self.words and self.words_alone:
-            return self.words(start, self._end(i + 1))[:HEAD]
-        return self.text[start : start + HEAD]
+            return [self.words(self.units[i].start, self._end(i + 1))[:HEAD] for i in range(first, last)]
+        text = self.text
+        return [text[unit.start : unit.start + HEAD] for unit in self.units[first:last]]
 
     def _end(self, last: int) -> int:
         return self.units[last].start if last < len(self.units) else len(self.text)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from tree_sitter import Node
 
-from services.chunker.chunking.grammars import GRAMMARS, Grammar, parse
+from services.chunker.chunking.grammars import GRAMMARS, parse
 from services.chunker.chunking.imports import Imports
 from services.chunker.chunking.model import BLOCK, HARD, ITEM, LINE, PARTED, Section, Unit
 from services.chunker.chunking.remarks import first_sentence
@@ -22,7 +22,7 @@ _LIKELY_LONG = 5  # beyond this many bytes a token a node is opened uncounted, s
 _STATEMENT = 4  # a statement inside a definition is opened beyond this part of the budget: fewer cuts are needed then
 _TOP = 13
 _ABOUT = 3  # remarks of this many definitions around a chunk are told with it
-_EMPTY_COMMENT = re.compile(r"^[ \t]*+(?:\*|//[/!]?|#|--)?+[ \t]*+\n", re.MULTILINE)
+_EMPTY_COMMENT = re.compile(r"\n[ \t]*+(?:\*|//[/!]?|#|--)?+[ \t]*+(?=\n)")  # begins with a sign that is soon found
 
 
 class Code(NamedTuple):
@@ -47,7 +47,10 @@ class _Scope(NamedTuple):
 
 
 class _Place(msgspec.Struct, frozen=True, gc=False):
-    """How an item is to be read: `outer` is around its beginning, `inner` around what follows that."""
+    """How an item is to be read: `outer` is around its beginning, `inner` around what follows that.
+
+    Siblings that define nothing share theirs.
+    """
 
     defined: Node | None
     outer: _Scope
@@ -67,14 +70,14 @@ def read_code(text: str, language: str | None, budget: int) -> Code:
     root = parse(source, language) if language and language in GRAMMARS else None
     if root is None or language is None:
         return Code(line_units(text, 0, len(text), Section(), budget))
-    return _Source(text, source, GRAMMARS[language], budget).read(root)
+    return _Source(text, source, language, budget).read(root)
 
 
 class _Source:
-    def __init__(self, text: str, source: bytes, grammar: Grammar, budget: int) -> None:
-        self.text, self.source, self.grammar, self.budget = text, source, grammar, budget
+    def __init__(self, text: str, source: bytes, language: str, budget: int) -> None:
+        self.text, self.source, self.grammar, self.budget = text, source, GRAMMARS[language], budget
         self.ascii = len(text) == len(source)
-        self.siblings = Siblings(source, grammar)
+        self.siblings = Siblings(source, language)
         self.count = counter()
         self.units: list[Unit] = []
         self._known = (0, 0)
@@ -83,11 +86,11 @@ class _Source:
         items = self.siblings.of_file(root)
         after_imports = self._after_imports(items)
         scope = _Scope().remarked(self._module_remark(items[0]))
-        first_after = 0
+        first_after, plain = 0, self._plain(scope, 0)
         for item in items:
             if item.start == after_imports:
                 first_after = len(self.units)
-            self._read_item(item, scope, 0)
+            self._read_item(item, plain)
         self._close(0, BLOCK, self.budget)
         if len(self.units) == 1:
             self.units[0].section = Section()
@@ -122,9 +125,8 @@ class _Source:
                 break
         return at
 
-    def _read_item(self, item: Item, scope: _Scope, depth: int, member: bool = False) -> None:
-        """`member`: of a definition, directly."""
-        place = self._place(item, scope, depth, member)
+    def _read_item(self, item: Item, plain: _Place) -> None:
+        place = self._place(item, plain) if item.defining else plain
         if self._whole(item, place):
             return
         if place.defined:
@@ -139,13 +141,17 @@ class _Source:
             self._open(bare, place)
         self._join_head(last)
 
-    def _place(self, item: Item, scope: _Scope, depth: int, member: bool) -> _Place:
-        defined = self._definition(item, depth) if item.defining else None
+    def _plain(self, scope: _Scope, depth: int, member: bool = False) -> _Place:
+        """Of what defines nothing. `member`: of a definition, directly."""
+        room = self.budget // _STATEMENT if depth else self.budget
+        return _Place(None, scope, scope, _rank(depth, False, member), room, depth)
+
+    def _place(self, item: Item, plain: _Place) -> _Place:
+        defined = self._definition(item, plain.depth)
         if defined is None:
-            room = self.budget // _STATEMENT if depth else self.budget
-            return _Place(None, scope, scope, _rank(depth, False, member), room, depth)
-        inner = scope.entered(scope_name(defined, self.grammar, self.source))
-        return _Place(defined, scope, inner, _rank(depth, True, member), self.budget, depth)
+            return plain
+        inner = plain.outer.entered(scope_name(defined, self.grammar, self.source))
+        return _Place(defined, plain.outer, inner, _rank(plain.depth, True), self.budget, plain.depth)
 
     def _definition(self, item: Item, depth: int) -> Node | None:
         for node in item.defining:
@@ -156,13 +162,15 @@ class _Source:
 
     def _whole(self, item: Item, place: _Place) -> bool:
         """One unit, if there is room for it."""
-        if item.end - item.start > place.room * _LIKELY_LONG:
+        text, at, end = self.text, item.start, item.end
+        if end - at > place.room * _LIKELY_LONG:
             return False
-        tokens = self.count(self._decoded(item.start, item.end))
+        tokens = self.count(text[at:end] if self.ascii else self._decoded(at, end))
         if tokens > place.room:
             return False
-        at = item.start if self.ascii else self._character(item.start)
-        exact = self.text[at] > " " or starts_exact(self.text, at)
+        if not self.ascii:
+            at = self._character(at)
+        exact = text[at] > " " or starts_exact(text, at)
         self.units.append(Unit(at, tokens, place.rank, place.inner.section, exact, place.outer.header))
         return True
 
@@ -172,7 +180,7 @@ class _Source:
         if self._whole(replace(item, end=item.bare), around):
             return
         start, end = self._character(item.start), self._character(item.bare)
-        starts = [start, *(m.end() for m in _EMPTY_COMMENT.finditer(self.text, start + 1, end) if m.end() < end)]
+        starts = [start, *(m.end() + 1 for m in _EMPTY_COMMENT.finditer(self.text, start, end) if m.end() + 1 < end)]
         first = len(self.units)
         for at, stop in spans(starts, end):
             units = paragraph_units(self.text, at, stop, around.inner.section, self.budget)
@@ -209,9 +217,11 @@ class _Source:
             self._lines(item, place)
             return
         first = len(self.units)
-        self._read_item(items[0], place.outer._replace(section=place.inner.section), place.depth + 1)
+        outer = place.outer._replace(section=place.inner.section)
+        self._read_item(items[0], self._plain(outer, place.depth + 1))
+        rest = self._plain(place.inner, place.depth + 1, place.defined is not None)
         for one in items[1:]:
-            self._read_item(one, place.inner, place.depth + 1, place.defined is not None)
+            self._read_item(one, rest)
         self._join_head(first)
 
     def _lines(self, item: Item, place: _Place) -> None:
@@ -254,7 +264,7 @@ class _Source:
         return known
 
 
-def _rank(depth: int, defined: bool, member: bool) -> int:
+def _rank(depth: int, defined: bool, member: bool = False) -> int:
     """Outer before inner; between definitions is a good place to cut, between the statements of a body is not."""
     if defined:
         return max(_TOP - 2 * depth, BLOCK)

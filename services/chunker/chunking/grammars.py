@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
+from typing import NamedTuple
 
 from tree_sitter import Language, Node, Parser
 
@@ -192,6 +193,24 @@ _SPARE_BYTES, _TIMES_READ = 1024 * 1024, 40
 def _language(name: str) -> Language:
     grammar = GRAMMARS[name]
     return Language(getattr(import_module(grammar.module), grammar.function)())
+
+
+class Kinds(NamedTuple):
+    """What `Node.kind_id` is of the types that matter: a number costs less than the name it stands for."""
+
+    leads: frozenset[int]
+    comments: frozenset[int]
+    may_define: frozenset[int]
+    definitions: frozenset[int]
+    inner_definitions: frozenset[int]
+
+
+@cache
+def kinds(language: str) -> Kinds:
+    grammar, known = GRAMMARS[language], _language(language)
+    names = [known.node_kind_for_id(id) for id in range(known.node_kind_count)]
+    wanted = (grammar.leads, COMMENTS, grammar.may_define, grammar.definitions, grammar.inner_definitions)
+    return Kinds(*(frozenset(id for id, name in enumerate(names) if name in some) for some in wanted))
 
 
 def parse(source: bytes, language: str) -> Node | None:

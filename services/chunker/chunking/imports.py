@@ -26,8 +26,9 @@ class Imports:
         self._module: dict[bytes, str] = {}
         for statement in statements:
             for module, names in _read(_without_comments(statement[:_LONGEST_READ])):
-                for name in sorted(names - _KEYWORDS):  # in one order, whatever the process hashes by
-                    self._module[name.encode()] = module
+                for name in sorted(names) if len(names) > 1 else names:  # in one order, whatever the process hashes by
+                    if name not in _KEYWORDS:
+                        self._module[name.encode()] = module
         self._names = frozenset(self._module)
         self._rank = {module: rank for rank, module in enumerate(self._module.values())}
 
@@ -35,8 +36,10 @@ class Imports:
         """The modules behind the names in the text, in the order of their imports; of many the last, the file's own."""
         if not self._module:
             return ""
-        used = sorted({self._module[name] for name in self._names_in(text.encode())}, key=self._rank.__getitem__)
-        return ", ".join(used[-_MOST:])[:_LONGEST]
+        used = {self._module[name] for name in self._names_in(text.encode())}
+        if len(used) > 1:
+            return ", ".join(sorted(used, key=self._rank.__getitem__)[-_MOST:])[:_LONGEST]
+        return "".join(used)[:_LONGEST]
 
     def _names_in(self, text: bytes) -> Iterable[bytes]:
         """Few names are looked for one by one, many by looking at every word."""

@@ -7,7 +7,7 @@ a paragraph before a sentence), then a hash of the words that follow.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from zlib import crc32
 
@@ -23,20 +23,23 @@ _EVEN = 0.3  # the last two chunks of a run share it no less evenly than this
 _SPREAD = 0x9E3779B1
 
 
-def pack(units: list[Unit], head: Callable[[int], str], budget: int) -> list[int]:
-    """Indices of the units that open a chunk, the first always among them; `head` tells how a unit begins."""
+_Heads = Callable[[int, int], Sequence[str]]
+
+
+def pack(units: list[Unit], heads: _Heads, budget: int) -> list[int]:
+    """Indices of the units that open a chunk, the first always among them; `heads` tells how those units begin."""
     starts: list[int] = []
     hard = [i for i, unit in enumerate(units) if unit.rank == HARD and i]
     for first, last in zip([0, *hard], [*hard, len(units)], strict=True):
-        starts += _Run(units, first, last, head, budget).cuts()
+        starts += _Run(units, first, last, heads, budget).cuts()
     return starts
 
 
 class _Run:
     """Units that may share chunks: those between two hard boundaries."""
 
-    def __init__(self, units: list[Unit], first: int, last: int, head: Callable[[int], str], budget: int) -> None:
-        self.units, self.first, self.head = units[first:last], first, head
+    def __init__(self, units: list[Unit], first: int, last: int, heads: _Heads, budget: int) -> None:
+        self.units, self.first, self.heads = units[first:last], first, heads
         self.at = [0, *accumulate([unit.tokens for unit in self.units])]
         self.budget = budget if all([unit.exact for unit in self.units]) else budget - INEXACT_ROOM
         self.strength: list[int] = []
@@ -45,10 +48,9 @@ class _Run:
     def cuts(self) -> list[int]:
         if self.at[-1] <= self.budget:
             return [self.first]
-        head = self.head
         self.strength = [
-            unit.rank << 32 | crc32(head(i).encode()) * _SPREAD & 0xFFFFFFFF
-            for i, unit in enumerate(self.units, self.first)
+            unit.rank << 32 | crc32(head.encode()) * _SPREAD & 0xFFFFFFFF
+            for unit, head in zip(self.units, self.heads(self.first, self.first + len(self.units)), strict=True)
         ]
         self.strong = [i for i, unit in enumerate(self.units) if unit.rank >= BLOCK]
         anchors = self._anchors()

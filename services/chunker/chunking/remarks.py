@@ -14,12 +14,13 @@ _LONGEST_READ, _LONGEST = 600, 160
 
 def first_sentence(raw: str) -> str:
     """Without comment marks, on one line, bounded; nothing for licences, tags and switches of tools."""
-    said: list[str] = []
-    for line in _MARKS.sub("", raw[:_LONGEST_READ]).split("\n"):
-        words = line.strip()
-        if _NOT_SAID.match(words) or (said and not words):
+    text, end = "", None
+    for line in raw[:_LONGEST_READ].split("\n"):
+        words = _MARKS.sub("", line).strip()
+        if _NOT_SAID.match(words) or (text and not words):
             break
-        said += [words] if words else []
-    text = " ".join(said)
-    end = _SENTENCE_END.search(text)
+        text = f"{text} {words}" if text else words
+        end = _SENTENCE_END.search(text)
+        if end and end.end() < len(text):
+            break
     return text[: end.start() if end else None].strip("\"' ")[:_LONGEST]

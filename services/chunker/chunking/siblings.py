@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from tree_sitter import Node
 
-from services.chunker.chunking.grammars import COMMENTS, Grammar
+from services.chunker.chunking.grammars import GRAMMARS, kinds
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -23,47 +23,55 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class Siblings:
-    def __init__(self, source: bytes, grammar: Grammar) -> None:
-        self._source, self._grammar = source, grammar
+    def __init__(self, source: bytes, language: str) -> None:
+        self._source, self._kinds, self._swallowed = source, kinds(language), GRAMMARS[language].swallowed
 
     def of_file(self, root: Node) -> list[Item]:
-        return self._items([root], 0, (0, len(self._source)), frozenset(self._grammar.definitions))
+        return self._items(root.named_children, 0, (0, len(self._source)), self._kinds.definitions)
 
     def inside(self, nodes: Sequence[Node], start: int, end: int) -> list[Item]:
         """The children of the nodes; those that start on the first node's line belong to the first item."""
         row_end = self._row_end(nodes[0].start_byte + 1)
-        return self._items(nodes, row_end, (start, end), self._grammar.inner_definitions)
+        children = (
+            nodes[0].named_children if len(nodes) == 1 else [one for node in nodes for one in node.named_children]
+        )
+        if children and children[-1].start_byte < row_end:
+            leads = self._kinds.leads
+            return [Item(start, start, end, [one for one in children if one.kind_id not in leads])]
+        return self._items(children, row_end, (start, end), self._kinds.inner_definitions)
 
-    def _items(self, nodes: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[str]) -> list[Item]:
-        """One pass over the children of the nodes; every call it saves is saved for each node of a file."""
-        source, leads, may_define = self._source, self._grammar.leads, self._grammar.may_define
+    def _items(
+        self, children: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[int]
+    ) -> list[Item]:
+        """One pass over the children; every call it saves is saved for each node of a file."""
+        source, (leads, comments, may_define, _, _) = self._source, self._kinds
         find, rfind, size = source.find, source.rfind, len(source)
         (start, end), bare_start = span, span[0]
         items: list[Item] = []
         inner: list[Node] = []
         defining: list[Node] = []
         lead = bare = -1
-        alike = ""
-        for child in [child for node in nodes for child in node.named_children]:
-            begins, ends, type = child.start_byte, child.end_byte, child.type
+        alike = None
+        for child in children:
+            begins, ends, kind = child.start_byte, child.end_byte, child.kind_id
             if begins >= end:  # missing at the end of the text, or a comment that is the next item's
                 continue
             if begins >= row_end and bare < 0:
                 line = rfind(b"\n", row_end and row_end - 1, begins) + 1 or row_end
                 lead = self._with_comments(line, start) if lead < 0 else lead
-                bare = line if type not in COMMENTS else bare
-            if type not in leads:
+                bare = line if kind not in comments else bare
+            if kind not in leads:
                 bare = lead if bare < 0 else bare  # a comment that ends on the line of what it belongs to
                 line_alone = lead >= 0 and find(b"\n", begins, ends) < 0
-                if lead > start and not (line_alone and type == alike and bare == lead == row_end):
+                if lead > start and not (line_alone and kind == alike and bare == lead == row_end):
                     items.append(Item(start, bare_start, lead, inner, tuple(defining)))
                     start, bare_start, inner, defining = lead, bare, [], []
                 elif bare > start and not inner:
                     bare_start = bare
                 inner.append(child)
-                if type in may_define:
+                if kind in may_define:
                     defining.append(child)
-                alike = type if line_alone and type not in apart else ""
+                alike = kind if line_alone and kind not in apart else None
                 lead = bare = -1
             if ends > row_end:
                 row_end = find(b"\n", ends - 1) + 1 or size
@@ -75,7 +83,7 @@ class Siblings:
 
     def _with_comments(self, line: int, start: int) -> int:
         """The line, or the first of the comments right above it."""
-        mark = self._grammar.swallowed
+        mark = self._swallowed
         while mark and line > start:
             above = self._source.rfind(b"\n", start, line - 1) + 1 or start
             if not self._source[above:line].lstrip().startswith(mark):

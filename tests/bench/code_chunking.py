@@ -103,14 +103,16 @@ def _tell_others(language: str, documents: list[Document], size: float) -> None:
 
 def _tell_quality(name: str, language: str, texts: Sequence[str], cut: Sequence[Sequence[str]]) -> None:
     starts = sum(
-        (starts_of(text, language, _offsets(text, of_it)) for text, of_it in zip(texts, cut, strict=True)), Starts()
+        (starts_of(text, language, _offsets(text, of_it), BUDGET) for text, of_it in zip(texts, cut, strict=True)),
+        Starts(),
     )
     tokens = [counter()(one) for of_it in cut for one in of_it]
-    inside, indented = starts.inside / starts.chunks, starts.indented / starts.chunks
+    inside, indented, forced = (count / starts.chunks for count in (starts.inside, starts.indented, starts.forced))
+    over, fill = sum(count > BUDGET for count in tokens), sum(tokens) / len(tokens) / BUDGET
     print(
         f"figure chunk_{name}_inside value={inside:.3f} unit=of_chunks against={MOST_INSIDE}"
-        f" ratio={inside / MOST_INSIDE:.3f} indented={indented:.3f} chunks={starts.chunks}"
-        f" fill={sum(tokens) / len(tokens) / BUDGET:.2f} over={sum(count > BUDGET for count in tokens)}"
+        f" ratio={inside / MOST_INSIDE:.3f} forced={forced:.3f} torn={starts.torn} indented={indented:.3f}"
+        f" chunks={starts.chunks} fill={fill:.2f} over={over}"
     )
 
 

@@ -129,17 +129,28 @@ class _Source:
         place = self._place(item, plain) if item.defining else plain
         if self._whole(item, place):
             return
-        if place.defined:
-            place = replace(place, inner=place.inner.remarked(self._remark(place.defined, item)))
-        if place.defined is None or item.bare == item.start:
+        bare = item.start
+        if defined := place.defined:
+            place = replace(place, inner=place.inner.remarked(self._remark(defined, item)))
+            bare = self._bare(item, defined)
+        if bare == item.start:
             self._open(item, place)
             return
-        self._comment(item, place)
+        self._comment(replace(item, bare=bare), place)
         last = len(self.units) - 1
-        bare, place = replace(item, start=item.bare), replace(place, rank=BLOCK)
-        if not self._whole(bare, place):
-            self._open(bare, place)
+        rest, place = replace(item, start=bare), replace(place, rank=BLOCK)
+        if not self._whole(rest, place):
+            self._open(rest, place)
         self._join_head(last)
+
+    def _bare(self, item: Item, defined: Node) -> int:
+        """Where the comment before a definition ends; where its decorators end, if it fits only without them."""
+        line, end = self.source.rfind(b"\n", item.bare, defined.start_byte) + 1, item.end
+        wrapped = defined.parent is not None and defined.parent.type in self.grammar.wrappers
+        if line > item.bare and wrapped and end - line <= self.budget * _LIKELY_LONG * 2:
+            with_them, without = (self.count(self._decoded(start, end)) for start in (item.bare, line))
+            return line if without <= self.budget < with_them else item.bare
+        return item.bare
 
     def _plain(self, scope: _Scope, depth: int, member: bool = False) -> _Place:
         """Of what defines nothing. `member`: of a definition, directly."""

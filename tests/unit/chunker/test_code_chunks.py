@@ -50,6 +50,16 @@ def test_comments_and_decorators_stay_with_their_definition() -> None:
     assert all("# about m" in c.text.splitlines()[0] for c in chunks if "def m3(" in c.text or "def m7(" in c.text)
 
 
+def test_function_that_fits_without_its_decorators_alone_is_whole_without_them() -> None:
+    decorator = "@only(" + ", ".join(f"'{place}'" for place in "north south east west".split()) + ")\n"
+    function = "def walk(steps):\n" + "    take(steps)\n" * 28
+    for before in ("", "# Says why.\n"):
+        source = f"import os\n\n{before}{decorator}{function}\n\ndef last():\n    return 1\n"
+        texts = [c.text for c in chunks_of(source, "code", "python", budget=128)]
+        assert any(function in text for text in texts)
+        assert any(f"{before}{decorator}" in text for text in texts)
+
+
 def test_imports_are_a_chunk_of_their_own() -> None:
     head = '"""What this is."""\n\nimport os\nfrom sys import (\n    path,\n)\n\n'
     chunks = chunks_of(head + python_class(6), "code", "python")

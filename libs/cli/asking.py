@@ -15,6 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 Which = Annotated[str, typer.Argument(help="An integration: its id, its type in the workspace, or its name.")]
 Workspace = Annotated[str, typer.Option("--workspace", "-w", help="The application's own id.", envvar="WORKSPACE")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many at most.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DEFAULT = "default"
 
@@ -23,6 +24,10 @@ DEFAULT = "default"
 def gateway() -> Iterator[Gateway]:
     with Gateway.of(find_root()) as found:
         yield found
+
+
+def page_of(cursor: str, limit: int) -> dict[str, str | int]:
+    return {"limit": limit} | ({"cursor": cursor} if cursor else {})
 
 
 def find_integration(door: Gateway, workspace: str, named: str) -> Json:

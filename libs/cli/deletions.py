@@ -7,21 +7,34 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Which, Workspace, Yes, confirm, find_integration, gateway
+from libs.cli.asking import (
+    DEFAULT,
+    AsJson,
+    Cursor,
+    Limit,
+    Which,
+    Workspace,
+    Yes,
+    confirm,
+    find_integration,
+    gateway,
+    page_of,
+)
 from libs.cli.screen import ago, details, emit, out, table
 from libs.local.client import Json
 
 app = typer.Typer(help="What a sweep deleted, and what it held for approval.", no_args_is_help=True)
 Held = Annotated[str, typer.Argument(help="A held deletion, by id, from `sluice deletions list`.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 OfSweep = Annotated[bool, typer.Option("--sweep", help="The id is a sweep's, from `sluice deletions sweeps`.")]
 
 
 @app.command("list")
-def list_held(which: Which, workspace: Workspace = DEFAULT, limit: Limit = 20, as_json: AsJson = False) -> None:
+def list_held(
+    which: Which, workspace: Workspace = DEFAULT, cursor: Cursor = "", limit: Limit = 20, as_json: AsJson = False
+) -> None:
     """Deletions that were too many to be believed, newest first."""
     with gateway() as door:
-        page = door.get(f"{_place(find_integration(door, workspace, which))}/held-deletions", {"limit": limit})
+        page = door.get(f"{_place(find_integration(door, workspace, which))}/held-deletions", page_of(cursor, limit))
     rows = [
         (one["id"], one["state"], f"{one['remaining']:,} of {one['of']:,}", one["resourceName"] or one["resourceId"],
          one["stream"], ago(one["createdAt"]))
@@ -32,10 +45,12 @@ def list_held(which: Which, workspace: Workspace = DEFAULT, limit: Limit = 20, a
 
 
 @app.command("sweeps")
-def list_sweeps(which: Which, workspace: Workspace = DEFAULT, limit: Limit = 20, as_json: AsJson = False) -> None:
+def list_sweeps(
+    which: Which, workspace: Workspace = DEFAULT, cursor: Cursor = "", limit: Limit = 20, as_json: AsJson = False
+) -> None:
     """Whole listings and what they proved, newest first."""
     with gateway() as door:
-        page = door.get(f"{_place(find_integration(door, workspace, which))}/sweeps", {"limit": limit})
+        page = door.get(f"{_place(find_integration(door, workspace, which))}/sweeps", page_of(cursor, limit))
     rows = [
         (one["id"], one["state"], one["resourceName"] or one["resourceId"], one["stream"],
          f"{one['certificate']['items']:,}", str(one["certificate"]["errors"]), f"{one['missing']:,}",
@@ -51,9 +66,8 @@ def list_sweeps(which: Which, workspace: Workspace = DEFAULT, limit: Limit = 20,
 @app.command("show")
 def show(held: Held, limit: Limit = 50, cursor: Cursor = "", as_json: AsJson = False) -> None:
     """Why it is held, and the sources that would go."""
-    asked: dict[str, str | int] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
     with gateway() as door:
-        found = door.get(f"/v1/held-deletions/{held}", asked)
+        found = door.get(f"/v1/held-deletions/{held}", page_of(cursor, limit))
     emit(found, as_json, lambda: _draw(found))
 
 

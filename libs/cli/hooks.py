@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Which, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Limit, Which, Workspace, find_integration, gateway, page_of
 from libs.cli.screen import ago, details, emit, err, out, short, table
 from libs.local.client import Gateway, Json, Told
 
 deliveries = typer.Typer(help="What the provider has delivered; asking for one to be looked at again.",
                          no_args_is_help=True)  # fmt: skip
 endpoint = typer.Typer(help="The address that a provider posts to, and its secret.", no_args_is_help=True)
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 
 
 @deliveries.command("list")
@@ -24,7 +23,7 @@ def list_deliveries(
 ) -> None:
     """What arrived, newest first."""
     with gateway() as door:
-        page = door.get(_place(door, workspace, which, "deliveries"), _asked(cursor, limit))
+        page = door.get(_place(door, workspace, which, "deliveries"), page_of(cursor, limit))
     emit(page, as_json, lambda: _draw_deliveries(page))
 
 
@@ -43,7 +42,7 @@ def subscriptions(
 ) -> None:
     """The hooks at the provider: what is wanted of each resource, and what stands."""
     with gateway() as door:
-        page = door.get(_place(door, workspace, which, "subscriptions"), _asked(cursor, limit))
+        page = door.get(_place(door, workspace, which, "subscriptions"), page_of(cursor, limit))
     emit(page, as_json, lambda: _draw_subscriptions(page))
 
 
@@ -76,10 +75,6 @@ def set_secret(which: Which, workspace: Workspace = DEFAULT, as_json: AsJson = F
 
 def _place(door: Gateway, workspace: str, which: str, part: str) -> str:
     return f"/v1/integrations/{find_integration(door, workspace, which)['id']}/{part}"
-
-
-def _asked(cursor: str, limit: int) -> dict[str, str | int]:
-    return {"limit": limit} | ({"cursor": cursor} if cursor else {})
 
 
 def _draw_deliveries(page: Json) -> None:

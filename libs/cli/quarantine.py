@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Which, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Limit, Which, Workspace, find_integration, gateway, page_of
 from libs.cli.screen import ago, emit, out, short, table
 from libs.local.client import Gateway, Json, Told
 
@@ -16,10 +16,12 @@ Keys = Annotated[list[str] | None, typer.Argument(help="Keys to ask for again; n
 
 
 @app.command("list")
-def list_items(which: Which, workspace: Workspace = DEFAULT, limit: Limit = 50, as_json: AsJson = False) -> None:
+def list_items(
+    which: Which, workspace: Workspace = DEFAULT, cursor: Cursor = "", limit: Limit = 50, as_json: AsJson = False
+) -> None:
     """What is set aside, with why and when it is tried next."""
     with gateway() as door:
-        page = door.get(_place(door, workspace, which), {"limit": limit})
+        page = door.get(_place(door, workspace, which), page_of(cursor, limit))
     emit(page, as_json, lambda: _draw(page))
 
 

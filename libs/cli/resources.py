@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.asking import DEFAULT, AsJson, Which, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Which, Workspace, find_integration, gateway
 from libs.cli.screen import ago, emit, short, standing, table
 from libs.local.client import Gateway, Json, Told
 
 app = typer.Typer(help="What an integration could sync, and what it does.", no_args_is_help=True)
 
 Query = Annotated[str, typer.Option("--query", "-q", help="Only those with these letters in their name.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 Selected = Annotated[bool, typer.Option("--selected", help="Only what is selected, without asking the provider.")]
 Since = Annotated[str, typer.Option("--since", help="Read back to this date, as 2026-01-31.")]
 ONLY_SELECTED = {"selected": "true"}

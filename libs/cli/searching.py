@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Limit, Workspace, find_integration, gateway
 from libs.cli.screen import emit, out
 from libs.local.client import Json
 from libs.local.demo.hits import drawn
@@ -22,7 +22,6 @@ After = Annotated[str, typer.Option("--after", help="Only what changed since, 20
 Before = Annotated[str, typer.Option("--before", help="Only what changed before.")]
 BySource = Annotated[bool, typer.Option("--by-source", help="The best place of each source.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Show what made each score.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 
 
 def search(

@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, find_integration, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Limit, Workspace, find_integration, gateway
 from libs.cli.screen import ago, details, emit, out, short, table
 from libs.local.client import Json, Told
 
 Type = Annotated[str, typer.Option("--type", "-t", help="issue, pull_request, file, …")]
 Status = Annotated[str, typer.Option("--status", help="pending, processing, ready, failed or deleted")]
 Integration = Annotated[str, typer.Option("--integration", "-i", help="Only this one, by id or type.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 Of = Annotated[str, typer.Option("--source", "-s", help="Those of one pull request or push, by its source's id.")]
 Path = Annotated[str, typer.Option("--path", help="Who changed this path.")]
 

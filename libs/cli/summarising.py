@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from libs.cli.asking import DEFAULT, AsJson, Limit, Workspace, gateway
+from libs.cli.asking import DEFAULT, AsJson, Cursor, Limit, Workspace, gateway
 from libs.cli.screen import emit, out
 from libs.local.client import Gateway, Json, Refused, Told
 
@@ -15,7 +15,6 @@ PLACES = ("/v1/sources/{}/summary", "/v1/resources/{}/summary", "/v1/integration
 SIGNALS = ("helpful", "unhelpful", "outdated", "incorrect")
 What = Annotated[str, typer.Argument(help="A source, resource or integration by its id; nothing is the workspace.")]
 Level = Annotated[str, typer.Option("--level", help="All of this level below: section, source, resource, integration.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Go on where the last answer ended.")]
 Chunk = Annotated[bool, typer.Option("--chunk", help="The id is a chunk's.")]
 Query = Annotated[str, typer.Option("--query", "-q", help="What was searched for.")]
 Comment = Annotated[str, typer.Option("--comment", "-c", help="In your own words.")]

@@ -9,6 +9,7 @@ from services.auth.domain.attempt import Attempt
 from services.auth.domain.integration import Credential, Integration
 from services.auth.providers import Grant
 from services.auth.repository import credentials
+from services.auth.use_cases.held import require_workspace
 
 PURPOSE = "credential"
 ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a field
@@ -40,7 +41,10 @@ async def keep_grant(tx: Transaction, integration: Integration, grant: Grant, *,
 
 
 async def seal_for(tx: Transaction, attempt: Attempt, field: str, secret: str, *, deps: Deps) -> bytes:
-    """What a consent needs meanwhile, and no other consent can open."""
+    """What a consent needs meanwhile, and no other consent can open. Raises WorkspaceUnknown when it is being erased:
+    no key is made for it then.
+    """
+    await require_workspace(tx)
     return await deps.vault.seal(tx, attempt.workspace_id, CONSENT, attempt.id, field, 0, secret.encode())
 
 

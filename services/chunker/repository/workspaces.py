@@ -7,6 +7,10 @@ from services.chunker.domain.mirroring import LEASE_S
 from services.chunker.repository import mirror
 from services.chunker.tables import EVERY_TABLE
 
+# One of its own for each workspace: shared by whoever writes what nothing else keeps an erasure away from.
+ERASURE = "hashtextextended('chunker erases ' || :workspace_id, 0)"
+KEEP_OUT = f"SELECT pg_advisory_xact_lock_shared({ERASURE})"
+BEGIN_ERASURE = f"SELECT pg_advisory_xact_lock({ERASURE})"
 REMEMBER = """
 INSERT INTO known_workspace (workspace_id)
 SELECT :workspace_id WHERE NOT EXISTS (SELECT 1 FROM erased_workspace WHERE workspace_id = :workspace_id)
@@ -18,6 +22,8 @@ ERASABLE = (*EVERY_TABLE, "job", "data_key", "dead_letter")
 
 
 async def remember(tx: Transaction, workspace: str) -> None:
+    """Unless it is erased; it is not before the transaction ends, so that what is written here goes with it."""
+    await tx.execute(KEEP_OUT, workspace_id=workspace)
     await tx.execute(REMEMBER, workspace_id=workspace)
 
 
@@ -25,8 +31,15 @@ async def knows(tx: Transaction, workspace: str) -> bool:
     return bool(await tx.fetch_value(KNOWS, workspace_id=workspace))
 
 
+async def keeps_out(tx: Transaction, workspace: str) -> bool:
+    """Whether it is there, and stays until the transaction ends."""
+    await tx.execute(KEEP_OUT, workspace_id=workspace)
+    return await knows(tx, workspace)
+
+
 async def erase(tx: Transaction, workspace: str) -> None:
     """Every row of it but the tombstone; unpublished facts of the outbox still go out first."""
+    await tx.execute(BEGIN_ERASURE, workspace_id=workspace)
     await tx.execute(MARK_ERASED, workspace_id=workspace)
     for table in ERASABLE:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=workspace)

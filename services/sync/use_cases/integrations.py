@@ -61,7 +61,7 @@ async def _take(
     tx: Transaction, integration_id: str, provider: str, version: int, state: DesiredState
 ) -> tuple[Integration | None, Integration] | None:
     """(before, now), or None for a repeat, an older word, or one about what is gone."""
-    if await integrations.is_erased(tx):
+    if not await erasing.keeps_out(tx):
         return None
     await integrations.remember_workspace(tx)
     before = await integrations.find(tx, integration_id, lock=True)
@@ -112,7 +112,7 @@ async def _follow_features(tx: Transaction, before: Integration, now: Integratio
 async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
     """At once nothing of it works any more; a worker tombstones its sources in batches."""
     async with db.transaction(event.workspace_id) as tx:
-        if await integrations.is_erased(tx):
+        if not await erasing.keeps_out(tx):
             return
         if not await integrations.disconnect(
             tx, integration_id=event.integration_id, provider=event.provider, version=event.version

@@ -16,6 +16,7 @@ from libs.common.testing.eventually import eventually
 from services.chunker.domain.searching import Filters
 from services.chunker.repository import queue
 from services.chunker.repository import search as ranking
+from services.chunker.repository import workspaces as repository
 from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing, reading, workspaces
 from services.chunker.use_cases.reading_summaries import read_summary
@@ -227,6 +228,24 @@ async def test_erased_workspace_keeps_nothing_and_refuses_late_events(rig: Rig) 
     async with rig.db.transaction("w1") as tx:
         for table in EVERY_TABLE:
             assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def test_change_that_comes_while_its_workspace_is_erased_leaves_no_row(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    async with rig.db.transaction("w1") as tx:
+        await repository.erase(tx, "w1")
+        late = asyncio.create_task(rig.tell(source, 9))
+        await eventually(lambda: _somebody_waits(rig))
+    await late
+    async with rig.db.transaction("w1") as tx:
+        for table in EVERY_TABLE:
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
+
+
+async def _somebody_waits(rig: Rig) -> bool:
+    async with rig.db.queue() as tx:
+        return bool(await tx.fetch_value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def test_pages_by_cursor_are_disjoint_and_whole(rig: Rig) -> None:

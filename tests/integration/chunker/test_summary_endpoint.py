@@ -17,6 +17,8 @@ from libs.common.internal import SourceItem
 from libs.common.testing.eventually import eventually
 from services.chunker.app import jobs_of
 from services.chunker.summarising.endpoint import Endpoint
+from services.chunker.tables import EVERY_TABLE
+from services.chunker.use_cases import workspaces
 from services.chunker.use_cases.pruning import prune_answers
 from services.chunker.use_cases.reading_summaries import read_summary
 from services.chunker.workers.summarising import Summariser
@@ -282,3 +284,21 @@ async def ran(rig: Rig) -> bool:
     """The job is over, or waits for its next day."""
     async with rig.db.queue() as tx:
         return not await tx.fetch_value("SELECT count(*) FROM job WHERE run_at <= now() OR lease_until > now()")
+
+
+async def test_answer_that_comes_after_its_workspace_was_erased_leaves_no_row(asking: Rig, model: Obeying) -> None:
+    """Content that an endpoint has read may come back as its words."""
+    await asking.put("# Guide\n\nThe relay publishes what is in the outbox.\n", path="a.md")
+    await asking.index()
+    assert isinstance(asking.summariser.writer, Endpoint)
+    model.refusals.append((429, {"retry-after": "1"}))
+
+    async def erased(_: float) -> None:
+        await workspaces.erase_workspace("w1", asking.deps)
+
+    asking.summariser = Summariser(db=asking.db, writer=replace(asking.summariser.writer, sleep=erased))
+    await asking.settle()
+    assert len(model.prompts) == 2
+    async with asking.db.transaction("w1") as tx:
+        for table in (*EVERY_TABLE, "job"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table

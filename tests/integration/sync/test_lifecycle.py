@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from libs.common.errors import InvalidState
+from libs.common.testing.eventually import eventually
 from services.sync import consumers
+from services.sync.repository import erasing
 from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Engine
 
@@ -210,6 +214,24 @@ async def test_erased_workspace_is_empty_and_refuses_late_words(engine: Engine, 
     await engine.connect()
     await engine.hint("r1", "items", "item:1")
     assert await engine.one("SELECT count(*) FROM known_integration") == 0
+
+
+async def test_word_that_comes_while_its_workspace_is_erased_leaves_no_row(engine: Engine, world: World) -> None:
+    """Auth tells a disconnect and the deletion in one breath, and their topics are read side by side."""
+    world.repo("r1", items=1)
+    await engine.sync()
+
+    async def waits() -> bool:
+        return bool(await engine.one("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+    async with engine.deps.db.transaction(engine.workspace) as tx:
+        await erasing.mark_erased(tx)
+        await erasing.erase_hot(tx)
+        late = asyncio.create_task(engine.disconnect())
+        await eventually(waits)
+    await late
+    assert await engine.one("SELECT count(*) FROM known_integration") == 0
+    assert await engine.one("SELECT count(*) FROM cleanup") == 0
 
 
 async def test_hint_reads_its_object_again_without_waiting_for_the_backfill(engine: Engine, world: World) -> None:

@@ -245,6 +245,15 @@ async def test_erased_workspace_revokes_its_grants_and_forgets_its_attempts(
     assert await admin.fetchval("SELECT count(*) FROM oauth_attempt WHERE workspace_id = $1", flow.workspace) == 0
 
 
+async def test_consent_of_a_workspace_that_is_being_erased_is_not_begun_and_makes_no_key(
+    flow: Consent, admin: Admin
+) -> None:
+    await flow.begin()
+    await admin.execute("UPDATE workspace SET deleting_at = now() WHERE workspace_id = $1", flow.workspace)
+    assert (await flow.start()).status_code == 404
+    assert await admin.fetchval("SELECT count(*) FROM data_key WHERE workspace_id = $1", flow.workspace) == 0
+
+
 class TestOwnPage:
     """The operator has named the application's own callback page."""
 

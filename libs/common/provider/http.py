@@ -73,7 +73,7 @@ class GrantedHttp:
 
     `new_validators` holds what this use learned: save it in the transaction of the page it belongs to.
     With a `gate` every request waits for its budget, and the `client` must not repeat any by itself.
-    `last` is the answer that came last.
+    `last` is the answer that came last; `asked` are the keys of the URLs that were asked conditionally.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class GrantedHttp:
         self.api_url = api_url
         self.base_url = base_url
         self.new_validators: dict[str, str] = {}
+        self.asked: set[str] = set()
         self.requests = 0
         self.not_modified = 0
         self.bytes = 0
@@ -117,6 +118,8 @@ class GrantedHttp:
         sent = dict(headers or {})
         if authorized and self._token and self._is_ours(target):
             sent["authorization"] = f"Bearer {self._token}"
+        if conditional:
+            self.asked.add(key)
         if conditional and key in self._validators:
             kept = self._validators[key]
             sent["if-none-match" if kept.endswith('"') else "if-modified-since"] = kept

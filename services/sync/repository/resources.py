@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -336,3 +336,8 @@ async def save_validators(tx: Transaction, resource_id: str, learned: Mapping[st
             list(learned),
             list(learned.values()),
         )
+
+
+async def forget_validators(tx: Transaction, resource_id: str, url_keys: Collection[str]) -> None:
+    sql = "DELETE FROM validator WHERE resource_id = :id AND url_key = ANY(CAST(:keys AS text[]))"
+    await tx.execute(sql, id=resource_id, keys=list(url_keys))

@@ -120,11 +120,13 @@ class Executor:
         job = await self._open(claim)
         if job is None:
             return "dropped"
+        whole = self._is_whole(job)
         while streams := self._streams(job):
             if not await self._pull_stream(job, streams[0], turn):
                 return await self._stop_between_pages(turn)
         left = await left_of(self._deps, job.grant.integration)
-        await outcomes.succeed(self._deps, claim, complete=job.complete, left=left)
+        unasked = job.grant.unasked() if whole else frozenset()
+        await outcomes.succeed(self._deps, claim, complete=job.complete, left=left, unasked=unasked)
         self._deps.wakes.report.set()
         return "succeeded"
 
@@ -156,6 +158,13 @@ class Executor:
         chosen = [stream for stream in needed if asked is None or stream in asked]
         done = {name for name, stored in job.streams.items() if stored.finished_ticket == job.claim.ticket}
         return [stream for stream in chosen if stream not in done]
+
+    def _is_whole(self, job: Job) -> bool:
+        """Each stream is looked at from the start of a look to its end: what is asked by then is all that ever is. A
+        sweep asks unconditionally."""
+        begins = not any(stored.under_way for stored in job.streams.values())
+        needed = job.manifest.streams_of(job.grant.integration.features)
+        return begins and job.claim.kind != "sweep" and set(self._streams(job)) == set(needed)
 
     async def _pull_stream(self, job: Job, stream: str, turn: Turn) -> bool:
         try:

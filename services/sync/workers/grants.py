@@ -41,6 +41,8 @@ class Grant:
         self._deps = deps
         self._lane = lane
         self._validators = dict(validators or {})
+        self._stored = frozenset(self._validators)
+        self._asked: set[str] = set()
         self._token: AccessToken | None = None
         self._renewed = False
         self._counted = (0, 0, 0)
@@ -91,6 +93,8 @@ class Grant:
             integration=self.integration.id,
             refused_version=self._token.version,
         )
+        if self.http is not None:
+            self._asked |= self.http.asked
         self.http = None
 
     async def ask(self, question: Callable[[SyncContext], Awaitable[T]]) -> T:
@@ -119,6 +123,10 @@ class Grant:
         if self.http:
             for key in saved:
                 self.http.new_validators.pop(key, None)
+
+    def unasked(self) -> frozenset[str]:
+        """Stored validators that no request was made with: of addresses that moved on, or of an older token."""
+        return self._stored - self._asked - (self.http.asked if self.http else set())
 
     def spent(self) -> Counts:
         """Requests since the last call."""

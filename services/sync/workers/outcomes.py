@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from libs.common.database.transaction import Transaction
@@ -17,6 +18,7 @@ from services.sync.use_cases.runs import begin_resource, settle_run
 from services.sync.use_cases.scheduling import note_look
 
 SOON = timedelta(seconds=1)
+FEW_UNASKED = 50
 
 
 async def begin(tx: Transaction, claim: Claim) -> bool:
@@ -34,8 +36,12 @@ async def begin(tx: Transaction, claim: Claim) -> bool:
     return False
 
 
-async def succeed(deps: Deps, claim: Claim, *, complete: bool, left: Budget | None = None) -> None:
-    """`left` of the provider's budget, where it is known: the next look is planned within it."""
+async def succeed(
+    deps: Deps, claim: Claim, *, complete: bool, left: Budget | None = None, unasked: Collection[str] = ()
+) -> None:
+    """`left` of the provider's budget, where it is known: the next look is planned within it. `unasked` validators are
+    forgotten, once there are more than a few: a look in which nothing changed writes nothing.
+    """
     async with deps.db.transaction(claim.workspace_id) as tx:
         if not await _lock(tx, claim):
             return
@@ -47,6 +53,8 @@ async def succeed(deps: Deps, claim: Claim, *, complete: bool, left: Budget | No
         await integrations.touch(tx, claim.integration_id, polled=True)
         await integrations.note_success(tx, claim.integration_id)
         await sweeping.tell_held(tx, claim.integration_id, claim.resource_id)
+        if len(unasked) > FEW_UNASKED:
+            await resources.forget_validators(tx, claim.resource_id, unasked)
         retried = await retry_due(tx, claim.integration_id, claim.resource_id)
     if retried:
         deps.wakes.dirty.set()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from libs.common.testing.eventually import eventually
+from services.sync.workers import outcomes
 from tests.integration.sync.double import Answer, World
 from tests.integration.sync.engine import Engine
 
@@ -90,3 +93,22 @@ async def test_second_sync_of_nothing_new_tells_nothing_and_asks_conditionally(e
     assert await engine.events() == []
     assert [status for _, status in world.log] == [304, 304]
     assert await engine.one("SELECT max(seen_at) FROM source") == written
+
+
+async def test_validators_of_addresses_that_are_asked_no_more_are_forgotten(
+    engine: Engine, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every change moves the address that is asked next: without an end to it a busy place would fill the table."""
+    monkeypatch.setattr(outcomes, "FEW_UNASKED", 3)
+    repo = world.repo("r1", items=5)
+    await engine.sync(features=("issues",))
+    counts = []
+    for number in range(10, 22):
+        repo.put(number)
+        await engine.again()
+        counts.append(await engine.one("SELECT count(*) FROM validator"))
+    assert max(counts) <= 3 + 3
+    await engine.again()
+    world.log.clear()
+    await engine.again()
+    assert [status for _, status in world.log] == [304, 304]

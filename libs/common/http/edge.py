@@ -9,6 +9,8 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -46,6 +48,12 @@ class EdgeApp(Litestar):
             await super().__call__(scope, receive, send)
             return
         await _Exchange(scope).run(super().__call__, receive, send)
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        """Our models are msgspec's. Litestar would serve two more libraries because they are installed, and loading
+        those takes as long as making the application."""
+        return [*plugins, MsgspecDIPlugin()]
 
 
 class _Body:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from hashlib import sha256
+from typing import Any
 
 import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from libs.common.errors import DependencyDown
-from libs.common.redis import Redis
 from services.auth.domain.attempt import LONGEST_SECONDS
 
 PREFIX = "integrationState:"
@@ -30,29 +33,37 @@ class States:
     """
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis(url, SECONDS)
+        # `_asked` bounds each question: with a `socket_timeout` redis-py may forget that it was cancelled.
+        self._redis = Redis.from_url(url, socket_connect_timeout=SECONDS, socket_timeout=None)
 
     async def put(self, ticket: str, waiting: Waiting, seconds: int) -> None:
-        await self._redis.ask("SET", _key(ticket), msgspec.json.encode(waiting), "EX", _bounded(seconds))
+        await self._asked(self._redis.set(_key(ticket), msgspec.json.encode(waiting), ex=_bounded(seconds)))
 
     async def see(self, ticket: str) -> Waiting | None:
-        return _decoded(await self._redis.ask("GET", _key(ticket)))
+        return _decoded(await self._asked(self._redis.get(_key(ticket))))
 
     async def take(self, ticket: str) -> Waiting | None:
         """Single use: of many that ask, one gets it."""
-        return _decoded(await self._redis.ask("GETDEL", _key(ticket)))
+        return _decoded(await self._asked(self._redis.getdel(_key(ticket))))
 
     async def drop(self, ticket: str) -> None:
-        await self._redis.ask("DEL", _key(ticket))
+        await self._asked(self._redis.delete(_key(ticket)))
 
     async def ready(self) -> bool:
         try:
-            return bool(await self._redis.ask("PING"))
+            return bool(await self._asked(self._redis.ping()))
         except DependencyDown:
             return False
 
     async def close(self) -> None:
-        await self._redis.close()
+        await self._redis.aclose()
+
+    async def _asked(self, question: Any) -> Any:
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await question
+        except (RedisError, OSError):  # a timeout is an OSError too
+            raise DependencyDown("Redis is away; try again") from None
 
 
 def new_ticket() -> str:

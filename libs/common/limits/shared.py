@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
+from libs.common.errors import DependencyDown
 from libs.common.limits.rules import Answer, Flow, State, Terms, Told
-from libs.common.redis import Redis, Script
 
-SCRIPT = Script((Path(__file__).parent / "limits.lua").read_text())
+SCRIPT = (Path(__file__).parent / "limits.lua").read_text()
 SECONDS = 0.5
 LEASE_MS = 40_000  # longer than any one call may take
 PREFIX = "{sluice}:limits:"  # one slot of a cluster: the script touches several keys at once
@@ -57,7 +62,13 @@ class Shared:
     """Every method raises DependencyDown while Redis is away. `now` 0 is Redis's own clock, the one for all."""
 
     def __init__(self, url: str, seconds: float = SECONDS) -> None:
-        self._redis = Redis(url, seconds)
+        self._seconds = seconds
+        # No `socket_timeout`: with one redis-py sends by `asyncio.wait_for`, which before Python 3.12 may forget that
+        # its caller was cancelled, and whoever asks in a loop then never ends. `_asked` bounds each question.
+        self._redis = Redis.from_url(
+            url, socket_connect_timeout=seconds, socket_timeout=None, retry=Retry(NoBackoff(), 1)
+        )
+        self._script = self._redis.register_script(SCRIPT)
 
     async def take(
         self, place: Place, ticket: str, flow: Flow, *, holder: str, seed: State | None = None, now: int = 0
@@ -82,14 +93,24 @@ class Shared:
         return int((await self._run("beat", NOWHERE, now, [owner]))[0])
 
     async def holders(self, place: Place) -> list[str]:
-        return [one.decode() for one in await self._redis.ask("ZRANGE", place.holders, 0, -1)]
+        found = await self._asked(self._redis.zrange(place.holders, 0, -1))
+        return [one.decode() for one in found]
 
     async def close(self) -> None:
-        await self._redis.close()
+        await self._redis.aclose()
 
     async def _run(self, verb: str, place: Place, now: int, said: list[Any]) -> list[Any]:
-        found: list[Any] = await self._redis.run(SCRIPT, place.keys(), [verb, now, *place.words(), *said])
+        found: list[Any] = await self._asked(
+            self._script(keys=place.keys(), args=[verb, now, *place.words(), *said], client=self._redis)
+        )
         return found
+
+    async def _asked(self, question: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await question
+        except (RedisError, OSError):  # a timeout is an OSError too
+            raise DependencyDown("Redis is away; try again") from None
 
 
 def _known(seed: State | None) -> str:

@@ -24,5 +24,5 @@ async def test_nothing_is_kept_for_ever(shared: Shared) -> None:
     await shared.beat("me")
     assert (await shared.take(place, "me:1", Flow("w", "hint"), holder="h")).granted
     await shared.settle(place, "me:1", Outcome(failed=True))
-    lasting = [await shared._redis.ask("PTTL", key) for key in place.keys()]
+    lasting = [await shared._redis.pttl(key) for key in place.keys()]
     assert all(0 < ttl <= 24 * 3_600_000 for ttl in lasting), lasting

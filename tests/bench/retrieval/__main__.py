@@ -88,7 +88,7 @@ class Bench:
     def systems(self, indexed: Indexed) -> Iterator[tuple[str, Ask]]:
         """Ours first."""
         queries = self.kept.queries(self.db) if self.kept else None
-        yield "ours", self._search(Searcher(PostgresIndex(self.db), queries=queries), indexed)
+        yield "ours", self.ours(indexed)
         yield "bm25", self._search(Searcher(PostgresIndex(self.db)), indexed)
         if queries is not None:
             yield "rrf", self._search(Searcher(PostgresIndex(self.db), queries=queries, fusion="rrf"), indexed)
@@ -96,7 +96,7 @@ class Bench:
         yield "fts_and", lambda query: self.full_text.ask(FTS_AND, query)
         yield "fts_or", lambda query: self.full_text.ask(FTS_OR, query)
 
-    def windows(self, indexed: Indexed) -> Ask:
+    def ours(self, indexed: Indexed) -> Ask:
         return self._search(
             Searcher(PostgresIndex(self.db), queries=self.kept.queries(self.db) if self.kept else None), indexed
         )
@@ -127,10 +127,13 @@ async def _compare(bench: Bench, load_by: Load) -> None:
     await bench.full_text.load(indexed)
     print(f"{collection.name}: {len(collection.queries)} questions, {len(indexed.chunks)} chunks")
     results = {name: await _scores(indexed, system) for name, system in bench.systems(indexed)}
-    results["windows_512"] = await _scores(windows, bench.windows(windows))
-    for name, scores in results.items():
+    results["windows_512"] = await _scores(windows, bench.ours(windows))
+    in_context = await _scores(indexed.shown_in_context(), bench.ours(indexed))
+    for name, scores in {**results, "in_context": in_context}.items():
         _tell_row(name, scores)
     _tell_figures(collection.name, {name: mean(scores) for name, scores in results.items()})
+    beside = {"ours": mean(in_context), "windows_512": mean(results["windows_512"])}
+    _tell_figures(f"{collection.name}_in_context", beside)
 
 
 async def _scores(indexed: Indexed, system: Ask) -> list[Scores]:

@@ -16,6 +16,7 @@ from services.chunker.embedding.passages import passages_of
 from services.chunker.lexical import normalise_for_index
 from services.chunker.repository import chunks, workspaces
 from services.chunker.use_cases.searching import Searcher
+from tests.bench.retrieval.cutting import WINDOW
 from tests.bench.retrieval.scoring import Hit
 from tests.bench.retrieval.sets import Collection, Page
 
@@ -23,11 +24,15 @@ FOUND = 100
 
 
 class Indexed(msgspec.Struct, frozen=True):
-    """`chunks` by source and id: what each answers, and how long it is."""
+    """By source and id what each chunk answers, and how long it is: alone, and with what stands around it."""
 
     workspace: str
     collection: Collection
     chunks: dict[tuple[str, str], Hit]
+    in_context: dict[tuple[str, str], Hit]
+
+    def shown_in_context(self) -> Indexed:
+        return msgspec.structs.replace(self, chunks=self.in_context)
 
     def hits(self, found: Sequence[tuple[str, str]]) -> list[Hit]:
         """The best passage of each file, where files are ranked."""
@@ -42,19 +47,34 @@ class Indexed(msgspec.Struct, frozen=True):
 async def load(db: Database, workspace: str, collection: Collection) -> Indexed:
     async with db.transaction(workspace) as tx:
         await workspaces.remember(tx, workspace)
-    indexed: dict[tuple[str, str], Hit] = {}
+    alone: dict[tuple[str, str], Hit] = {}
+    in_context: dict[tuple[str, str], Hit] = {}
     for page in collection.pages:
         source = new_id()
         async with db.transaction(workspace) as tx:
             await chunks.swap(tx, workspace, _cut(source, page))
-        indexed |= {(source, one.chunk.id): Hit(one.labels, one.chunk.tokens) for one in page.passages}
-    return Indexed(workspace, collection, indexed)
+        hits = [Hit(one.labels, one.chunk.tokens) for one in page.passages]
+        keys = [(source, one.chunk.id) for one in page.passages]
+        alone |= zip(keys, hits, strict=True)
+        in_context |= {key: _in_context(hits, n) for n, key in enumerate(keys)}
+    return Indexed(workspace, collection, alone, in_context)
 
 
 async def ask(searcher: Searcher, indexed: Indexed, query: str) -> list[tuple[str, str]]:
     """(source, chunk), best first."""
     answers = await searcher.search(indexed.workspace, Question(query=query), limit=FOUND)
     return [(row["source_id"], row["id"]) for row in answers.rows]
+
+
+def _in_context(page: Sequence[Hit], n: int) -> Hit:
+    """With what follows and then what precedes it, as far as a window of the other way of cutting holds them."""
+    labels, tokens = page[n]
+    for side in (page[n + 1 :], page[:n][::-1]):
+        for one in side:
+            if tokens + one.tokens > WINDOW:
+                break
+            labels, tokens = labels | one.labels, tokens + one.tokens
+    return Hit(labels, tokens)
 
 
 def _cut(source: str, page: Page) -> Cut:

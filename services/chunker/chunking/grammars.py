@@ -200,7 +200,7 @@ class Kinds(NamedTuple):
 
     leads: frozenset[int]
     comments: frozenset[int]
-    may_define: frozenset[int]
+    wrappers: frozenset[int]
     definitions: frozenset[int]
     inner_definitions: frozenset[int]
 
@@ -209,7 +209,7 @@ class Kinds(NamedTuple):
 def kinds(language: str) -> Kinds:
     grammar, known = GRAMMARS[language], _language(language)
     names = [known.node_kind_for_id(id) for id in range(known.node_kind_count)]
-    wanted = (grammar.leads, COMMENTS, grammar.may_define, grammar.definitions, grammar.inner_definitions)
+    wanted = (grammar.leads, COMMENTS, grammar.wrappers, grammar.definitions, grammar.inner_definitions)
     return Kinds(*(frozenset(id for id, name in enumerate(names) if name in some) for some in wanted))
 
 

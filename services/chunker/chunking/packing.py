@@ -63,6 +63,8 @@ class _Run:
         """Units stronger than all within reach on both sides; one pass with a stack of the still unbeaten."""
         at, strength = self.at, self.strength
         far, near = int(self.budget * _APART_INSIDE), int(self.budget * _APART)
+        if at[-1] < near + near // 2:
+            return [0]
         reach = [far if LINE <= unit.rank < ITEM else near for unit in self.units]
         standing: list[int] = []
         clear: list[int] = []  # those of them that nothing stronger precedes within their reach

@@ -12,11 +12,12 @@ _QUOTES = "\"'"
 def definition_of(node: Node, grammar: Grammar) -> Node | None:
     """The definition that a node is or wraps (decorated, exported, templated)."""
     for _ in range(_DEEPEST):
-        if node.type in grammar.definitions:
+        type, count = node.type, node.named_child_count
+        if type in grammar.definitions:
             return node
-        if node.type not in grammar.wrappers or not node.named_child_count:
+        if type not in grammar.wrappers or not count:
             return None
-        last = node.named_child(node.named_child_count - 1)
+        last = node.named_child(count - 1)
         inner = last if last and last.type in grammar.may_define else node.child_by_field_name("declaration")
         if inner is None:
             return None
@@ -49,11 +50,12 @@ def _name(node: Node, source: bytes) -> str:
 
 def _declared(node: Node) -> Node | None:
     """What inside a declaration holds its name (`const x = …`, `type T struct …`, `.a > b { … }`, `[table]`)."""
-    return next((child for child in node.named_children if child.type in _DECLARATORS | _HEADS), None)
+    return next((child for child in node.named_children if child.type in _NAMING), None)
 
 
 _DECLARATORS = frozenset({"variable_declarator", "type_spec", "type_alias"})
 _HEADS = frozenset({"selectors", "feature_query", "keyframes_name", "bare_key", "dotted_key", "quoted_key"})
+_NAMING = _DECLARATORS | _HEADS
 
 
 def _impl_name(node: Node, source: bytes) -> str:

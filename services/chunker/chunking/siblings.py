@@ -41,10 +41,10 @@ class Siblings:
         return self._items(children, row_end, (start, end), self._kinds.inner_definitions)
 
     def _items(
-        self, children: Sequence[Node], row_end: int, span: tuple[int, int], apart: frozenset[int]
+        self, children: Sequence[Node], row_end: int, span: tuple[int, int], definitions: frozenset[int]
     ) -> list[Item]:
         """One pass over the children; every call it saves is saved for each node of a file."""
-        source, (leads, comments, may_define, _, _) = self._source, self._kinds
+        source, (leads, comments, wrappers, _, _) = self._source, self._kinds
         find, rfind, size = source.find, source.rfind, len(source)
         (start, end), bare_start = span, span[0]
         items: list[Item] = []
@@ -69,9 +69,10 @@ class Siblings:
                 elif bare > start and not inner:
                     bare_start = bare
                 inner.append(child)
-                if kind in may_define:
+                defines = kind in definitions
+                if defines or kind in wrappers:
                     defining.append(child)
-                alike = kind if line_alone and kind not in apart else None
+                alike = kind if line_alone and not defines else None
                 lead = bare = -1
             if ends > row_end:
                 row_end = find(b"\n", ends - 1) + 1 or size

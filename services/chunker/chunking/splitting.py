@@ -156,11 +156,11 @@ def _character_units(text: str, start: int, end: int, section: Section, budget: 
     shortest = min(_SMALLEST_RUN, longest)
     units: list[Unit] = []
     at = start
-    for i in range(start, end):
-        size = i + 1 - at
-        if i + 1 == end or size == longest or (size >= shortest and not ord(text[i]) & 7):
-            units.append(Unit(at, counter()(text[at : i + 1]), WORD, section, exact=False))
-            at = i + 1
+    while at < end:
+        most = min(at + longest, end)
+        stop = next((i + 1 for i in range(at + shortest - 1, most) if not ord(text[i]) & 7), most)
+        units.append(Unit(at, counter()(text[at:stop]), WORD, section, exact=False))
+        at = stop
     return units
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -133,17 +133,29 @@ async def _insert(tx: Transaction, resource_id: str, rows: Sequence[Owned]) -> N
 # Reading
 
 COLUMNS = """
-SELECT coalesce(c.push_id, c.source_id) AS owner, c.position, c.source_id, c.resource_id, c.path, c.previous_path,
+SELECT {owner} AS owner, c.position, c.source_id, c.resource_id, c.path, c.previous_path,
   c.status, c.additions, c.deletions, c.blob_id, c.previous_blob_id, c.patch, c.push_id, p.branch, p.before, p.after,
   p.forced, p.at
 FROM changed_file c LEFT JOIN push p ON p.id = c.push_id
 """
-OF_SOURCE = "c.source_id = :wanted"
-OF_REPOSITORY = (
-    "c.push_id IN (SELECT id FROM push WHERE resource_id ="
-    " (SELECT resource_id FROM source WHERE id = :wanted AND type = 'repository'))"
+
+
+class Part(NamedTuple):
+    """Rows that one index finds, in the order in which it has them."""
+
+    owner: str
+    where: str
+
+
+OWN = Part("c.source_id", "c.source_id = :wanted AND c.push_id IS NULL")
+HISTORY = Part("c.push_id", "c.source_id = :wanted AND c.push_id IS NOT NULL")
+PUSHES = Part("p.id", "p.resource_id = :wanted")
+OF_PATH = Part(
+    "coalesce(c.push_id, c.source_id)",
+    "c.workspace_id = :workspace AND (c.path = :wanted OR c.previous_path = :wanted)",
 )
-OF_PATH = "c.workspace_id = :workspace AND (c.path = :wanted OR c.previous_path = :wanted)"
+REPOSITORY = "SELECT resource_id FROM source WHERE id = :id AND type = 'repository'"
+AFTER = "AND {owner} <= :owner AND ({owner} < :owner OR c.position > CAST(:position AS integer))"
 # A push has a time; the files of a pull request are as old as what we last read of it.
 NARROWED = {
     "status": "c.status = :status",
@@ -170,7 +182,10 @@ async def of_source(
     tx: Transaction, source_id: str, narrowed: Narrowed, *, after: tuple[str, int], limit: int
 ) -> Sequence[Row]:
     """A pull request's own, a file's history, every push of a repository; the newest push first."""
-    return await _page(tx, f"({OF_SOURCE} OR {OF_REPOSITORY})", source_id, narrowed.given, after, limit)
+    resource = await tx.fetch_value(REPOSITORY, id=source_id)
+    if resource is not None:
+        return await _page(tx, (PUSHES,), resource, narrowed.given, after, limit)
+    return await _page(tx, (OWN, HISTORY), source_id, narrowed.given, after, limit)
 
 
 async def of_path(
@@ -178,24 +193,27 @@ async def of_path(
 ) -> Sequence[Row]:
     """Of one path across the workspace, whether it is the new or the old one."""
     given = {"workspace": tx.workspace, **narrowed.given}
-    return await _page(tx, OF_PATH, path, given, after, limit)
+    return await _page(tx, (OF_PATH,), path, given, after, limit)
 
 
 async def _page(
-    tx: Transaction, where: str, wanted: str, given: dict[str, Any], after: tuple[str, int], limit: int
+    tx: Transaction, parts: Sequence[Part], wanted: str, given: dict[str, Any], after: tuple[str, int], limit: int
 ) -> Sequence[Row]:
     """`after` is (owner, position) of the last row seen; an empty owner begins."""
-    conditions = [where, *(NARROWED[name] for name in given if name in NARROWED)]
-    return await tx.fetch_all(
-        f"{COLUMNS} WHERE {' AND '.join(conditions)} AND (:owner = '' OR coalesce(c.push_id, c.source_id) < :owner"
-        " OR (coalesce(c.push_id, c.source_id) = :owner AND c.position > CAST(:position AS integer)))"
-        " ORDER BY owner DESC, position LIMIT :limit",
-        wanted=wanted,
-        owner=after[0],
-        position=after[1],
-        limit=limit,
-        **given,
+    owner, position = after
+    sql = page_sql(parts, [name for name in given if name in NARROWED], begins=not owner)
+    return await tx.fetch_all(sql, wanted=wanted, owner=owner, position=position, limit=limit, **given)
+
+
+def page_sql(parts: Sequence[Part], narrowed: Sequence[str] = (), *, begins: bool = True) -> str:
+    """Part by part: one condition for all of them would read the whole table."""
+    narrow = "".join(f" AND {NARROWED[name]}" for name in narrowed)
+    pages = (
+        f"({COLUMNS.format(owner=part.owner)} WHERE {part.where}{narrow}"
+        f" {'' if begins else AFTER.format(owner=part.owner)} ORDER BY owner DESC, position LIMIT :limit)"
+        for part in parts
     )
+    return f"SELECT * FROM ({' UNION ALL '.join(pages)}) one ORDER BY owner DESC, position LIMIT :limit"
 
 
 # Forgetting

@@ -9,9 +9,11 @@ import pytest
 
 from libs.common.provider.sync import ChangedFile, Observed, Part, PartSeen, Pushed
 from services.sync.domain.plan import Batch
+from services.sync.repository.changed_files import HISTORY, OWN, PUSHES, page_sql
 from services.sync.use_cases.apply import apply_batch
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
+from tests.support.plans import scans_of
 
 ONE, TWO, THREE = "src/f0001.py", "src/f0002.py", "src/f0003.py"
 FILES = (
@@ -229,3 +231,26 @@ async def test_changed_files_that_cannot_be_asked_so_are_refused(
     for wrong, pointer in (({"status": "gone"}, "/status"), ({"since": "2026-01-01T00:00:00"}, "/since")):
         answer = await api.get(url, params={"path": "x", **wrong})
         assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
+
+
+async def test_changed_files_of_a_source_are_found_without_reading_those_of_the_others(
+    engine: Engine, world: World
+) -> None:
+    world.repo("r1", items=1)
+    await engine.sync()
+    source, resource = await engine.admin.fetchrow("SELECT id, resource_id FROM source") or ("", "")
+    for table, columns, values, count in (
+        ("push", "id, integration_id, resource_id, key, stream, branch, before, after, forced, at",
+         "'p' || g, 'i', 'other' || g % 50, g::text, 'tree', 'main', 'a', 'b', false, now()", 500),
+        ("changed_file", "resource_id, push_id, source_id, position, path, status",
+         "'other' || g % 50, 'p' || g % 500, 's' || g % 700, g / 500, 'x/' || g, 'modified'", 20_000),
+    ):  # fmt: skip
+        await engine.admin.execute(
+            f"INSERT INTO {table} (workspace_id, {columns})"
+            f" SELECT '{engine.workspace}', {values} FROM generate_series(1, {count}) g"
+        )
+        await engine.admin.execute(f"ANALYZE {table}")
+    async with engine.deps.db.transaction(engine.workspace) as tx:
+        for parts, wanted in (((OWN, HISTORY), source), ((PUSHES,), resource)):
+            [plan] = await tx.fetch_all(f"EXPLAIN (FORMAT JSON) {page_sql(parts)}", wanted=wanted, limit=100)
+            assert [scan for scan in scans_of(plan[0]) if "Seq Scan on changed_file" in scan] == []

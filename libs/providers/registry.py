@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Literal, cast, overload
 
 from libs.common.errors import NotFound
@@ -16,11 +17,20 @@ from libs.common.provider.sync import SyncFacet
 from libs.common.provider.webhooks import WebhookFacet
 
 ROOM = Path(__file__).parent
+_reading = Lock()
+
+
+def manifests() -> dict[str, Manifest]:
+    """Every provider by its canonical id; no vendor code is imported.
+
+    One thread reads: a type that two threads give to msgspec for the first time at once ends the process.
+    """
+    with _reading:
+        return _read()
 
 
 @lru_cache(maxsize=1)
-def manifests() -> dict[str, Manifest]:
-    """Every provider by its canonical id; no vendor code is imported."""
+def _read() -> dict[str, Manifest]:
     found = (read_manifest(path) for path in sorted(ROOM.glob("[a-z]*/manifest.toml")))
     return {manifest.id: manifest for manifest in found}
 

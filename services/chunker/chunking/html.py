@@ -64,8 +64,11 @@ class HtmlPage:
 
     def words(self, start: int, end: int) -> str:
         """What people see of this part of the source."""
+        first, last = max(bisect_right(self._starts, start) - 1, 0), bisect_right(self._starts, end - 1)
+        if first >= last:
+            return ""
         seen: list[str] = []
-        for i in range(max(bisect_right(self._starts, start) - 1, 0), bisect_right(self._starts, end - 1)):
+        for i in range(first, last):
             at, (stop, part) = self._starts[i], self._runs[i]
             seen += (part, unescape(self.text[max(at, start) : max(min(stop, end), start)]).replace("\n", " "))
         return "\n".join(line for line in (" ".join(line.split()) for line in "".join(seen).split("\n")) if line)

@@ -6,7 +6,7 @@ Pieces are small on purpose: packing chooses among their starts by content, so t
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from services.chunker.chunking.model import BLOCK, ITEM, LINE, PARTED, SENTENCE, WORD, Section, Unit
+from services.chunker.chunking.model import BLOCK, ITEM, LINE, MARGIN, PARTED, SENTENCE, WORD, Section, Unit
 from services.chunker.chunking.tokens import counter
 
 # Sentences are counted with the blank before them, as the tokenizer sees them, though they are cut after it:
@@ -52,8 +52,7 @@ def line_units(
         tokens = count(text[at:stop])
         if tokens <= budget:
             rank = _line_rank(text, at)
-            rank = BLOCK if rank == PARTED and not within else rank
-            units.append(Unit(at, tokens, rank, section, True, header))
+            units.append(Unit(at, tokens, rank if rank < PARTED or within else BLOCK, section, True, header))
         else:
             units += prose_units(text, at, stop, section, budget)
     return _opened(units, text, start)
@@ -82,7 +81,8 @@ def block_units(text: str, start: int, end: int, section: Section, budget: int, 
 
 
 def _line_rank(text: str, at: int) -> int:
-    return LINE + (not text[at].isspace()) + (at > 1 and text.startswith("\n\n", at - 2))
+    rank = LINE if text[at].isspace() else MARGIN
+    return rank + 1 if at > 1 and text.startswith("\n\n", at - 2) else rank
 
 
 def container_units(

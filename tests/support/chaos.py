@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True):
 PARTS = {
     "texts": Part(
         "10,000 texts of each kind, bombs of each language",
-        10,
+        15,
         ("tests/properties/chunker",),
     ),
     "feed": Part("100,000 changes by 64 writers", 2, ("tests/integration/sync/test_feed_writers.py",)),

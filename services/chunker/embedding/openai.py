@@ -131,11 +131,11 @@ def _raise_for(answer: Response) -> None:
 
 
 def _until(answer: Response) -> datetime:
-    """Retry-After in seconds or as a date; a second when it says neither."""
+    """Retry-After in seconds, bounded, or as a date; a second when it says neither."""
     said = answer.headers.get("retry-after", "")
     now = datetime.now(UTC)
-    if said.isdigit():
-        return now + timedelta(seconds=int(said))
+    if said.isdecimal():
+        return now + timedelta(seconds=int(said[:9]))
     try:
         return parsedate_to_datetime(said).astimezone(UTC)
     except (TypeError, ValueError):

@@ -88,8 +88,9 @@ async def test_busy_endpoint_is_asked_again() -> None:
     assert len(endpoint.asked) == 3
 
 
-async def test_endpoint_that_asks_for_patience_is_left_alone_until_then() -> None:
-    endpoint = Endpoint(said(429, retry_after="3600"))
+@pytest.mark.parametrize("seconds", ["3600", "9" * 30])
+async def test_endpoint_that_asks_for_patience_is_left_alone_until_then(seconds: str) -> None:
+    endpoint = Endpoint(said(429, retry_after=seconds))
     with pytest.raises(RateLimited):
         await embedder(endpoint).embed_passages(["1"])
     assert len(endpoint.asked) == 1

@@ -26,6 +26,7 @@ from services.chunker.summarising.extracting import Extracting
 from services.chunker.use_cases.pruning import PRUNE_ANSWERS, prune_answers
 from services.chunker.use_cases.searching import Searcher
 from services.chunker.use_cases.summaries import Writer
+from services.chunker.use_cases.workspaces import ERASE_REST, erase_rest
 from services.chunker.workers.embedding import VectorWorker
 from services.chunker.workers.indexing import Indexer
 from services.chunker.workers.mirroring import MirrorWorker
@@ -96,7 +97,10 @@ def jobs_of(db: Database, idle: float = JOBS_IDLE_S) -> JobWorker:
     async def prune(payload: Mapping[str, Any], job: Job) -> None:
         await prune_answers(db, job.workspace_id)
 
-    return JobWorker(db, {PRUNE_ANSWERS: prune}, concurrency=1, idle=idle)
+    async def erase(payload: Mapping[str, Any], job: Job) -> None:
+        await erase_rest(db, job.workspace_id)
+
+    return JobWorker(db, {PRUNE_ANSWERS: prune, ERASE_REST: erase}, concurrency=1, idle=idle)
 
 
 def _mirroring(settings: ChunkerSettings, db: Database, beside: Beside) -> list[Loop]:

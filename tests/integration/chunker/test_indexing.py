@@ -230,6 +230,29 @@ async def test_erased_workspace_keeps_nothing_and_refuses_late_events(rig: Rig) 
             assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
 
 
+async def test_erasure_of_a_large_workspace_goes_in_steps_and_is_seen_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction for millions of rows would run out of its time, again and again."""
+    monkeypatch.setattr(repository, "STEP", 2)
+    for name in "abcde":
+        await rig.put(GUIDE, path=f"{name}.md")
+    await rig.put(GUIDE, workspace="w2")
+    await rig.index()
+    await workspaces.erase_workspace("w1", rig.deps)
+    with pytest.raises(NotFound):
+        await rig.search("retry")
+    async with rig.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT kind FROM job") == workspaces.ERASE_REST
+        assert await tx.fetch_value("SELECT count(*) FROM posting") > 0
+    await workspaces.erase_rest(rig.db, "w1")
+    async with rig.db.transaction("w1") as tx:
+        for table in EVERY_TABLE:
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table}") == 0, table
+    async with rig.db.transaction("w2") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM indexed_source") == 1
+
+
 async def test_change_that_comes_while_its_workspace_is_erased_leaves_no_row(rig: Rig) -> None:
     source = await rig.put(GUIDE)
     await rig.index()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SERVICE = "chunker"
 IDLE_S = 0.5
-JOBS_IDLE_S = 30.0  # what they do is due by the day
+JOBS_IDLE_S = 30.0  # nobody waits for what they do
 
 
 def build(settings: ChunkerSettings) -> Service:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from libs.common.errors import ConfigurationError, Disposition, SluiceError
 from libs.common.http.health import Health
+from libs.common.loading import giving_way
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.telemetry.tracing import flush_traces
@@ -62,7 +63,8 @@ class Component(Protocol):
 class Service:
     """What `build(settings)` returns. `http` makes the surface, which shows the Health that it is given.
 
-    `on_close` runs last, in the order given: the relay is done, pools may go.
+    `on_close` runs last, in the order given: the relay is done, pools may go. `workers_first`: the surface gives way to
+    them while it is loaded.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Service:
         port: int = 0,
         on_close: Sequence[Callable[[], Awaitable[None]]] = (),
         on_listening: Callable[[int], None] | None = None,
+        workers_first: bool = False,
     ) -> None:
         self.name = name
         self.health = Health()
@@ -82,6 +85,7 @@ class Service:
         self.components = tuple(components)
         self._http = http
         self._place = (host, port, on_listening)
+        self._workers_first = workers_first
 
     def chosen(self, only: Only | None) -> tuple[Component, ...]:
         """The relay goes with the workers: it is leased, so any number of processes may offer to run it.
@@ -92,7 +96,8 @@ class Service:
         parts = tuple(component for component in self.components if component.kind in kinds)
         if self._http is None:
             return parts
-        return (*parts, Late("http", "http", partial(self._server, whole="http" in kinds)))
+        server = partial(self._server, whole="http" in kinds)
+        return (*parts, Late("http", "http", server, gives_way=self._workers_first))
 
     def surface(self) -> Litestar:
         """A new one at each call."""
@@ -110,13 +115,13 @@ class Service:
 class Late:
     """A component with libraries that take longer to load than all that works: they are loaded beside it, in a thread.
 
-    `load` is called again when the component failed.
+    `load` is called again when the component failed. With `gives_way` it takes longer, and the workers do not.
     """
 
-    def __init__(self, name: str, kind: Kind, load: Callable[[], Component]) -> None:
+    def __init__(self, name: str, kind: Kind, load: Callable[[], Component], *, gives_way: bool = False) -> None:
         self.name = name
         self.kind = kind
-        self._load = load
+        self._load = partial(giving_way, load) if gives_way else load
 
     async def run(self, stop: asyncio.Event) -> None:
         component = await asyncio.to_thread(self._load)

@@ -1,5 +1,6 @@
 """The grammars at hand and the node types that matter in each; a grammar is loaded when its language is first met."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -21,6 +22,7 @@ class Grammar:
     function: str = "language"
     docstrings: bool = False
     swallowed: bytes = b""  # what opens a comment that the tree gives to the node before it
+    fatal: re.Pattern[bytes] | None = None  # what the parser dies of, and the process with it
 
     @cached_property
     def inner_definitions(self) -> frozenset[str]:
@@ -177,7 +179,15 @@ GRAMMARS: Mapping[str, Grammar] = {
     ),
     "json": Grammar("tree_sitter_json", {"pair": ""}, frozenset()),
     "toml": Grammar("tree_sitter_toml", {"table": "", "table_array_element": ""}, frozenset(), swallowed=b"#"),
-    "yaml": Grammar("tree_sitter_yaml", {"block_mapping_pair": ""}, frozenset(), swallowed=b"#"),
+    # Its scanner keeps every open indentation in a buffer that some 250 of them overrun. Two may stand at a column, and
+    # none beyond what a line opens with.
+    "yaml": Grammar(
+        "tree_sitter_yaml",
+        {"block_mapping_pair": ""},
+        frozenset(),
+        swallowed=b"#",
+        fatal=re.compile(rb"^(?:[ \t]|[-?:](?=\s)|[&!]\S*+){100}", re.MULTILINE),
+    ),
 }
 
 
@@ -215,7 +225,8 @@ def kinds(language: str) -> Kinds:
 
 def parse(source: bytes, language: str) -> Node | None:
     """The root of the syntax tree, or None for sources too large or too broken to be worth one."""
-    if len(source) > LARGEST:
+    fatal = GRAMMARS[language].fatal
+    if len(source) > LARGEST or (fatal and fatal.search(source)):
         return None
     work = _Work(source)
     try:

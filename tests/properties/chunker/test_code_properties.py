@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from services.chunker.chunking.grammars import GRAMMARS
+from services.chunker.chunking.grammars import GRAMMARS, parse
 from tests.support.figures import Tell, sized
 from tests.unit.chunker.sources import LINE, SOURCES
 from tests.unit.chunker.texts import assert_sound, chunks_of, document, own_files
@@ -78,3 +78,13 @@ def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> Non
     words = ("def ", "class ", "async def ", "@", "#", '"""')
     inside = [c for c in chunks if c.text[0] == " " and not c.text.lstrip().startswith(words)]
     assert len(inside) <= 0.2 * len(chunks)
+
+
+@pytest.mark.parametrize("piece", ["- ", "? ", "- ? ", "- &a ", ": "])
+def test_yaml_nested_deeper_than_its_scanner_holds_ends_no_process(piece: str) -> None:
+    assert_sound(document(piece * 1_000 + "x\n", "code", "yaml"), 64)
+
+
+def test_yaml_nested_as_deep_as_people_nest_is_parsed() -> None:
+    assert parse(b"- " * 40 + b"x\n", "yaml") is not None
+    assert parse(b"".join(b"%sa:\n%s- b:\n" % (b" " * i, b" " * i) for i in range(97)), "yaml") is not None

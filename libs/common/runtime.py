@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from libs.common.errors import ConfigurationError, Disposition, SluiceError
 from libs.common.http.health import Health
-from libs.common.loading import giving_way
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.telemetry.tracing import flush_traces
@@ -63,8 +62,7 @@ class Component(Protocol):
 class Service:
     """What `build(settings)` returns. `http` makes the surface, which shows the Health that it is given.
 
-    `on_close` runs last, in the order given: the relay is done, pools may go. `workers_first`: the surface gives way to
-    them while it is loaded.
+    `on_close` runs last, in the order given: the relay is done, pools may go.
     """
 
     def __init__(
@@ -77,7 +75,6 @@ class Service:
         port: int = 0,
         on_close: Sequence[Callable[[], Awaitable[None]]] = (),
         on_listening: Callable[[int], None] | None = None,
-        workers_first: bool = False,
     ) -> None:
         self.name = name
         self.health = Health()
@@ -85,7 +82,6 @@ class Service:
         self.components = tuple(components)
         self._http = http
         self._place = (host, port, on_listening)
-        self._workers_first = workers_first
 
     def chosen(self, only: Only | None) -> tuple[Component, ...]:
         """The relay goes with the workers: it is leased, so any number of processes may offer to run it.
@@ -96,8 +92,7 @@ class Service:
         parts = tuple(component for component in self.components if component.kind in kinds)
         if self._http is None:
             return parts
-        server = partial(self._server, whole="http" in kinds)
-        return (*parts, Late("http", "http", server, gives_way=self._workers_first))
+        return (*parts, Late("http", "http", partial(self._server, whole="http" in kinds)))
 
     def surface(self) -> Litestar:
         """A new one at each call."""
@@ -115,13 +110,13 @@ class Service:
 class Late:
     """A component with libraries that take longer to load than all that works: they are loaded beside it, in a thread.
 
-    `load` is called again when the component failed. With `gives_way` it takes longer, and the workers do not.
+    `load` is called again when the component failed.
     """
 
-    def __init__(self, name: str, kind: Kind, load: Callable[[], Component], *, gives_way: bool = False) -> None:
+    def __init__(self, name: str, kind: Kind, load: Callable[[], Component]) -> None:
         self.name = name
         self.kind = kind
-        self._load = partial(giving_way, load) if gives_way else load
+        self._load = load
 
     async def run(self, stop: asyncio.Event) -> None:
         component = await asyncio.to_thread(self._load)

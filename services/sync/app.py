@@ -60,7 +60,6 @@ def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) ->
         components(deps),
         host=settings.http_host,
         port=settings.http_port,
-        workers_first=True,
         on_close=[
             broker.aclose,
             inside.aclose,
@@ -130,7 +129,7 @@ def components(deps: Deps) -> list[Component]:
         worker_loop("freshness", FreshnessGauges(deps).step, COUNT_EVERY),
         worker_loop("cleanup", Cleanup(deps).step, 0.5, wakes.cleanup),
         *(worker_loop("presence", one.beat, 1.0) for one in [deps.gates] if one),
-        Late("consumers", "consumers", partial(create_consuming, deps), gives_way=True),
+        Late("consumers", "consumers", partial(create_consuming, deps)),
     ]
 
 

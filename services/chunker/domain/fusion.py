@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -60,11 +60,16 @@ def _last(leg: Leg) -> Edge:
     return Edge(raw, -pk)
 
 
-def fused(legs: Sequence[Leg], stretch: Stretch, fusion: Fusion, boosts: Mapping[int, float]) -> list[Ranked]:
-    """Every candidate, best first. `boosts` are factors on a score by chunk: 1.1 lifts it by a tenth."""
+def fused(
+    legs: Sequence[Leg], stretch: Stretch, fusion: Fusion, boosts: Mapping[int, float], shown: Collection[int] = ()
+) -> list[Ranked]:
+    """Every candidate, best first. `boosts` are factors on a score by chunk: 1.1 lifts it by a tenth. What was `shown`
+    is not shown again, whatever its score is by now.
+    """
     ranks = [{pk: rank for rank, pk in enumerate(leg.raw, start=1)} for leg in legs]
     candidates = dict.fromkeys(pk for leg in legs for pk in leg.raw)
     ranked = [_ranked(pk, legs, ranks, stretch, fusion, boosts.get(pk, 1.0)) for pk in candidates]
+    ranked = [msgspec.structs.replace(one, shown=True, due=False) if one.pk in shown else one for one in ranked]
     return sorted(ranked, key=lambda one: (-one.score, one.pk))
 
 
@@ -72,8 +77,11 @@ def _ranked(
     pk: int, legs: Sequence[Leg], ranks: Sequence[Mapping[int, int]], stretch: Stretch, fusion: Fusion, boost: float
 ) -> Ranked:
     raws = [leg.raw.get(pk) for leg in legs]
+    alone = any(pk in leg.unread for leg in legs)
     told = tuple(
-        LegScore(leg.name, leg.weight, scale.normalise(raw), raw, rank.get(pk))
+        LegScore(
+            leg.name, float(pk not in leg.unread) if alone else leg.weight, scale.normalise(raw), raw, rank.get(pk)
+        )
         for leg, raw, scale, rank in zip(legs, raws, stretch.scales, ranks, strict=True)
     )
     pairs = list(zip(stretch.scales, raws, strict=True))
@@ -81,7 +89,7 @@ def _ranked(
     due = not shown and any(scale.floor.reached_by(raw, pk) for scale, raw in pairs)
     score = _score(told, fusion)
     lifted = score * boost if score > 0 else score / boost
-    return Ranked(pk, lifted, stretch, shown, due, told, boost=boost)
+    return Ranked(pk, lifted, stretch, shown, due, told, boost=boost, alone=alone)
 
 
 def _score(told: Sequence[LegScore], fusion: Fusion) -> float:

@@ -117,6 +117,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page.
 
     `generation` of the vectors that took part, None where the words decided alone. Feedback counts until `moment`.
+    `alone` were shown by their words alone: their vectors may come meanwhile.
     """
 
     question: str
@@ -128,15 +129,17 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     stretch: Stretch
     score: float
     pk: int
+    alone: tuple[int, ...] = ()
 
 
 class Leg(msgspec.Struct, frozen=True):
-    """One ranking: raw scores by chunk, best first, of at most `asked`."""
+    """One ranking: raw scores by chunk, best first, of at most `asked`. Of the `unread` it can say nothing yet."""
 
     name: Literal["lexical", "vector"]
     raw: dict[int, float]
     asked: int
     weight: float = 1.0
+    unread: frozenset[int] = frozenset()
 
     @property
     def exhausted(self) -> bool:
@@ -154,7 +157,9 @@ class LegScore(msgspec.Struct, frozen=True):
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """A candidate with its score. `shown`: on an earlier stretch already; `due`: on this one."""
+    """A candidate with its score. `shown`: on an earlier stretch already; `due`: on this one. `alone`: the words
+    decide, because it has no vector yet.
+    """
 
     pk: int
     score: float
@@ -164,3 +169,4 @@ class Ranked(msgspec.Struct, frozen=True):
     legs: tuple[LegScore, ...] = ()
     further: int = 0
     boost: float = 1.0
+    alone: bool = False

@@ -40,6 +40,13 @@ ORDER BY c.pk, given.part
 ON CONFLICT DO NOTHING
 """
 
+WITHOUT = """
+SELECT given.pk FROM unnest(CAST(:pks AS bigint[])) AS given(pk)
+WHERE NOT EXISTS (
+  SELECT FROM chunk_vector v
+  WHERE v.chunk_pk = given.pk AND v.generation = :generation AND v.embedding IS NOT NULL)
+"""
+
 # The graph's statistics and not a count: how many vectors of others a walk meets is all that is asked.
 SIZES = """
 SELECT w.workspace, w.chunks,
@@ -111,6 +118,11 @@ async def lacking(tx: Transaction, generation: int, sources: Sequence[str], limi
         for row in rows
         for part, text in enumerate(row["passages"] or [passage_text(row["context"], row["text"])])
     ]
+
+
+async def without(tx: Transaction, generation: int, pks: Collection[int]) -> frozenset[int]:
+    """Those of these chunks that have no vector, yet or at all."""
+    return frozenset(row["pk"] for row in await tx.fetch_all(WITHOUT, generation=generation, pks=list(pks)))
 
 
 async def made(tx: Transaction, generation: int, hashes: Collection[bytes]) -> dict[bytes, bytes]:

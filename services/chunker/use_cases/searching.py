@@ -42,7 +42,7 @@ from services.chunker.domain.searching import (
 from services.chunker.domain.typos import can_be_mistyped, likely
 from services.chunker.index.protocol import Reading, SearchIndex
 from services.chunker.lexical import normalise_for_index
-from services.chunker.repository import feedback
+from services.chunker.repository import feedback, vectors
 from services.chunker.repository import search as hydrating
 from services.chunker.repository.filters import Narrowing, narrowing
 
@@ -96,6 +96,7 @@ class Asked(msgspec.Struct, frozen=True):
     vector: QueryVector | None
     share: float
     moment: datetime | None
+    alone: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Searcher:
             legs = await _legs(index, asked, 2 * depth if position else depth)
             stretch = position.stretch if position else opened(legs, depth, before)
             weighted = weighed(legs, stretch, asked.share, asked.terms.words)
-            ranked = fused(weighted, stretch, self.fusion, await _boosts(index, asked, legs))
+            ranked = fused(weighted, stretch, self.fusion, await _boosts(index, asked, legs), asked.alone)
             if asked.question.group == "source":
                 ranked = grouped(ranked, await _sources(index, ranked))
             found += first(following(ranked, position), limit - len(found))
@@ -163,7 +164,9 @@ async def _legs(index: Reading, asked: Asked, depth: int) -> list[Leg]:
     if asked.vector is not None:
         near = _rounded(await index.nearest(asked.vector, min(depth, MOST_NEAR), asked.narrow))
         wanted = depth if depth <= MOST_NEAR else len(near) + 1
-        legs.append(Leg("vector", near, wanted))
+        async with index.truth() as tx:
+            unread = await vectors.without(tx, asked.vector.generation.id, scores.keys() - near.keys())
+        legs.append(Leg("vector", near, wanted, unread=unread))
     return legs
 
 
@@ -197,7 +200,7 @@ async def _asked(
         vector = _same_vectors(position, vector)
     share = SENTENCE if is_sentence(question.query) else KEYWORDS
     moment = position.moment if position else await _moment(index, question)
-    return Asked(question, terms, narrow, vector, share, moment)
+    return Asked(question, terms, narrow, vector, share, moment, position.alone if position else ())
 
 
 async def _moment(index: Reading, question: Question) -> datetime | None:
@@ -274,12 +277,12 @@ async def _answers(index: Reading, asked: Asked, found: list[Ranked], limit: int
         corrected=asked.terms.corrected,
         mean=asked.terms.mean,
         matched=matched,
-        next_cursor=_cursor(asked, page[-1]) if len(found) > limit else None,
+        next_cursor=_cursor(asked, page) if len(found) > limit else None,
     )
 
 
-def _cursor(asked: Asked, last: Ranked) -> str:
-    terms = asked.terms
+def _cursor(asked: Asked, page: Sequence[Ranked]) -> str:
+    terms, last = asked.terms, page[-1]
     position = Position(
         question=asked.question.key(),
         generation=asked.vector.generation.id if asked.vector else None,
@@ -290,5 +293,6 @@ def _cursor(asked: Asked, last: Ranked) -> str:
         stretch=last.stretch,
         score=last.score,
         pk=last.pk,
+        alone=(*asked.alone, *(one.pk for one in page if one.alone)),
     )
     return encode_cursor(position)

@@ -54,6 +54,38 @@ async def test_explanation_names_both_rankings_and_adds_up_to_the_score(rig: Rig
     assert {(leg.leg, leg.rank is None) for leg in answers.ranked[1].legs} == {("lexical", True), ("vector", False)}
 
 
+async def test_of_a_chunk_without_a_vector_yet_the_words_decide_alone(rig: Rig, embedding: Embedding) -> None:
+    for n in range(12):
+        await rig.put(f"{'automobile ' * (n % 3 + 1)} number {n}\n", path=f"{n}.md")
+    await rig.index()
+    await embedding.embed()
+    await rig.put(
+        "Zebus pull wherever it is that no road is laid for it, and there are many such places.\n", path="z.md"
+    )
+    await rig.index()
+    answers = await rig.searcher.search("w1", Question(query="how is it that a zebu is as good as a car"), explain=True)
+    assert answers.rows[0]["name"] == "z.md"
+    assert [(leg.leg, leg.weight) for leg in answers.ranked[0].legs] == [("lexical", 1.0), ("vector", 0.0)]
+    assert answers.ranked[0].score == 1.0
+
+
+async def test_vector_that_comes_between_pages_shows_its_chunk_no_second_time(rig: Rig, embedding: Embedding) -> None:
+    for n in range(12):
+        await rig.put(f"{'car ' * (n % 3 + 1)} number {n}\n", path=f"{n}.md")
+    await rig.index()
+    await embedding.embed()
+    await rig.put("A zebu.\n", path="z.md")
+    await rig.index()
+    answers = await rig.search("zebu or car", limit=1)
+    seen = [row["name"] for row in answers.rows]
+    assert seen == ["z.md"]
+    await embedding.embed()
+    while answers.next_cursor:
+        answers = await rig.search("zebu or car", limit=1, cursor=answers.next_cursor)
+        seen += [row["name"] for row in answers.rows]
+    assert sorted(seen) == sorted([*(f"{n}.md" for n in range(12)), "z.md"])
+
+
 @pytest.mark.parametrize("fusion", ["minmax", "rrf"])
 async def test_filters_and_phrases_hold_both_rankings(rig: Rig, embedding: Embedding, fusion: str) -> None:
     rig.searcher = rig.searching(fusion=fusion, depth=5, queries=embedding.queries)  # type: ignore[arg-type]

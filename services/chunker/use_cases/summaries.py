@@ -18,7 +18,8 @@ from services.chunker.summarising.tree import EXTRACTIVE, input_hash, text_hash
 
 AT_ONCE = 200  # changes that one transaction places
 NODES_AT_ONCE = 16
-LEASE_S = 300.0  # renewed by every transaction; longer than one answer of an endpoint may take
+LEASE_S = 30.0  # renewed by every transaction; a killed summariser delays its tree by this much
+ASKING_S = 300.0  # longer than one answer of an endpoint may take
 
 
 class Writer(Protocol):
@@ -87,6 +88,7 @@ async def _next(db: Database, tree: WantedTree) -> list[Stale]:
 async def _make(db: Database, tree: WantedTree, node: Stale, writer: Writer) -> Written | None:
     """None if there was nothing to make: the input stayed, or nothing is below it any more."""
     async with db.transaction(tree.workspace_id) as tx:
+        await wanted.renew(tx, tree, ASKING_S if writer.better else LEASE_S)
         reading = await _read(tx, tree, node)
     if not reading.below:
         await _remove(db, tree, node)

@@ -13,8 +13,10 @@ from libs.common.errors import LeaseLost, NotFound
 from libs.common.events import IntegrationDisconnected
 from libs.common.internal import SourceItem
 from libs.common.testing.crashpoints import ProcessDied, watching
-from services.chunker.domain.summaries import SETTLES_S, WantedTree
+from services.chunker.domain.summaries import SETTLES_S, Asked, WantedTree
 from services.chunker.repository.summaries import wanted
+from services.chunker.summarising import Written
+from services.chunker.summarising.endpoint import ANSWER_SECONDS, ATTEMPTS, LONGEST_WAIT
 from services.chunker.summarising.extracting import Extracting
 from services.chunker.summarising.tree import WIDEST
 from services.chunker.tables import EVERY_TABLE
@@ -57,6 +59,13 @@ async def made(rig: Rig) -> dict[str, object]:
     async with rig.db.transaction("w1") as tx:
         rows = await tx.fetch_all("SELECT id, made_at FROM summary")
     return {row["id"]: row["made_at"] for row in rows}
+
+
+async def leased_for(rig: Rig) -> float:
+    """Seconds until the tree that is being made is another's to claim."""
+    async with rig.db.queue() as tx:
+        sql = "SELECT extract(epoch FROM max(leased_until) - now()) FROM summary_wanted"
+        return float(await tx.fetch_value(sql))
 
 
 async def nodes(rig: Rig, level: str, workspace: str = "w1") -> Sequence[Row]:
@@ -277,11 +286,30 @@ async def test_killed_summariser_is_followed_by_one_that_ends_the_work(rig: Rig,
         await tx.execute("UPDATE summary_wanted SET due_at = now()")
     with watching(die), pytest.raises(ProcessDied):
         await rig.summariser.step()
+    assert 0 < await leased_for(rig) <= 30
     async with rig.db.queue() as tx:
         await tx.execute("UPDATE summary_wanted SET leased_until = now()")
     await rig.settle()
     assert (await nodes(rig, "workspace"))[0]["children"] == 1
     assert {row["children"] <= WIDEST for row in await nodes(rig, "group")} == {True}
+
+
+async def test_tree_is_held_for_as_long_as_an_endpoint_may_take_to_answer(rig: Rig) -> None:
+    held: list[float] = []
+
+    class Endpoint:
+        better = True
+
+        async def write(self, asked: Asked) -> Written:
+            held.append(await leased_for(rig))
+            return Written("What the page says.", "llm", "")
+
+    await rig.put("A page that says something.\n")
+    await rig.index()
+    rig.summariser = Summariser(rig.db, Endpoint())
+    await rig.settle()
+    assert held
+    assert min(held) > ATTEMPTS * ANSWER_SECONDS + (ATTEMPTS - 1) * LONGEST_WAIT
 
 
 async def test_summariser_whose_tree_was_claimed_anew_writes_nothing(rig: Rig) -> None:

@@ -15,6 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--order", default="", metavar="WORD", help="shuffle files, and the tests in each, by this word")
 
 
+@pytest.hookimpl(tryfirst=True)  # a suite that needs an order of its own makes it of this one
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     word = config.getoption("--order")
     if word:

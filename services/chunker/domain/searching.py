@@ -117,7 +117,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Where a page ended, with all that made its scores: a chunk that did not change keeps its score on every page.
 
     `generation` of the vectors that took part, None where the words decided alone. Feedback counts until `moment`.
-    `alone` were shown by their words alone: their vectors may come meanwhile.
+    `alone` are the last that were shown by their words alone: their vectors may come meanwhile.
     """
 
     question: str

@@ -48,6 +48,7 @@ from services.chunker.repository.filters import Narrowing, narrowing
 
 MOST_CORRECTED = 4  # words of one query; they travel in cursors
 ALIKE = 20
+MOST_ALONE = 40  # chunks without a vector that a cursor names: with them it is no longer than cursors may be
 MOST_NEAR = 1000  # what a walk of the vectors' graph can give
 
 
@@ -293,6 +294,6 @@ def _cursor(asked: Asked, page: Sequence[Ranked]) -> str:
         stretch=last.stretch,
         score=last.score,
         pk=last.pk,
-        alone=(*asked.alone, *(one.pk for one in page if one.alone)),
+        alone=(*asked.alone, *(one.pk for one in page if one.alone))[-MOST_ALONE:],
     )
     return encode_cursor(position)

@@ -88,7 +88,8 @@ async def _next(db: Database, tree: WantedTree) -> list[Stale]:
 async def _make(db: Database, tree: WantedTree, node: Stale, writer: Writer) -> Written | None:
     """None if there was nothing to make: the input stayed, or nothing is below it any more."""
     async with db.transaction(tree.workspace_id) as tx:
-        await wanted.renew(tx, tree, ASKING_S if writer.better else LEASE_S)
+        if writer.better:
+            await wanted.renew(tx, tree, ASKING_S)
         reading = await _read(tx, tree, node)
     if not reading.below:
         await _remove(db, tree, node)

@@ -86,6 +86,17 @@ async def test_vector_that_comes_between_pages_shows_its_chunk_no_second_time(ri
     assert sorted(seen) == sorted([*(f"{n}.md" for n in range(12)), "z.md"])
 
 
+async def test_pages_go_on_however_many_chunks_have_no_vector_yet(rig: Rig, embedding: Embedding) -> None:
+    await rig.put("\n\n".join(f"Car number {n} {'stands still ' * 90}" for n in range(800)))
+    await rig.index()
+    answers = await rig.search("car", limit=100)
+    seen = [row["id"] for row in answers.rows]
+    while answers.next_cursor:
+        answers = await rig.search("car", limit=100, cursor=answers.next_cursor)
+        seen += [row["id"] for row in answers.rows]
+    assert len(seen) == len(set(seen)) >= 800
+
+
 @pytest.mark.parametrize("fusion", ["minmax", "rrf"])
 async def test_filters_and_phrases_hold_both_rankings(rig: Rig, embedding: Embedding, fusion: str) -> None:
     rig.searcher = rig.searching(fusion=fusion, depth=5, queries=embedding.queries)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,8 @@ from libs.providers.github.sandbox.world import Shelf, World
 
 REPO_ID = 650_000_001
 FULL_NAME = "sluice/sluice"
+# Half of all text, and nothing is asked about it: a first sync is shown as well without.
+LEFT_OUT = frozenset({"tests", "fixtures", "requirements.lock"})
 ISSUES, PULLS = 180, 60
 # Part of the pull requests is not merged, also where the history would give enough merged ones.
 UNMERGED_PULLS = 12
@@ -49,6 +52,17 @@ def build_world(world: World, root: Path) -> None:
         )  # fmt: skip
         world.keep(repo)
         _populate(world, world.shelves[REPO_ID])
+        _leave_out(git, branch, tip)
+
+
+def _leave_out(git: GitStore, branch: str, when: int) -> None:
+    """Last of all: pull requests are made of the commits that were copied, and not of this one."""
+    entries, _ = git.entries(git.tree(branch)[0], recursive=True, limit=sys.maxsize)
+    paths = [entry.path for entry in entries if entry.type != "tree"]
+    gone: dict[str, bytes | None] = {path: None for path in paths if not LEFT_OUT.isdisjoint(Path(path).parts)}
+    if gone:
+        parents, message = [git.head_of(branch)], "The copy without its tests"
+        git.point(f"heads/{branch}", git.write(parents=parents, files=gone, renames={}, message=message, when=when))
 
 
 class _Writer:

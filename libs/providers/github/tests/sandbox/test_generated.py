@@ -41,6 +41,24 @@ async def test_issues_are_the_same_whatever_the_pages_say(hub: Driven, played_ch
     assert (len(before[0]), len(before[1])) == (ISSUES, UNMERGED_PULLS)
 
 
+async def test_copy_leaves_tests_out_and_keeps_the_pull_requests_that_wrote_them(
+    played_checkout: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(played_checkout, tmp_path / "tested", symlinks=True)
+    for name in ("tests/test_door.py", "locks/tests/test_key.py", "locks/key.py"):
+        (tmp_path / "tested" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tested" / name).write_text("KEY = 3\n")
+    git(tmp_path / "tested", "add", ".")
+    git(tmp_path / "tested", "commit", "-qm", "Test the lock")
+    async with driving(tmp_path / "tested", tmp_path / "state") as hub:
+        entries = (await hub.json(f"{REPO}/git/trees/main?recursive=1"))["tree"]
+        pulls = [one for page in await hub.pages(f"{REPO}/pulls?state=all") for one in page]
+        wrote = next(one for one in pulls if one["title"] == "Test the lock")
+        changed = {file["filename"] for file in await hub.json(f"{REPO}/pulls/{wrote['number']}/files")}
+    assert {one["path"] for one in entries if "key" in one["path"] or "test" in one["path"]} == {"locks/key.py"}
+    assert changed == {"tests/test_door.py", "locks/tests/test_key.py", "locks/key.py"}
+
+
 def test_every_issue_has_a_title_and_a_text_of_its_own() -> None:
     assert len(pieces()) >= max(ISSUES, PULLS)
     assert len({piece.title for piece in pieces()}) == len({piece.text for piece in pieces()}) == len(pieces())

@@ -1,4 +1,4 @@
-"""What sync listens to: each event becomes rows that say what is wanted, and wakes whoever works on them."""
+"""What sync listens to: news becomes rows that say what is wanted, and wakes whoever works on them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ consumers = Consumers("sync")
 
 @consumers.consume(IntegrationConnected)
 async def on_connected(event: IntegrationConnected, deps: Deps) -> None:
-    await integrations.connect(event, db=deps.db, manifest=deps.manifest_of(event.provider))
-    deps.tokens.forget(event.integration_id)
-    deps.wakes.discovery.set()
-    deps.wakes.work.set()
+    if await integrations.connect(event, db=deps.db, manifest=deps.manifest_of(event.provider)):
+        deps.tokens.forget(event.integration_id)
+        deps.wakes.discovery.set()
+        deps.wakes.work.set()
 
 
 @consumers.consume(IntegrationUpdated)
 async def on_updated(event: IntegrationUpdated, deps: Deps) -> None:
-    await integrations.update(event, db=deps.db, manifest=deps.manifest_of(event.provider))
+    if not await integrations.update(event, db=deps.db, manifest=deps.manifest_of(event.provider)):
+        return
     if event.reason == "grant":
         deps.tokens.forget(event.integration_id)
     deps.wakes.work.set()
@@ -41,15 +42,15 @@ async def on_updated(event: IntegrationUpdated, deps: Deps) -> None:
 
 @consumers.consume(IntegrationDisconnected)
 async def on_disconnected(event: IntegrationDisconnected, deps: Deps) -> None:
-    await integrations.disconnect(event, db=deps.db)
-    deps.tokens.forget(event.integration_id)
-    deps.wakes.cleanup.set()
+    if await integrations.disconnect(event, db=deps.db):
+        deps.tokens.forget(event.integration_id)
+        deps.wakes.cleanup.set()
 
 
 @consumers.consume(IntegrationAuthFailed)
 async def on_auth_failed(event: IntegrationAuthFailed, deps: Deps) -> None:
-    await integrations.stop(event, db=deps.db, manifest_of=deps.manifest_of)
-    deps.tokens.forget(event.integration_id)
+    if await integrations.stop(event, db=deps.db, manifest_of=deps.manifest_of):
+        deps.tokens.forget(event.integration_id)
 
 
 @consumers.consume(WorkspaceDeleted)
@@ -60,9 +61,9 @@ async def on_workspace_deleted(event: WorkspaceDeleted, deps: Deps) -> None:
 
 @consumers.consume(WebhookReceived)
 async def on_webhook(event: WebhookReceived, deps: Deps) -> None:
-    await hints.take_hints(event, db=deps.db, manifest=deps.manifest_of(event.provider))
-    deps.wakes.dirty.set()
-    deps.wakes.work.set()
+    if await hints.take_hints(event, db=deps.db, manifest=deps.manifest_of(event.provider)):
+        deps.wakes.dirty.set()
+        deps.wakes.work.set()
 
 
 @consumers.consume(WebhookSubscriptionChanged)

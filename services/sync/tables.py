@@ -9,6 +9,7 @@
 - push: each move of what is followed; changed_file: the paths of a pull request, or of a push and then of its source.
 - sweep: each whole listing with its certificate; held_deletion and held_source: what the fuse kept from going;
   buried_source: what a listing deleted, for a while, so that it can come back; captured_page: answers that did not fit.
+- heard_delivery: which deliveries were heard, so that one that is told again is no news.
 - listing_seen lives only during a full listing; validator holds the ETags of committed pages; quarantined_item what
   did not fit the provider's contract.
 """
@@ -34,6 +35,7 @@ TENANT_TABLES = (
     "held_source",
     "buried_source",
     "captured_page",
+    "heard_delivery",
 )
 QUEUE_TABLES = (
     "observed_state", "work", "dirty_object", "discovery", "cleanup", "poll_schedule", "feed_floor", "resource_watch",

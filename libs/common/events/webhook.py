@@ -24,7 +24,10 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WebhookReceived(Event, frozen=True, kw_only=True):
-    """A verified, stored delivery; it only says "look again"."""
+    """A verified, stored delivery; it only says "look again".
+
+    `received_at` is its arrival, or when a person asked for another look at it: with `delivery_id` it tells a repeat.
+    """
 
     key_field: ClassVar[str] = "integration_id"
     integration_id: str

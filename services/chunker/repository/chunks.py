@@ -106,13 +106,17 @@ async def swap(tx: Transaction, workspace: str, cut: Cut, *, better_summaries: b
     return bool(saved)
 
 
-async def remove(tx: Transaction, workspace: str, source_id: str) -> None:
+async def remove(tx: Transaction, workspace: str, source_id: str) -> bool:
+    """False when it is not there: it never was, or has left before."""
+    if not await tx.fetch_value("SELECT true FROM indexed_source WHERE id = :source_id", source_id=source_id):
+        return False
     await embedding_queue.forget(tx, source_id)
     await mirror.want(tx, workspace, [source_id])
     rows = await tx.fetch_all(KEPT, source_id=source_id)
     await _drop(tx, [row["pk"] for row in rows])
     await sources.drop(tx, workspace, source_id)
     await tx.execute("DELETE FROM indexed_source WHERE id = :source_id", source_id=source_id)
+    return True
 
 
 async def source(tx: Transaction, source_id: str) -> Row | None:

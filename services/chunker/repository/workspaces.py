@@ -42,10 +42,11 @@ async def keeps_out(tx: Transaction, workspace: str) -> bool:
 
 async def erase(tx: Transaction, workspace: str) -> bool:
     """All but the tombstone, or of large tables a step: True while rows are left. Unpublished facts of the outbox still
-    go out first.
+    go out first. What is being erased already is left to whoever does it.
     """
     await tx.execute(BEGIN_ERASURE, workspace_id=workspace)
-    await tx.execute(MARK_ERASED, workspace_id=workspace)
+    if not await tx.execute(MARK_ERASED, workspace_id=workspace):
+        return False
     for table in AT_ONCE:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=workspace)
     left = await erase_some(tx, workspace)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from libs.common.database.engine import Database
+from libs.common.database.transaction import Transaction
 from libs.common.events import IntegrationDisconnected, SourceChanged, SourceIndexed, SourceIndexFailed
+from libs.common.events.catalog import topic_of
 from libs.common.internal import SourceItem
+from libs.common.outbox.told import told_of
 from libs.common.telemetry.tracing import current_traceparent
 from services.chunker.deps import Deps
 from services.chunker.domain.indexing import Cut, Wanted
@@ -50,17 +55,19 @@ async def known_summaries(db: Database, group: Sequence[Wanted]) -> dict[str, di
 
 async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
     version = max(item.version, wanted.version)
+    """That it has left is told if it was there: an old event about what is gone is no news."""
     async with db.transaction(wanted.workspace_id) as tx:
         if not await queue.holds(tx, wanted):
             return
-        await chunks.remove(tx, wanted.workspace_id, wanted.source_id)
-        await forget_source(tx, wanted.workspace_id, wanted.source_id)
+        if await chunks.remove(tx, wanted.workspace_id, wanted.source_id):
+            await forget_source(tx, wanted.workspace_id, wanted.source_id)
+            await tx.emit(_indexed(wanted, version, deleted=True))
         await queue.done(tx, wanted, version)
-        await tx.emit(_indexed(wanted, version, deleted=True))
 
 
 async def report_failure(db: Database, wanted: Wanted, version: int, code: str, detail: str) -> None:
-    """A text that our own cutter cannot read is told and left; its next version is tried again."""
+    """A text that our own cutter cannot read is told and left; its next version is tried again. An old event has it
+    tried again as well: what was the last word about it is not told twice."""
     async with db.transaction(wanted.workspace_id) as tx:
         if not await queue.holds(tx, wanted):
             return
@@ -73,7 +80,16 @@ async def report_failure(db: Database, wanted: Wanted, version: int, code: str, 
             code=code,
             detail=detail,
         )
-        await tx.emit(failed)
+        if not await _was_told(tx, failed):
+            await tx.emit(failed)
+
+
+async def _was_told(tx: Transaction, failed: SourceIndexFailed) -> bool:
+    topic = topic_of(failed).name
+    return any(
+        told.topic == topic and msgspec.json.decode(told.payload, type=SourceIndexFailed) == failed
+        for told in await told_of(tx, failed.key, limit=1)
+    )
 
 
 async def postpone(db: Database, wanted: Wanted, seconds: float) -> None:

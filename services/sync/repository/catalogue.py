@@ -9,6 +9,7 @@ import msgspec
 from libs.common.database.transaction import Row, Transaction
 from services.sync.domain.content import storable
 
+# What failed and could be indexed after all is ready, in whichever order the two topics are heard.
 # Many rows are locked in no order: whoever writes a page meanwhile must not wait out a deadlock because of a status.
 SOON = "SET LOCAL lock_timeout = '100ms'"
 STATUSES = """
@@ -16,6 +17,7 @@ UPDATE source s SET status = u.status, status_detail = u.detail
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS u(id, version, status, detail)
 WHERE s.id = u.id AND s.version <= u.version AND NOT s.tombstone
   AND (s.status, s.status_detail) IS DISTINCT FROM (u.status, u.detail)
+  AND NOT (u.status = 'failed' AND s.status = 'ready' AND s.version = u.version)
 """
 
 

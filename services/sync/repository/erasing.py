@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from libs.common.database.transaction import Transaction
 
+# In the order in which everybody locks them: who holds an integration may still ask for its work.
 HOT = (
-    "work", "dirty_object", "discovery", "poll_schedule", "resource_watch", "observed_state", "known_integration",
+    "known_integration", "work", "dirty_object", "discovery", "poll_schedule", "resource_watch", "observed_state",
     "known_workspace",
 )  # fmt: skip
 COLD = (
     "listing_seen", "validator", "quarantined_item", "captured_page", "buried_source", "held_source",
     "held_deletion", "sweep", "changed_file", "push", "source_part", "source",
     "resource_stream",
-    "resource", "run_resource", "run", "dead_letter", "job", "data_key", "feed_floor",
+    "resource", "run_resource", "run", "heard_delivery", "dead_letter", "job", "data_key", "feed_floor",
 )  # fmt: skip
 STEP = 2000
 
@@ -27,10 +28,11 @@ async def keeps_out(tx: Transaction) -> bool:
     return bool(await tx.fetch_value(sql, workspace=tx.workspace))
 
 
-async def mark_erased(tx: Transaction) -> None:
+async def mark_erased(tx: Transaction) -> bool:
+    """False when it was: then it is being cleared away, or is."""
     await tx.execute(f"SELECT pg_advisory_xact_lock({ERASURE})", workspace=tx.workspace)
     sql = "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING"
-    await tx.execute(sql, workspace=tx.workspace)
+    return await tx.execute(sql, workspace=tx.workspace) > 0
 
 
 async def erase_hot(tx: Transaction) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -41,8 +41,15 @@ COLUMNS = (
 )
 
 
-async def find(tx: Transaction, integration_id: str, *, lock: bool = False) -> Integration | None:
-    sql = f"SELECT {COLUMNS} FROM known_integration WHERE id = :id{' FOR UPDATE' if lock else ''}"
+async def hold(tx: Transaction, integration_id: str) -> Integration | None:
+    """Its workspace is not erased before the transaction ends, so that what is written here goes with it."""
+    return await find(tx, integration_id, lock="KEY SHARE")
+
+
+async def find(
+    tx: Transaction, integration_id: str, *, lock: Literal["", "UPDATE", "KEY SHARE"] = ""
+) -> Integration | None:
+    sql = f"SELECT {COLUMNS} FROM known_integration WHERE id = :id{lock and f' FOR {lock}'}"
     row = await tx.fetch_one(sql, id=integration_id)
     return _integration(row) if row else None
 

@@ -1,4 +1,4 @@
-"""A delivery only says "look again": keys become dirty objects, a hint without keys polls its stream at once."""
+"""A delivery only says "look again", once: keys become dirty objects, a hint without keys polls its stream at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from libs.common.events.webhook import Hint, WebhookReceived
 from libs.common.ids import new_id
 from libs.common.provider.manifest import Manifest
 from services.sync.domain.features import concerns
-from services.sync.repository import dirty, integrations, leases, resources, schedules
+from services.sync.repository import dirty, heard, integrations, leases, resources, schedules
+from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
 
 
@@ -26,19 +27,14 @@ class Told(msgspec.Struct, frozen=True):
         return tuple(sorted({hint.stream for hint in self.hints if not hint.keys}))
 
 
-async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest) -> None:
-    """Hints about resources that are not selected, or that no chosen feature pulls, are of no interest."""
+async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest) -> bool:
+    """Whether anything is to be looked at: nothing is, and nothing is written, when the delivery was heard before."""
     async with db.transaction(event.workspace_id) as tx:
-        integration = await integrations.find(tx, event.integration_id)
-        if integration is None or not integration.works:
-            return
-        wanted = [hint for hint in event.hints if concerns(manifest, hint, integration.features)]
-        names = sorted({hint.resource_external_id for hint in wanted})
-        selected = await resources.by_external(tx, event.integration_id, names)
-        told = [
-            Told(resource_id, [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id])
-            for resource_id in sorted(set(selected.values()))
-        ]
+        integration = await integrations.hold(tx, event.integration_id)
+        # What was of no interest at the time is none when it is told again.
+        if integration is None or integration.disconnected or not await heard.note(tx, event):
+            return False
+        told = await _told(tx, event, integration, manifest) if integration.works else []
         # The work of all, then the keys of all, then what was heard: in the order in which everybody locks them.
         for one in told:
             await _ask(tx, event.integration_id, one)
@@ -46,6 +42,18 @@ async def take_hints(event: WebhookReceived, *, db: Database, manifest: Manifest
             await _mark(tx, event.integration_id, one)
         for one in told:
             await schedules.note_heard(tx, one.resource_id)
+    return bool(told)
+
+
+async def _told(tx: Transaction, event: WebhookReceived, integration: Integration, manifest: Manifest) -> list[Told]:
+    """Hints about resources that are not selected, or that no chosen feature pulls, are of no interest."""
+    wanted = [hint for hint in event.hints if concerns(manifest, hint, integration.features)]
+    names = sorted({hint.resource_external_id for hint in wanted})
+    selected = await resources.by_external(tx, event.integration_id, names)
+    return [
+        Told(resource_id, [hint for hint in wanted if selected.get(hint.resource_external_id) == resource_id])
+        for resource_id in sorted(set(selected.values()))
+    ]
 
 
 async def _ask(tx: Transaction, integration_id: str, told: Told) -> None:

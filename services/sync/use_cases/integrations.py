@@ -1,4 +1,5 @@
-"""What auth tells of an integration becomes rows that say what is wanted; repeats and older words change nothing."""
+"""What auth tells of an integration becomes rows that say what is wanted; repeats and older words change nothing, and
+are answered with False."""
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ from services.sync.use_cases.scheduling import Occasion, plan
 from services.sync.use_cases.windows import follow_window
 
 
-async def connect(event: IntegrationConnected, *, db: Database, manifest: Manifest) -> None:
+async def connect(event: IntegrationConnected, *, db: Database, manifest: Manifest) -> bool:
     """Wants discovery and one run, whatever the flags. Reconnected, the known resources run again."""
     async with db.transaction(event.workspace_id) as tx:
         change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
         if change is None:
-            return
+            return False
         before, now = change
         await integrations.write_account(
             tx, now.id, account=event.account_id, name=event.account_name, tenant=event.tenant_id
@@ -40,6 +41,7 @@ async def connect(event: IntegrationConnected, *, db: Database, manifest: Manife
         if now.works:
             await _start(tx, now, event.resources)
         await _follow_polling(tx, before, now, manifest)
+    return True
 
 
 async def _start(tx: Transaction, now: Integration, named: tuple[str, ...]) -> None:
@@ -49,12 +51,13 @@ async def _start(tx: Transaction, now: Integration, named: tuple[str, ...]) -> N
         await open_discovery(tx, now, named=named)
 
 
-async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest) -> None:
+async def update(event: IntegrationUpdated, *, db: Database, manifest: Manifest) -> bool:
     async with db.transaction(event.workspace_id) as tx:
         change = await _take(tx, event.integration_id, event.provider, event.version, event.state)
         if change is not None:
             await _follow(tx, *change, manifest)
             await _follow_polling(tx, *change, manifest)
+    return change is not None
 
 
 async def _take(
@@ -64,7 +67,7 @@ async def _take(
     if not await erasing.keeps_out(tx):
         return None
     await integrations.remember_workspace(tx)
-    before = await integrations.find(tx, integration_id, lock=True)
+    before = await integrations.find(tx, integration_id, lock="UPDATE")
     if not await integrations.write(tx, integration_id=integration_id, provider=provider, version=version, state=state):
         return None
     now = await integrations.find(tx, integration_id)
@@ -109,15 +112,15 @@ async def _follow_features(tx: Transaction, before: Integration, now: Integratio
         await request_run(tx, now, cause="manual", streams=change.backfill)
 
 
-async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
+async def disconnect(event: IntegrationDisconnected, *, db: Database) -> bool:
     """At once nothing of it works any more; a worker tombstones its sources in batches."""
     async with db.transaction(event.workspace_id) as tx:
         if not await erasing.keeps_out(tx):
-            return
+            return False
         if not await integrations.disconnect(
             tx, integration_id=event.integration_id, provider=event.provider, version=event.version
         ):
-            return
+            return False
         run_id = await runs.active_of(tx, event.integration_id)
         if run_id:
             await cancel_run(tx, run_id)
@@ -125,12 +128,13 @@ async def disconnect(event: IntegrationDisconnected, *, db: Database) -> None:
         await cleanups.want(
             tx, cleanup_id=f"remove:{event.integration_id}", kind="remove", integration_id=event.integration_id
         )
+    return True
 
 
-async def stop(event: IntegrationAuthFailed, *, db: Database, manifest_of: Callable[[str], Manifest]) -> None:
+async def stop(event: IntegrationAuthFailed, *, db: Database, manifest_of: Callable[[str], Manifest]) -> bool:
     async with db.transaction(event.workspace_id) as tx:
         if not await integrations.stop(tx, event.integration_id, version=event.version):
-            return
+            return False
         run_id = await runs.active_of(tx, event.integration_id)
         if run_id:
             detail = "the provider no longer accepts this connection; reconnect it"
@@ -140,6 +144,7 @@ async def stop(event: IntegrationAuthFailed, *, db: Database, manifest_of: Calla
         if stopped is not None:
             await plan(tx, stopped, manifest_of(stopped.provider), Occasion(base="kept"))
         await integrations.touch(tx, event.integration_id)
+    return True
 
 
 async def note_hooks(
@@ -164,6 +169,6 @@ async def note_hooks(
 async def erase(event: WorkspaceDeleted, *, db: Database) -> None:
     """From now on late writes are refused; a worker empties the tables."""
     async with db.transaction(event.workspace_id) as tx:
-        await erasing.mark_erased(tx)
-        await erasing.erase_hot(tx)
-        await cleanups.want(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")
+        if await erasing.mark_erased(tx):
+            await erasing.erase_hot(tx)
+            await cleanups.want(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")

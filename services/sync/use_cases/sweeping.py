@@ -16,7 +16,7 @@ from libs.common.provider.sync import Certificate, Item, Listed, Observed, Page,
 from libs.common.telemetry.metrics import counter
 from services.sync.domain.fuse import blows
 from services.sync.domain.plan import Batch
-from services.sync.repository import buried, cleanups, dirty, holds, quarantine, runs, sweeps
+from services.sync.repository import buried, cleanups, dirty, heard, holds, quarantine, runs, sweeps
 from services.sync.repository.sweeps import Listing, Missing
 from services.sync.settings import SyncSettings
 from services.sync.use_cases.apply import tombstone_all
@@ -179,12 +179,14 @@ async def forget_later(tx: Transaction, days: float) -> None:
     await cleanups.want(tx, cleanup_id=f"expired:{tx.workspace}:{day}", kind="expired", after=at - now)
 
 
-async def forget_expired(tx: Transaction) -> None:
-    """What can be restored no more, and the history of it and of runs."""
+async def forget_expired(tx: Transaction) -> bool:
+    """What can be restored no more, the history of it and of runs, and a step of what was heard; True while there may
+    be more of that."""
     await buried.forget_expired(tx)
     await holds.forget_old(tx, days=HISTORY_DAYS)
     await sweeps.forget_old(tx, days=HISTORY_DAYS)
     await runs.forget_old(tx, days=HISTORY_DAYS)
+    return await heard.forget_old(tx)
 
 
 async def _read_parents_again(tx: Transaction, listing: Listing, batch: Batch, scopes: Sequence[str]) -> None:

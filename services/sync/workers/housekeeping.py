@@ -9,7 +9,7 @@ from libs.common.events.sync import SyncStateChanged
 from services.sync.deps import Deps
 from services.sync.domain.features import wanted_types
 from services.sync.domain.plan import Batch
-from services.sync.repository import changed_files, cleanups, erasing, integrations, resources, sources
+from services.sync.repository import changed_files, cleanups, erasing, heard, integrations, resources, sources
 from services.sync.repository.cleanups import CleanupClaim
 from services.sync.use_cases.apply import tombstone_all
 from services.sync.use_cases.relabelling import readdress_some
@@ -63,8 +63,7 @@ class Cleanup:
         if claim.kind == "erase":
             return await _erase_some(tx)
         if claim.kind == "expired":
-            await forget_expired(tx)
-            return "done"
+            return "more" if await forget_expired(tx) else "done"
         if claim.kind == "readdress":
             return "more" if await readdress_some(tx, claim) else "done"
         types = await self._unwanted(tx, claim)
@@ -79,6 +78,8 @@ class Cleanup:
         if len(rows) == STEP:
             return "more"
         if claim.kind == "remove":
+            if await heard.forget_integration(tx, claim.integration_id):
+                return "more"
             await erasing.remove_integration(tx, claim.integration_id)
             self._deps.tokens.forget(claim.integration_id)
         return "done"

@@ -22,9 +22,10 @@ ERASED_TABLES = (
 async def erase(tx: Transaction, workspace: str) -> None:
     """Every row of the workspace in this schema; what stays is the tombstone of its id."""
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('erase:' || :workspace, 0))", workspace=workspace)
-    await tx.execute(
+    if not await tx.execute(
         "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING", workspace=workspace
-    )
+    ):
+        return
     for table in ERASED_TABLES:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=workspace)
     # A row that is not published yet names ids only, and its reader must not miss it.

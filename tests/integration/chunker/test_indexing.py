@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from services.chunker.repository import workspaces as repository
 from services.chunker.tables import EVERY_TABLE
 from services.chunker.use_cases import indexing, reading, workspaces
 from services.chunker.use_cases.reading_summaries import read_summary
+from services.chunker.workers import indexing as workers
 from tests.integration.chunker.conftest import Rig
 from tests.support.figures import Tell
 
@@ -91,6 +93,40 @@ async def test_indexed_version_told_again_is_old_news_and_wants_nothing(rig: Rig
     async with rig.db.transaction("w1") as tx:
         assert await tx.fetch_value("SELECT count(*) FROM index_wanted") == 0
     assert len(await rig.told()) == 1
+
+
+async def test_events_about_what_is_gone_told_again_tell_nothing(rig: Rig) -> None:
+    source = await rig.put(GUIDE)
+    await rig.index()
+    rig.owner.held[source] = SourceItem(id=source, state="tombstone", version=5)
+    await rig.tell(source, 5, "deleted")
+    await rig.index()
+    told = await rig.told()
+    for version, change in ((5, "deleted"), (1, "created")):
+        await rig.tell(source, version, change)
+        await rig.index()
+    assert await rig.told() == told
+    assert [row["topic"] for row in told] == ["source.indexed", "source.indexed"]
+    async with rig.db.transaction("w1") as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM index_wanted") == 0
+
+
+async def test_text_that_still_cannot_be_cut_when_its_event_comes_again_is_told_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(workers, "cut", fail)
+    source = await rig.put(GUIDE)
+    for version in (1, 1, 2):
+        await rig.put(GUIDE, source_id=source, version=version)
+        await rig.index()
+    assert [row["topic"] for row in await rig.told()] == ["source.index_failed"] * 2
+    monkeypatch.undo()
+    await rig.tell(source, 2)
+    await rig.index()
+    assert await rig.names("retry policy") == ["a.md"]
 
 
 async def test_older_answer_than_announced_is_asked_again_not_indexed(rig: Rig) -> None:

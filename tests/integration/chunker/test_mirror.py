@@ -178,6 +178,7 @@ async def test_erased_workspace_leaves_nothing_in_the_engine(rig: Rig, worker: M
     await mirror_all(worker)
     assert await held(rig, worker) == set()
     assert await held(rig, worker, "w2") != set()
+    await workspaces.erase_workspace("w1", rig.deps)  # told again
     async with rig.db.queue() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM mirror_wanted") == 0
 

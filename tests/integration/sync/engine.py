@@ -167,13 +167,15 @@ class Engine:
         event = WorkspaceDeleted(workspace_id=self.workspace, version=self.version + 1)
         await consumers.on_workspace_deleted(event, self.deps)
 
-    async def hint(self, external_id: str, stream: str, *keys: str, of: SourceType | None = None) -> None:
-        event = WebhookReceived(
+    def delivery(self, external_id: str, stream: str, *keys: str, of: SourceType | None = None) -> WebhookReceived:
+        return WebhookReceived(
             workspace_id=self.workspace, integration_id=self.integration, delivery_id=new_id(), provider=self.provider,
             event="changed", hints=(Hint(resource_external_id=external_id, stream=stream, keys=keys, type=of),),
             received_at=self.deps.clock.now(),
         )  # fmt: skip
-        await consumers.on_webhook(event, self.deps)
+
+    async def hint(self, external_id: str, stream: str, *keys: str, of: SourceType | None = None) -> None:
+        await consumers.on_webhook(self.delivery(external_id, stream, *keys, of=of), self.deps)
 
     # What the loops do
 

@@ -197,6 +197,10 @@ async def test_status_follows_the_index_of_this_version_only(engine: Engine, wor
     await engine.index_failed(first["id"], (await engine.sources())["item:1"]["version"])
     row = (await engine.sources())["item:1"]
     assert (row["status"], row["status_detail"]) == ("failed", "too_large: no")
+    for _ in range(2):  # indexed after all; then both topics are told again
+        await engine.indexed(row["id"], row["version"])
+        await engine.index_failed(row["id"], row["version"])
+        assert (await engine.sources())["item:1"]["status"] == "ready"
 
 
 async def test_reports_of_many_sources_come_at_once_and_the_newest_of_one_counts(engine: Engine, world: World) -> None:

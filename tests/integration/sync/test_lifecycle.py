@@ -23,8 +23,11 @@ async def test_repeated_and_older_words_change_nothing(engine: Engine, world: Wo
 
     await consumers.on_connected(old, engine.deps)
     await consumers.on_connected(engine.connected(), engine.deps)
+    asked = len(engine.broker.asked)
+    await engine.again()
 
-    assert await engine.one("SELECT count(*) FROM run") == runs
+    assert len(engine.broker.asked) == asked  # the token is still in memory
+    assert await engine.one("SELECT count(*) FROM run") == runs + 1
     assert await engine.one("SELECT polling_enabled FROM known_integration")
 
 
@@ -230,6 +233,7 @@ async def test_word_that_comes_while_its_workspace_is_erased_leaves_no_row(engin
         late = asyncio.create_task(engine.disconnect())
         await eventually(waits)
     await late
+    await engine.erase()  # told again
     assert await engine.one("SELECT count(*) FROM known_integration") == 0
     assert await engine.one("SELECT count(*) FROM cleanup") == 0
 

@@ -284,6 +284,13 @@ async def test_erased_workspace_leaves_its_tombstone_and_refuses_late_writes(wor
     ]
     left = {table: await world.count(table) for table in tables}
     assert {table: count for table, count in left.items() if count} == {"erased_workspace": 1}
+    await world.admin.execute(
+        "INSERT INTO outbox (event_id, workspace_id, topic, key, payload, published_at)"
+        " VALUES ('late', $1, 'webhook.subscription_changed', 'i', '{}', now())",
+        world.workspace,
+    )
+    await follow.erase_workspace(WorkspaceDeleted(workspace_id=world.workspace, version=1), deps=deps)
+    assert await world.count("outbox") == 1  # told again, it changes nothing
     assert (await world.post(b"{}", event="ping")).status_code == 404
 
 

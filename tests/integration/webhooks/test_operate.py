@@ -96,12 +96,14 @@ async def test_invalid_page_is_refused_with_a_pointer(world: World, params: dict
     assert (answer.status_code, answer.json()["pointer"]) == (422, pointer)
 
 
-async def test_replayed_delivery_is_told_again_and_marked(world: World) -> None:
+async def test_replayed_delivery_is_told_again_and_marked(world: World, clock: FixedClock) -> None:
     delivery = (await world.post(ISSUE)).json()["deliveryId"]
+    clock.move(timedelta(seconds=1))
     answer = await ask(world, "POST", f"/v1/deliveries/{delivery}/replay")
     assert (answer.status_code, answer.json()["replayed"]) == (202, 1)
     first, second = await world.told("webhook.received")
     assert (first["delivery_id"], first["hints"]) == (second["delivery_id"], second["hints"])
+    assert first["received_at"] < second["received_at"]  # by which sync knows that this is no repeat
     assert await world.count("delivery") == 1
     (item,) = (await ask(world, "GET", f"{world.path}/deliveries")).json()["items"]
     assert (item["replayed"], item["replayedAt"] is not None) == (1, True)

@@ -141,8 +141,8 @@ On the wire: CloudEvents {SPEC_VERSION}, Kafka binary mode. The attributes are t
 (`{CONTENT_TYPE}`); `traceparent` carries the trace of the change. The body is the JSON below; the Kafka key is the id
 of the thing whose events must stay in order.
 
-- At least once: an event may come twice, also long after; its `version` tells what is old. Of `webhook.received`, which has
-  none, `delivery_id` with `received_at` tells: asked for again by a person, a delivery has the time of that.
+- At least once: an event may come twice, also long after; its `version` tells what is old. Of `webhook.received`, which
+  has none, `delivery_id` with `received_at` tells: asked for again by a person, a delivery has the time of that.
 - Within a version only optional fields are added, and readers ignore fields they do not know.
 - A break is a new class on `<topic>.v2`; both are sent until nobody reads the old one.
 

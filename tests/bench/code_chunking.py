@@ -35,6 +35,9 @@ HOSTILE = (
     "- ",
     "'",
     "f(function() {\n",
+    "~for",
+    "}yield ",
+    "/** a */ ::@media a{|",
     " ",
 )
 HOSTILE_SECONDS = 2

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
+from time import thread_time
 from typing import NamedTuple
 
 from tree_sitter import Language, Node, Parser
@@ -193,10 +194,13 @@ GRAMMARS: Mapping[str, Grammar] = {
 
 # A parser that recovers from errors all the way costs 50 times an ordinary one, and one that looks for the end of each
 # of many comments reads the rest of the file each time. Both are counted in its own steps and reads, so that giving up
-# depends on the text and never on the clock.
+# depends on the text and never on the clock: a hundred bytes a step and more is what people write. Only what a grammar
+# of large tables spends inside a step (C#, an error at every token) is counted nowhere, and ends by the processor's
+# time, seven times as much as 256 kB of any source take.
 LARGEST, _READ = 256 * 1024, 4096
-_SPARE_STEPS, _BYTES_A_STEP = 1000, 48
+_SPARE_STEPS, _BYTES_A_STEP = 1000, 80
 _SPARE_BYTES, _TIMES_READ = 1024 * 1024, 40
+_MOST_SECONDS, _STEPS_A_LOOK = 0.75, 128
 
 
 @cache
@@ -238,14 +242,25 @@ def parse(source: bytes, language: str) -> Node | None:
 
 class _Work:
     def __init__(self, source: bytes) -> None:
-        self._source, self._steps = source, 0
+        self._source, self._steps, self._began = source, 0, 0.0
         self.left = _SPARE_BYTES + _TIMES_READ * len(source)
 
     def read(self, offset: int, _point: object) -> bytes:
-        piece = self._source[offset : offset + _READ]
+        """Whole characters: of one that is cut off the parser asks for the rest, and dies where there is none left."""
+        end = offset + _READ
+        while end < len(self._source) and self._source[end] & 0xC0 == 0x80:
+            end -= 1
+        piece = self._source[offset:end]
         self.left -= len(piece)
         return piece if self.left >= 0 else b""
 
     def too_hard(self, offset: int, _has_error: bool) -> bool:
         self._steps += 1
-        return self.left < 0 or self._steps > _SPARE_STEPS + offset // _BYTES_A_STEP
+        steps = _SPARE_STEPS + offset // _BYTES_A_STEP
+        return self.left < 0 or self._steps > steps or (not self._steps % _STEPS_A_LOOK and self._too_long())
+
+    def _too_long(self) -> bool:
+        """The clock costs as much as a step, so it is looked at now and then: by most files never."""
+        now = thread_time()
+        self._began = self._began or now
+        return now - self._began > _MOST_SECONDS

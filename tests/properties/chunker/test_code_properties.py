@@ -1,11 +1,13 @@
 """What holds for source of every language, whole, cut off, torn or of odd characters."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from functools import cache
 
 import pytest
 
+from services.chunker.chunking import grammars
 from services.chunker.chunking.grammars import GRAMMARS, parse
 from tests.support.figures import Tell, sized
 from tests.unit.chunker.sources import LINE, SOURCES
@@ -66,6 +68,23 @@ def test_source_too_broken_to_parse_falls_back_to_lines(language: str, piece: st
     chunks = chunks_of(source, "code", language)
     assert "".join(c.text for c in chunks) == source
     assert {c.anchor for c in chunks} == {""}
+
+
+def test_error_at_every_token_is_given_up_while_it_is_cheap() -> None:
+    assert parse(b'{"a":' * 12_000, "rust") is None
+    assert parse(b"fn f(a: &str) -> u8 {\n    a.len() as u8\n}\n" * 5_000, "rust") is not None
+
+
+def test_parser_that_takes_too_long_for_its_steps_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = b"def f():\n    return 1\n" * 2_000
+    assert parse(source, "python") is not None
+    seconds = itertools.count(1, step=2)
+    monkeypatch.setattr(grammars, "thread_time", lambda: next(seconds))
+    assert parse(source, "python") is None
+
+
+def test_parser_that_is_stopped_between_two_bytes_of_a_character_ends_no_process() -> None:
+    assert parse("@a async @:é".encode() * 1_000, "kotlin") is None
 
 
 def test_most_chunks_of_own_sources_begin_at_a_definition_or_the_margin() -> None:

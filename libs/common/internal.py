@@ -27,13 +27,19 @@ class AccessTokenAsked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """`expires_at` None is unknown. `token` is empty for providers that are read without one. Never a refresh token."""
+    """`expires_at` None is unknown. `token` is empty for providers that are read without one. Never a refresh token.
+
+    `account` is the provider's own name of whose budget its calls spend, "" unknown. Under names keyed by `budget_key`
+    all services share those budgets.
+    """
 
     token: str
     version: int
     expires_at: datetime | None
     provider: str
     config: dict[str, Any]
+    account: str = ""
+    budget_key: bytes = b""
 
     def __repr__(self) -> str:
         return f"AccessToken(provider={self.provider!r}, version={self.version})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from libs.common.http.health import Health
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Component, Late, Service
 from libs.common.security.principals import ClientTokens, ServiceTokens, every_caller
+from libs.common.security.signed import SigningKeys
 from libs.common.security.vault import Vault
 from services.auth.deps import Deps
 from services.auth.providers import Providers
@@ -64,6 +65,7 @@ def describe(settings: AuthSettings) -> Litestar:
 
 def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
     db = Database(NAME, app_url=settings.database_url, worker_url=settings.worker_database_url)
+    keys = SigningKeys(Path(settings.service_signing_keys_dir))
     return Deps(
         settings=settings,
         db=db,
@@ -71,6 +73,7 @@ def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> D
         vault=Vault(settings.kek()),
         providers=providers,
         states=States(settings.redis_url),
+        budget_key=cache(partial(keys.derived, NAME, "accounts of budgets")),
         clients=ClientTokens(Path(settings.service_signing_keys_dir), clock),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from libs.common.clock import Clock
@@ -21,4 +22,5 @@ class Deps:
     vault: Vault
     providers: Providers
     states: States
+    budget_key: Callable[[], bytes]
     clients: ClientTokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,6 @@ from libs.common.provider.http import GrantedHttp, check_addresses, provider_url
 from libs.common.provider.sync import SyncFacet
 from libs.common.runtime import Component, Late, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
-from libs.common.security.signed import SigningKeys
 from libs.providers import registry
 from services.sync.deps import Deps
 from services.sync.settings import SyncSettings
@@ -106,10 +105,7 @@ def create_deps(
 
 
 def create_gates(settings: SyncSettings, clock: Clock, owner: str) -> Gates:
-    """Fingerprints of accounts are keyed by the service's own private key: all replicas have it, nobody else does."""
-    keys = SigningKeys(Path(settings.service_signing_keys_dir))
-    ledger = Ledger(Shared(settings.redis_url), clock, owner, replicas=settings.sync_replicas)
-    return Gates(Budgets(ledger, cache(lambda: keys.derived(NAME, "accounts of budgets"))))
+    return Gates(Budgets(Ledger(Shared(settings.redis_url), clock, owner, replicas=settings.sync_replicas)))
 
 
 def components(deps: Deps) -> list[Component]:

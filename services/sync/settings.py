@@ -31,7 +31,7 @@ class SyncSettings(CommonSettings, frozen=True, kw_only=True):
     sync_capture_days: Annotated[float, means("how long such an answer is kept")] = 3.0
     sync_restore_days: Annotated[float, means("how long what a listing deleted can be restored")] = 7.0
     sync_replicas: Annotated[
-        int, means("replicas that share a provider's budget as long as Redis has not told how many live")
+        int, means("processes of sync and webhooks that share budgets as long as Redis has not told how many live")
     ] = 4
 
     def __post_init__(self) -> None:

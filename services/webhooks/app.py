@@ -13,10 +13,15 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
 from libs.common.http.client import InternalClient, OutboundClient
 from libs.common.http.health import Health
+from libs.common.ids import new_id
 from libs.common.internal import AccessToken
 from libs.common.jobs import Job, JobWorker
+from libs.common.limits.ledger import Ledger
+from libs.common.limits.shared import Shared
 from libs.common.outbox.relay import Relay
-from libs.common.provider.http import GrantedHttp, check_addresses, provider_urls
+from libs.common.provider.budgets import Budgets, credential_of
+from libs.common.provider.gate import Gates
+from libs.common.provider.http import GrantedHttp, Outbound, check_addresses, provider_urls
 from libs.common.provider.manifest import Manifest
 from libs.common.runtime import Component, Late, Loop, Service, worker_loop
 from libs.common.security.principals import ServiceTokens, every_caller
@@ -45,14 +50,17 @@ NAME = "webhooks"
 REVIEW_SECONDS = 600.0
 MISSED_SECONDS = 10.0
 RETENTION_SECONDS = 600.0
+PRESENCE_SECONDS = 1.0
 
 
 def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ) -> Service:
     """Nothing is opened before the service runs."""
     check_addresses(registry.manifests().values(), environ)
-    outbound = OutboundClient(settings.allowed_private_endpoints)
-    auth = InternalClient(settings.auth_url, _service_tokens(settings), "auth", outbound)
-    deps = create_deps(settings, tokens=AuthBroker(auth), granted=_granting(outbound, environ))
+    inside = OutboundClient(settings.allowed_private_endpoints)
+    outside = OutboundClient(settings.allowed_private_endpoints, attempts=1)  # repeated by the gate alone
+    auth = InternalClient(settings.auth_url, _service_tokens(settings), "auth", inside)
+    gates = create_gates(settings, SystemClock())
+    deps = create_deps(settings, tokens=AuthBroker(auth), granted=granting(outside, gates, environ))
     return Service(
         NAME,
         partial(create_app, deps),
@@ -61,12 +69,13 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
             create_hook_review(deps),
             create_missed_review(deps),
             create_retention(deps),
+            worker_loop("presence", gates.beat, PRESENCE_SECONDS),
             Relay(deps.db, NAME, settings),
             Late("consumers", "consumers", partial(create_consuming, deps)),
         ],
         host=settings.http_host,
         port=settings.http_port,
-        on_close=[outbound.aclose, auth.aclose, deps.db.close],
+        on_close=[auth.aclose, inside.aclose, outside.aclose, gates.close, deps.db.close],
     )
 
 
@@ -149,10 +158,16 @@ def create_app(deps: Deps, health: Health | None = None) -> Litestar:
     )
 
 
-def _granting(outbound: OutboundClient, environ: Mapping[str, str]) -> Granted:
-    def grant(manifest: Manifest, token: AccessToken) -> BudgetedHttp:
+def create_gates(settings: WebhooksSettings, clock: Clock) -> Gates:
+    ledger = Ledger(Shared(settings.redis_url), clock, f"{NAME}-{new_id()}", replicas=settings.sync_replicas)
+    return Gates(Budgets(ledger))
+
+
+def granting(client: Outbound, gates: Gates, environ: Mapping[str, str]) -> Granted:
+    def grant(manifest: Manifest, token: AccessToken, *, workspace: str, integration: str) -> BudgetedHttp:
         api_url, base_url = provider_urls(manifest, environ)
-        return GrantedHttp(outbound, api_url=api_url, base_url=base_url, token=token.token)
+        gate = gates.open(credential_of(token, manifest, holder=integration), workspace=workspace, lane="hook")
+        return GrantedHttp(client, api_url=api_url, base_url=base_url, token=token.token, gate=gate)
 
     return grant
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,8 +46,10 @@ class BudgetedHttp(ProviderHttp, Protocol):
         ...
 
 
-# A provider's HTTP with a lent token.
-Granted = Callable[[Manifest, AccessToken], BudgetedHttp]
+class Granted(Protocol):
+    def __call__(self, manifest: Manifest, token: AccessToken, *, workspace: str, integration: str) -> BudgetedHttp:
+        """A provider's HTTP with a lent token, whose calls are paid for out of that account's budget."""
+        ...
 
 
 @dataclass(frozen=True)

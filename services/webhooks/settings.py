@@ -20,6 +20,9 @@ class WebhooksSettings(SealingSettings, frozen=True, kw_only=True):
     missed_check_minutes: Annotated[
         int, means("how often a hook is looked through for deliveries that failed; also whenever the service starts")
     ] = 30
+    sync_replicas: Annotated[
+        int, means("processes of sync and webhooks that share budgets as long as Redis has not told how many live")
+    ] = 4
     delivery_days: Annotated[
         int, means("how long a delivery can be looked at and replayed, and a repeat of it is told from a new one")
     ] = 30
@@ -30,6 +33,8 @@ class WebhooksSettings(SealingSettings, frozen=True, kw_only=True):
             raise ConfigurationError("PREVIOUS_SECRET_MINUTES must lie between 0 and 1440")
         if not 1 <= self.missed_check_minutes <= 1440:
             raise ConfigurationError("MISSED_CHECK_MINUTES must lie between 1 and 1440")
+        if self.sync_replicas < 1:
+            raise ConfigurationError("SYNC_REPLICAS must be at least 1")
         if not 8 <= self.delivery_days <= 3650:  # providers send again what failed up to a week ago
             raise ConfigurationError("DELIVERY_DAYS must lie between 8 and 3650")
         if not 1 <= self.hook_check_minutes <= 43_200:

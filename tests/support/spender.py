@@ -68,7 +68,7 @@ class Spender:
         self.client = OutboundClient([order["url"].removeprefix("http://")], attempts=1)
         shared = Shared(order["redis"], order["patience"])
         ledger = NotingLedger(shared, SystemClock(), f"spender-{new_id()}", replicas=order["replicas"])
-        self.gates = Gates(Budgets(ledger, lambda: b"of this test"))
+        self.gates = Gates(Budgets(ledger))
         limits = Limits(
             requests_per_hour=order["per_hour"], window_seconds=order["window"], concurrency=order["concurrency"]
         )

@@ -14,7 +14,7 @@ from libs.common.bus.pausing import pause
 from libs.common.bus.policy import disposition_of, error_code, error_text
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
-from libs.common.errors import DependencyDown, Disposition, LeaseLost, RateLimited
+from libs.common.errors import BreakerOpen, DependencyDown, Disposition, LeaseLost, RateLimited
 from libs.common.ids import new_id
 from libs.common.jobs.later import Job
 from libs.common.telemetry.logging import get_logger
@@ -52,6 +52,14 @@ UPDATE job SET owner = NULL, lease_until = NULL, last_error = :error,
 WHERE id = :id AND epoch = :epoch
 """
 
+# Its provider is not to be asked before then: nothing failed, and the try does not count.
+WAITING = """
+UPDATE job SET owner = NULL, lease_until = NULL, attempts = greatest(attempts - 1, 0), last_error = :error,
+  run_at = greatest(run_at, clock_timestamp() + make_interval(secs => :seconds))
+WHERE id = :id AND epoch = :epoch
+"""
+
+Outcome = Literal["done", "waiting", "failed"]
 JobHandler = Callable[[Mapping[str, Any], Job], Awaitable[None]]
 _runs = counter("job_runs_total", "Runs of jobs by how they ended", ["kind", "outcome"])
 
@@ -141,23 +149,37 @@ class JobWorker:
                     raise LeaseLost("another worker took the job")
 
     async def _finish(self, job: Job, error: Exception | None) -> None:
-        outcome = "done" if error is None or disposition_of(error) is Disposition.ACK else "failed"
+        outcome = _outcome_of(error)
         _runs.labels(job.kind, outcome).inc()
         if error is not None:
-            log.warning("job_failed", job_id=job.id, job_kind=job.kind, attempts=job.attempts, exc_info=error)
+            _tell(job, outcome, error)
         async with self._db.queue() as tx:
-            if outcome == "failed" and error is not None:
+            if error is not None and outcome != "done":
                 told = f"{error_code(error)}: {error_text(error)}"
-                await tx.execute(FAILED, id=job.id, epoch=job.epoch, error=told, seconds=self._wait(job, error))
+                sql = WAITING if outcome == "waiting" else FAILED
+                await tx.execute(sql, id=job.id, epoch=job.epoch, error=told, seconds=self._wait(job, error))
             elif not await tx.execute(DONE, id=job.id, epoch=job.epoch, asked=job.asked):
                 await tx.execute(FREE, id=job.id, epoch=job.epoch)
         crashpoint("job.finished")
 
     def _wait(self, job: Job, error: Exception) -> float:
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited | BreakerOpen):
             return max(0.0, (error.until - datetime.now(UTC)).total_seconds())
         full = min(LONGEST_RETRY, self._first_retry * 2.0 ** min(job.attempts - 1, 20))
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+
+
+def _tell(job: Job, outcome: Outcome, error: Exception) -> None:
+    if outcome == "waiting":
+        log.info("job_waits", job_id=job.id, job_kind=job.kind, code=error_code(error))
+    else:
+        log.warning("job_failed", job_id=job.id, job_kind=job.kind, attempts=job.attempts, exc_info=error)
+
+
+def _outcome_of(error: Exception | None) -> Outcome:
+    if isinstance(error, RateLimited | BreakerOpen):
+        return "waiting"
+    return "done" if error is None or disposition_of(error) is Disposition.ACK else "failed"
 
 
 def _job(row: Row) -> Job:

@@ -2,7 +2,7 @@
 -- KEYS: account, breaker, replicas (owner by its last beat), holders (who uses this account).
 -- ARGV: verb, now (0 = this server's clock), limit, window, concurrency, then what the verb takes.
 local SLICES, SAME_WINDOW, WAITS, SOON, NEAR = 50, 2000, 500, 25, 2000
-local KEPT = {hint = 0, manual = 2, poll = 5}
+local KEPT = {hint = 0, hook = 2, manual = 2, poll = 5}
 local SPAN, SLICE, LEAST_CALLS, FIRST, LONGEST, PROBE_LEASE = 30000, 3000, 20, 1000, 8000, 10000
 local BEAT, HELD = 5000, 86400000
 

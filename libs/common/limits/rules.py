@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-Lane = Literal["hint", "manual", "poll"]
+Lane = Literal["hint", "hook", "manual", "poll"]
 Reason = Literal["", "blocked", "budget", "slot", "turn", "breaker"]
 
 SLICES = 50  # of a window that nobody told us: a call counts until its slice has left it
@@ -19,7 +19,7 @@ SAME_WINDOW = 2_000
 WAITS = 500  # whoever waits asks again within this time
 SOON = 25
 NEAR = 2_000  # a refusal that ends later than this is not waited for
-KEPT = {"hint": 0, "manual": 2, "poll": 5}  # percent of a window that a lane leaves to those before it
+KEPT = {"hint": 0, "hook": 2, "manual": 2, "poll": 5}  # percent of a window that a lane leaves to those before it
 STRANGE = 5  # of an account that was not met just before Redis went, a fifth of a window is trusted to be left
 
 

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import random
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NoReturn
@@ -15,14 +15,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from libs.common.errors import BreakerOpen, RateLimited
+from libs.common.internal import AccessToken
 from libs.common.limits.ledger import Ledger
 from libs.common.limits.rules import Answer, Flow, Lane, Terms, Told
 from libs.common.limits.shared import Outcome, Place
 from libs.common.provider.client import Budget
-from libs.common.provider.manifest import Limits
+from libs.common.provider.manifest import Limits, Manifest
 from libs.common.telemetry.metrics import counter, gauge, histogram
 
-PATIENCE: Mapping[Lane, float] = {"hint": 0.5, "manual": 1.0, "poll": 1.0}  # a worker's seconds, before it moves on
+# A worker's seconds, before it moves on. Nobody waits behind a hook, and it comes to its turn among many.
+PATIENCE: Mapping[Lane, float] = {"hint": 0.5, "hook": 5.0, "manual": 1.0, "poll": 1.0}
 LOOKS = 0.25  # whoever waits asks again at least so often, or loses the place in the queue
 NEVER = datetime.min.replace(tzinfo=UTC)
 ONE_TELLING = timedelta(seconds=1)
@@ -40,12 +42,23 @@ _open = gauge("breakers_open", "Hosts that this process knows to be away", ["pro
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """`account` is the provider's own name of who spends: integrations of one account share it. "" is nobody's: the
-    host has one budget for everybody. `holder` is the integration that asks."""
+    host has one budget for everybody. `holder` is the integration that asks.
+
+    `key` keys the fingerprints: who reads Redis learns no account from them, not even by trying them all.
+    """
 
     provider: str
     account: str
     holder: str
     limits: Limits = UNLIMITED
+    key: bytes = b""
+
+
+def credential_of(token: AccessToken, manifest: Manifest, *, holder: str) -> Credential:
+    """The same for every service that was lent a token of this account, for whichever integration."""
+    account = "" if manifest.connect == ("url",) else token.account or holder
+    limits = manifest.limits or UNLIMITED
+    return Credential(provider=manifest.id, account=account, holder=holder, limits=limits, key=token.budget_key)
 
 
 class Pass(msgspec.Struct, kw_only=True):
@@ -61,11 +74,10 @@ class Pass(msgspec.Struct, kw_only=True):
 
 
 class Budgets:
-    """`secret` keys the fingerprints: who reads Redis learns no account from them, not even by trying them all."""
+    """Of one process; the ledger has them in common with all others."""
 
-    def __init__(self, ledger: Ledger, secret: Callable[[], bytes]) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
-        self._secret = secret
         self._tickets = 0
         self._freed: dict[str, asyncio.Event] = {}
         self._away: defaultdict[str, dict[str, int]] = defaultdict(dict)
@@ -110,8 +122,8 @@ class Budgets:
     def place(self, credential: Credential, url: str) -> Place:
         host = urlsplit(url).netloc.lower()
         return Place(
-            account=self._fingerprint("account", credential.provider, host, credential.account),
-            host=self._fingerprint("host", credential.provider, host),
+            account=_fingerprint(credential.key, "account", credential.provider, host, credential.account),
+            host=_fingerprint(credential.key, "host", credential.provider, host),
             terms=_terms(credential.limits),
         )
 
@@ -209,8 +221,9 @@ class Budgets:
         except TimeoutError:
             return
 
-    def _fingerprint(self, *words: str) -> str:
-        return hmac.new(self._secret(), "\0".join(words).encode(), sha256).hexdigest()[:32]
+
+def _fingerprint(key: bytes, *words: str) -> str:
+    return hmac.new(key, "\0".join(words).encode(), sha256).hexdigest()[:32]
 
 
 def _worth_waiting(answer: Answer, patience: float) -> bool:

@@ -19,7 +19,7 @@ async def lend_token(
         await _refuse_foreign(deps=deps, workspace=workspace, integration_id=integration_id, service=service)
     held = await _read(asked, deps=deps, workspace=workspace, integration_id=integration_id, service=service)
     if not _was_refused(asked, held):
-        return _lent(held)
+        return _lent(held, deps)
     verdict = await judge(held, deps=deps)
     await note_verdict(verdict, held, deps=deps, workspace=workspace, actor=service)
     if verdict.result == "failed":
@@ -28,7 +28,8 @@ async def lend_token(
         raise ProviderUnavailable(verdict.detail)
     # Honoured after all (the refusal was passing), or renewed meanwhile: the newest is read again, and lent.
     again = AccessTokenAsked(workspace_id=workspace, purpose=asked.purpose)
-    return _lent(await _read(again, deps=deps, workspace=workspace, integration_id=integration_id, service=service))
+    newest = await _read(again, deps=deps, workspace=workspace, integration_id=integration_id, service=service)
+    return _lent(newest, deps)
 
 
 async def _read(asked: AccessTokenAsked, *, deps: Deps, workspace: str, integration_id: str, service: str) -> Held:
@@ -72,11 +73,15 @@ async def _refuse_foreign(*, deps: Deps, workspace: str, integration_id: str, se
     raise Forbidden("this integration is not of the workspace that the job belongs to")
 
 
-def _lent(held: Held) -> AccessToken:
+def _lent(held: Held, deps: Deps) -> AccessToken:
+    """Two integrations of one account are one account, in whatever workspaces they are."""
+    account = held.integration.account
     return AccessToken(
         token=held.token,
         version=held.version,
         expires_at=held.expires_at,
         provider=held.integration.provider,
         config=held.integration.config,
+        account=f"{account.account_id}\n{account.tenant_id}" if account.account_id else "",
+        budget_key=deps.budget_key(),
     )

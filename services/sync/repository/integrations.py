@@ -27,8 +27,6 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     polling_enabled: bool
     polling_interval: int
     disconnected: bool
-    account_id: str = ""
-    tenant_id: str = ""
 
     @property
     def works(self) -> bool:
@@ -37,7 +35,7 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = (
     "id, workspace_id, provider, version, name, status, config, features, monitor_changes, polling_enabled,"
-    " polling_interval, disconnected, account_id, tenant_id"
+    " polling_interval, disconnected"
 )
 
 
@@ -106,16 +104,6 @@ async def write(tx: Transaction, *, integration_id: str, provider: str, version:
         polling=state.polling_enabled,
         interval=state.polling_interval,
     ) > 0  # fmt: skip
-
-
-async def write_account(tx: Transaction, integration_id: str, *, account: str, name: str, tenant: str) -> None:
-    await tx.execute(
-        "UPDATE known_integration SET account_id = :account, account_name = :name, tenant_id = :tenant WHERE id = :id",
-        id=integration_id,
-        account=account,
-        name=name,
-        tenant=tenant,
-    )
 
 
 async def stop(tx: Transaction, integration_id: str, *, version: int) -> bool:

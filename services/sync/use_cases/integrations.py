@@ -34,9 +34,6 @@ async def connect(event: IntegrationConnected, *, db: Database, manifest: Manife
         if change is None:
             return False
         before, now = change
-        await integrations.write_account(
-            tx, now.id, account=event.account_id, name=event.account_name, tenant=event.tenant_id
-        )
         await _follow(tx, before, now, manifest)
         if now.works:
             await _start(tx, now, event.resources)

@@ -22,7 +22,7 @@ from libs.common.runtime import Loop
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from libs.common.telemetry.tracing import span, use_traceparent
-from services.sync.budgets import lane_of, left_of
+from services.sync.budgets import lane_of
 from services.sync.deps import Deps
 from services.sync.repository import integrations, leases, resources
 from services.sync.repository.leases import Claim
@@ -124,7 +124,7 @@ class Executor:
         while streams := self._streams(job):
             if not await self._pull_stream(job, streams[0], turn):
                 return await self._stop_between_pages(turn)
-        left = await left_of(self._deps, job.grant.integration)
+        left = await job.grant.left()
         unasked = job.grant.unasked() if whole else frozenset()
         await outcomes.succeed(self._deps, claim, complete=job.complete, left=left, unasked=unasked)
         self._deps.wakes.report.set()

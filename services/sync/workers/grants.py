@@ -9,9 +9,10 @@ from typing import TypeVar
 from libs.common.errors import AuthExpired
 from libs.common.internal import AccessToken
 from libs.common.limits.rules import Lane
+from libs.common.provider.budgets import Credential, credential_of
+from libs.common.provider.client import Budget
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.sync import Held, Resource, SyncContext
-from services.sync.budgets import credential_of
 from services.sync.deps import Deps
 from services.sync.repository import sources
 from services.sync.repository.integrations import Integration
@@ -57,7 +58,7 @@ class Grant:
                 workspace=self.integration.workspace_id, integration=self.integration.id
             )
         if self.http is None:
-            self.http = self._open(self._token.token)
+            self.http = self._open(self._token)
             self._counted = (0, 0, 0)
         return SyncContext(
             http=self.http,
@@ -71,12 +72,25 @@ class Grant:
             held=self._held,
         )
 
-    def _open(self, token: str) -> GrantedHttp:
-        http = self._deps.open_http(self.integration.provider, token, self._validators)
+    async def left(self) -> Budget | None:
+        """What is left of the account's budget at the provider, or of the site's: limit, remaining, resets_at.
+
+        None while nobody knows, or budgets are not kept. One question to Redis, never one to the provider.
+        """
+        if self._deps.gates is None or self._token is None or self.http is None:
+            return None
+        return await self._deps.gates.budgets.left_of(self._credential(self._token), self.http.api_url)
+
+    def _open(self, token: AccessToken) -> GrantedHttp:
+        http = self._deps.open_http(self.integration.provider, token.token, self._validators)
         if self._deps.gates is not None:
-            credential = credential_of(self._deps, self.integration)
-            http.gate = self._deps.gates.open(credential, workspace=self.integration.workspace_id, lane=self._lane)
+            credential, workspace = self._credential(token), self.integration.workspace_id
+            http.gate = self._deps.gates.open(credential, workspace=workspace, lane=self._lane)
         return http
+
+    def _credential(self, token: AccessToken) -> Credential:
+        manifest = self._deps.manifest_of(self.integration.provider)
+        return credential_of(token, manifest, holder=self.integration.id)
 
     async def _held(self, prefix: str, keys: Collection[str] | None = None) -> Mapping[str, Held]:
         """A short read of its own: nothing stays open while the provider is asked."""

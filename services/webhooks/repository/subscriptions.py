@@ -100,6 +100,16 @@ async def fail(tx: Transaction, subscription_id: str, *, code: str, detail: str)
     )
 
 
+async def note_wait(tx: Transaction, subscription_id: str, *, code: str, detail: str) -> None:
+    """Why it is as it was: the provider is not asked now."""
+    await tx.execute(
+        "UPDATE subscription SET code = :code, detail = :detail, updated_at = now() WHERE id = :id",
+        id=subscription_id,
+        code=code,
+        detail=detail,
+    )
+
+
 async def hooks_of(tx: Transaction, integration_id: str) -> list[Hooks]:
     rows = await tx.fetch_all(
         "SELECT wanted, state, hook_id, expires_at, detail FROM subscription WHERE integration_id = :id ORDER BY id",

@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 import msgspec
 
 from libs.common.database.transaction import Row
-from libs.common.errors import Disposition, GrantFailure, NotFound, SightFailure, SluiceError
+from libs.common.errors import (
+    BreakerOpen,
+    Disposition,
+    GrantFailure,
+    NotFound,
+    RateLimited,
+    SightFailure,
+    SluiceError,
+)
 from libs.common.provider.webhooks import Subscription
 from libs.common.security.secrets import Secret
 from libs.common.telemetry.logging import get_logger
@@ -61,12 +69,18 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def settle_hook(*, deps: Deps, workspace: str, subscription_id: str) -> None:
-    """A failure of the provider is written down as the hook's state and raised, so that the job comes again."""
+    """A failure of the provider is written down as the hook's state and raised, so that the job comes again.
+
+    A provider that is not to be asked now is no failure: the job comes when it may be.
+    """
     work = await _read(deps, workspace, subscription_id)
     if work is None:
         return
     try:
         standing = await _ask_provider(deps, work)
+    except (RateLimited, BreakerOpen) as wait:
+        await _note_wait(deps, work, wait)
+        raise
     except SluiceError as error:
         await _note_failure(deps, work, error)
         _settled.labels(work.row["provider"], error.code).inc()
@@ -147,6 +161,12 @@ async def _note(deps: Deps, work: Work, standing: Standing) -> None:
         )
         if integration is not None:
             await announce(tx, integration)
+
+
+async def _note_wait(deps: Deps, work: Work, wait: RateLimited | BreakerOpen) -> None:
+    async with deps.db.transaction(work.row["workspace_id"]) as tx:
+        await subscriptions.note_wait(tx, work.row["id"], code=wait.code, detail=wait.detail)
+    _settled.labels(work.row["provider"], wait.code).inc()
 
 
 async def _note_failure(deps: Deps, work: Work, error: SluiceError) -> None:

@@ -17,13 +17,17 @@ T = TypeVar("T")
 
 async def ask_provider(deps: Deps, row: Row, call: Callable[[BudgetedHttp], Awaitable[T]]) -> T:
     """A token that the provider refuses is reported to auth's broker, which may have a newer one: asked once."""
-    manifest = registry.manifest(row["provider"])
     token = await _token(deps, row)
     try:
-        return await call(deps.granted(manifest, token))
+        return await call(_granted(deps, row, token))
     except AuthExpired:
         newer = await _token(deps, row, refused_version=token.version)
-        return await call(deps.granted(manifest, newer))
+        return await call(_granted(deps, row, newer))
+
+
+def _granted(deps: Deps, row: Row, token: AccessToken) -> BudgetedHttp:
+    manifest = registry.manifest(row["provider"])
+    return deps.granted(manifest, token, workspace=row["workspace_id"], integration=row["integration_id"])
 
 
 def resource_of(row: Row) -> Resource:

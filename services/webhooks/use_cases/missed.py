@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from libs.common.database.transaction import Row, Transaction
-from libs.common.errors import PassingFailure, ProviderContractBroken, ResourceGone, SluiceError
+from libs.common.errors import (
+    BreakerOpen,
+    PassingFailure,
+    ProviderContractBroken,
+    RateLimited,
+    ResourceGone,
+    SluiceError,
+)
 from libs.common.jobs import run_later
 from libs.common.provider.client import Budget
 from libs.common.provider.manifest import WebhookScheme
@@ -141,5 +148,5 @@ async def _ask_later(tx: Transaction, integration_id: str, at: datetime) -> None
 
 async def _note_no_look(deps: Deps, look: Row, error: SluiceError) -> None:
     async with deps.db.transaction(look["workspace_id"]) as tx:
-        again_at = deps.clock.now() + LOOK_AGAIN
+        again_at = error.until if isinstance(error, RateLimited | BreakerOpen) else deps.clock.now() + LOOK_AGAIN
         await missed.note_no_look(tx, look["id"], again_at=again_at, code=error.code, detail=error.detail)

@@ -45,8 +45,11 @@ async def audit(admin: Admin, workspace: str, action: str) -> list[tuple[str, st
 async def test_service_gets_the_token_and_an_audit_row(ask: Ask, workspace: str, admin: Admin) -> None:
     answer = (await ask()).json()
     assert answer.pop("version") > 0
+    spends = {name: answer.pop(name) for name in ("account", "budget_key")}
     assert answer == {"token": GOOD_TOKEN, "expires_at": None, "provider": "tracker", "config": {}}
-    await ask("webhooks", purpose="hooks")
+    told = (await ask("webhooks", purpose="hooks")).json()
+    assert spends == {name: told[name] for name in spends}
+    assert all(spends.values())
     assert await audit(admin, workspace, "token.lent") == [("sync", "done"), ("webhooks", "done")]
 
 

@@ -15,7 +15,7 @@ from libs.common.limits.shared import LEASE_MS, Outcome, Place, Shared
 
 START = 1_795_000_000_000
 BEAT_MS = 5_000
-LANES: list[Lane] = ["hint", "manual", "poll"]
+LANES: list[Lane] = ["hint", "hook", "manual", "poll"]
 OWNERS = ["one", "two"]
 
 

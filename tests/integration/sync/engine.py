@@ -61,6 +61,7 @@ class Broker:
         self.asked: list[AccessTokenAsked] = []
         self.after_refusal: str | SluiceError | None = None
         self.failure: SluiceError | None = None
+        self.budget_key = b""
 
     async def post(
         self, path: str, body: object = None, *, response_type: type[AccessToken], seconds: float = 10.0
@@ -73,7 +74,14 @@ class Broker:
             if isinstance(self.after_refusal, SluiceError):
                 raise self.after_refusal
             self.token, self.version = self.after_refusal, self.version + 1
-        return AccessToken(token=self.token, version=self.version, expires_at=None, provider="double", config={})
+        return self.lent()
+
+    def lent(self) -> AccessToken:
+        """All integrations are of one account."""
+        return AccessToken(
+            token=self.token, version=self.version, expires_at=None, provider="double", config={}, account="1",
+            budget_key=self.budget_key,
+        )  # fmt: skip
 
 
 class Engine:

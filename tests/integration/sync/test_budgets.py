@@ -19,26 +19,27 @@ from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
 from libs.common.limits.rules import Flow
 from libs.common.limits.shared import Outcome, Shared
-from libs.common.provider.budgets import Budgets
+from libs.common.provider.budgets import Budgets, Credential, credential_of
+from libs.common.provider.client import Budget
 from libs.common.provider.gate import Gates
 from libs.common.provider.manifest import Limits
 from libs.common.telemetry.metrics import value
 from libs.common.testing.eventually import eventually
 from libs.local.valkey import Valkey
 from services.sync.app import create_gates
-from services.sync.budgets import credential_of, left_of
 from services.sync.repository import integrations, leases
 from services.sync.repository.integrations import Integration
 from services.sync.repository.leases import Wanted
 from services.sync.settings import SyncSettings
 from services.sync.workers.executor import Executor
+from services.sync.workers.grants import Grant
 from tests.integration.sync.conftest import API_KEY
 from tests.integration.sync.double import MANIFEST, Answer, World
 from tests.integration.sync.engine import Broker, Engine
 from tests.support.figures import Tell, long_run
 
 API = "https://api.double.test"
-LIMITS = Limits(requests_per_hour=3600, window_seconds=600, concurrency=50)
+PATIENT = msgspec.structs.replace(MANIFEST, limits=Limits(requests_per_hour=3600, window_seconds=600, concurrency=50))
 MakeEngine = Callable[[], Awaitable["Limited"]]
 
 
@@ -47,10 +48,10 @@ class Limited(Engine):
 
     def __init__(self, redis: str, secret: bytes, *parts: Any) -> None:
         super().__init__(*parts)
+        self.broker.budget_key = secret
         ledger = Ledger(Shared(redis, seconds=5.0), self.deps.clock, self.deps.owner, replicas=4)
-        manifest = msgspec.structs.replace(MANIFEST, limits=LIMITS)
-        gates = Gates(Budgets(ledger, lambda: secret))
-        self.deps = replace(self.deps, gates=gates, manifest_of=lambda _: manifest)
+        gates = Gates(Budgets(ledger))
+        self.deps = replace(self.deps, gates=gates, manifest_of=lambda _: PATIENT)
         self.gates = gates
         self.executor = Executor(self.deps)
 
@@ -110,7 +111,17 @@ async def test_spent_account_parks_its_other_workspaces_without_asking_for_them(
 
 
 async def credential_place(engine: Limited) -> Any:
-    return engine.gates.budgets.place(credential_of(engine.deps, await engine.itself()), API)
+    return engine.gates.budgets.place(credential(engine), API)
+
+
+def credential(engine: Limited) -> Credential:
+    return credential_of(engine.broker.lent(), PATIENT, holder=engine.integration)
+
+
+async def left(engine: Limited) -> Budget | None:
+    grant = Grant(engine.deps, await engine.itself())
+    await grant.context()
+    return await grant.left()
 
 
 async def spend_all(engine: Limited, place: Any, until: datetime) -> None:
@@ -125,11 +136,11 @@ async def test_what_is_left_can_be_read_without_a_call(make: MakeEngine, world: 
     await ready_to_work(engine, "r1")
     await engine.work()
     calls = len(world.log)
-    budget = await left_of(engine.deps, await engine.itself())
+    budget = await left(engine)
     assert budget is not None
     assert (budget.limit, budget.remaining) == (600, 600 - calls)
     await spend_all(engine, await credential_place(engine), datetime.now(UTC) + timedelta(seconds=40))
-    limited = await left_of(engine.deps, await engine.itself())
+    limited = await left(engine)
     assert limited is not None
     assert limited.remaining == 0
     assert len(world.log) == calls
@@ -301,14 +312,9 @@ async def test_service_is_ready_without_redis_and_says_that_it_is_away(
     transport = httpx.ASGITransport(app=engine.app())  # type: ignore[arg-type]  # ASGI by two names
     async with httpx.AsyncClient(transport=transport, base_url="http://sync") as client:
         answer = await client.get("/readyz")
-    place = gates.budgets.place(credential_of(engine.deps, await known(engine)), API)
+    place = gates.budgets.place(credential(engine), API)
     assert (await gates.budgets.ledger.take(place, "me:1", Flow("w", "hint"), holder="h")).granted
     await gates.close()
     assert answer.status_code == 200
     assert answer.json()["checks"]["redis"] is there
     assert value("limits_shared") == there
-
-
-async def known(engine: Limited) -> Integration:
-    await engine.connect("r1", features=("issues",))
-    return await engine.itself()

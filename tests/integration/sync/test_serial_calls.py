@@ -69,10 +69,11 @@ async def make(
 
     def one(concurrency: int) -> Engine:
         engine = Engine(settings, world, Broker(), admin)
+        engine.broker.budget_key = secret
         limits = Limits(requests_per_hour=100_000, concurrency=concurrency)
         manifest = msgspec.structs.replace(MANIFEST, limits=limits)
         ledger = Ledger(Shared(valkey.url, seconds=5.0), engine.deps.clock, engine.deps.owner, replicas=2)
-        gates = Gates(Budgets(ledger, lambda: secret))
+        gates = Gates(Budgets(ledger))
         engine.deps = replace(engine.deps, gates=gates, manifest_of=lambda _: manifest)
         engine.executor = Executor(engine.deps)
         made.append(engine)

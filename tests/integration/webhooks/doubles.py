@@ -31,9 +31,10 @@ class HooksApi:
         self.hooks: dict[int, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
         self.refuse_with: int | None = None
+        self.wait: SluiceError | None = None
         self._last = 100
 
-    def granted(self, manifest: Manifest, token: AccessToken) -> ProviderHttp:
+    def granted(self, manifest: Manifest, token: AccessToken, **_: str) -> ProviderHttp:
         return self
 
     async def request(
@@ -47,6 +48,8 @@ class HooksApi:
         conditional: bool = False,
         authorized: bool = True,
     ) -> HttpAnswer:
+        if self.wait is not None:
+            raise self.wait
         self.asked.append((method, url))
         if self.refuse_with is not None:
             return _answer(self.refuse_with, {"message": "no"}, url)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from libs.common.clock import FixedClock
-from libs.common.errors import AuthRevoked, LostSight, ProviderUnavailable
+from libs.common.errors import AuthRevoked, BreakerOpen, LostSight, ProviderUnavailable, RateLimited
 from libs.common.events import IntegrationConnected, ResourceSelected, WorkspaceDeleted
 from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
@@ -318,3 +318,32 @@ async def _is_done(world: World) -> bool:
 def test_everything_that_webhooks_consumes_has_its_handler() -> None:
     heard = {"integration.connected", "integration.updated", "integration.disconnected"}
     assert set(consumers.routes) == heard | {"resource.selected", "resource.deselected", "workspace.deleted"}
+
+
+@pytest.mark.parametrize("wait", [RateLimited, BreakerOpen])
+async def test_hook_waits_for_the_budget_without_having_failed_and_stands_when_there_is_more(
+    world: World, provider: HooksApi, wait: type[RateLimited | BreakerOpen]
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    provider.wait = wait(until=until)
+    await world.update(monitor=True)
+    await world.select()
+    worker, stop = create_job_worker(world.deps), asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    job = "SELECT run_at, attempts, lease_until FROM job WHERE workspace_id = $1"
+
+    async def waiting() -> bool:
+        row = await world.admin.fetchrow(job, world.workspace)
+        return row is not None and row["lease_until"] is None and abs(row["run_at"] - until) < timedelta(seconds=5)
+
+    await eventually(waiting, timeout=20)
+    stop.set()
+    await running
+    (item,) = await subscriptions(world)
+    assert (item["state"], item["code"]) == ("registering", wait.code)
+    assert await world.hook_states() == ["registering"]
+    assert (await world.admin.fetchrow(job, world.workspace))["attempts"] == 0
+    provider.wait = None
+    await world.run_jobs()
+    (item,) = await subscriptions(world)
+    assert (item["state"], item["code"]) == ("active", "")

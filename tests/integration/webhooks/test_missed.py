@@ -52,7 +52,7 @@ class Hub:
         public = msgspec.structs.replace(deps.settings, public_url=str(world.http.base_url))
         self.deps = replace(deps, settings=public, granted=self.granted, clock=clock)
 
-    def granted(self, manifest: Manifest, token: AccessToken) -> GrantedHttp:
+    def granted(self, manifest: Manifest, token: AccessToken, **_: str) -> GrantedHttp:
         return GrantedHttp(self.wire, api_url=f"{HOST}/github/api", base_url=f"{HOST}/github", token=self.token)
 
     async def begin(self) -> None:

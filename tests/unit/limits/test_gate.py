@@ -12,13 +12,15 @@ import pytest
 
 from libs.common.clock import FixedClock
 from libs.common.errors import BreakerOpen, DependencyDown, ProviderUnavailable, RateLimited
+from libs.common.internal import AccessToken
 from libs.common.limits.ledger import Ledger
-from libs.common.provider.budgets import Budgets, Credential
+from libs.common.provider.budgets import Budgets, Credential, credential_of
 from libs.common.provider.client import Budget
 from libs.common.provider.gate import Gate, Gates
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Limits
 from libs.common.telemetry.metrics import value
+from libs.providers import registry
 from libs.providers.github.client import get
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -45,7 +47,7 @@ class World:
         self.answers = list(answers)
         self.asked = 0
         self.clock = FixedClock(NOW)
-        self.budgets = Budgets(Ledger(NoRedis(), self.clock, "me", replicas=1), lambda: b"k")  # type: ignore[arg-type]
+        self.budgets = Budgets(Ledger(NoRedis(), self.clock, "me", replicas=1))  # type: ignore[arg-type]
         self.gates = Gates(self.budgets)
         self.credential = Credential(provider="github", account="7", holder="i1", limits=LIMITS)
 
@@ -201,5 +203,19 @@ def test_fingerprint_is_of_the_account_and_tells_neither_it_nor_the_token() -> N
     assert world.budgets.place(of_another_integration, f"{API}/deep") == mine
     assert world.budgets.place(msgspec.structs.replace(world.credential, account="8"), API).account != mine.account
     assert world.budgets.place(world.credential, "https://other.test").host != mine.host
-    keyed_otherwise = Budgets(world.budgets.ledger, lambda: b"another")
-    assert keyed_otherwise.place(world.credential, API).account != mine.account
+    keyed_otherwise = world.budgets.place(msgspec.structs.replace(world.credential, key=b"another"), API)
+    assert (keyed_otherwise.account != mine.account, keyed_otherwise.host != mine.host) == (True, True)
+
+
+def token_of(account: str) -> AccessToken:
+    return AccessToken(token="t", version=1, expires_at=None, provider="github", config={}, account=account)
+
+
+def test_integrations_of_one_account_are_one_credential_and_a_site_is_nobodys() -> None:
+    place = World(Answer(200)).budgets.place
+    github, site = registry.manifest("github"), registry.manifest("docusaurus")
+    one, other = (credential_of(token_of("7"), github, holder=holder) for holder in ("i1", "i2"))
+    assert place(one, API) == place(other, API)
+    unknown, another = (credential_of(token_of(""), github, holder=holder) for holder in ("i1", "i2"))
+    assert len({place(each, API).account for each in (one, unknown, another)}) == 3
+    assert credential_of(token_of("7"), site, holder="i1").account == ""

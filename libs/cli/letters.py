@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from libs.cli.asking import AsJson, Limit
 from libs.cli.screen import emit, out, short, table
-from libs.common.bus.dead_letters import DeadLetter, ask_replay, list_dead_letters
-from libs.common.database.engine import Database
 from libs.local.client import Json, Told, endpoints_of
 from libs.local.endpoints import read_credentials
 from libs.local.state import SERVICES, State, find_root
+
+if TYPE_CHECKING:  # a database's client is a third of every other command's start
+    from libs.common.bus.dead_letters import DeadLetter
+    from libs.common.database.engine import Database
 
 app = typer.Typer(help="Messages that a service gave up, kept as rows until they are handled.", no_args_is_help=True)
 T = TypeVar("T")
@@ -23,6 +25,8 @@ T = TypeVar("T")
 @app.command("list")
 def list_letters(limit: Limit = 100, as_json: AsJson = False) -> None:
     """What every service gave up, oldest first."""
+    from libs.common.bus.dead_letters import list_dead_letters
+
     found = asyncio.run(_each(lambda db: list_dead_letters(db, limit)))
     items = [_shown(service, letter) for service, letters in found.items() for letter in letters]
     emit({"items": items}, as_json, lambda: _draw(items))
@@ -45,12 +49,16 @@ def replay(
 
 
 async def _replay(db: Database, letter: str, limit: int) -> int:
+    from libs.common.bus.dead_letters import ask_replay, list_dead_letters
+
     ids = [one.id for one in await list_dead_letters(db, limit)] if letter == "all" else [letter]
     return await ask_replay(db, ids) if ids else 0
 
 
 async def _each(work: Callable[[Database], Awaitable[T]]) -> dict[str, T]:
     """The same question to the schema of every service, as its worker role."""
+    from libs.common.database.engine import Database
+
     endpoints_of(find_root())  # says what to do when nothing runs
     urls = read_credentials(State(find_root() / ".sluice")).services
     answers: dict[str, T] = {}

@@ -13,7 +13,7 @@ from rich.tree import Tree
 
 from libs.cli.asking import DEFAULT, AsJson, Workspace
 from libs.cli.screen import emit, out
-from libs.common.telemetry.tracing import SpanLine
+from libs.common.telemetry.spans import SpanLine
 from libs.local.client import Gateway, Json, Told
 from libs.local.spans import children_of, read_spans, trace_of
 from libs.local.state import find_root

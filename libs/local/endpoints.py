@@ -1,11 +1,18 @@
 """Where a running installation answers: written when all is ready, read by the command line and by tests."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from libs.local import roles
-from libs.local.environment import Addresses
-from libs.local.postgres import ADMIN, Postgres
+from libs.local.roles import ADMIN
 from libs.local.state import LOOPBACK, SERVICES, State, write_private
+
+if TYPE_CHECKING:
+    from libs.local.environment import Addresses
+    from libs.local.postgres import Postgres
 
 
 class Endpoints(msgspec.Struct, frozen=True, rename="camel"):

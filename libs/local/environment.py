@@ -1,17 +1,22 @@
 """The environment of a service: the one contract between whatever starts services and the services."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from libs.local.keys import api_key_digest, key_encryption_key, sandbox_client_secret, signing_keys
 from libs.local.models import model_directory
-from libs.local.postgres import Postgres
 from libs.local.state import LOOPBACK, State
+
+if TYPE_CHECKING:
+    from libs.local.postgres import Postgres
 
 DEFAULT_ORIGINS = "http://localhost:5173"
 SANDBOX_CLIENT_ID = "sandbox-github-client"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from libs.common.security.service_tokens import make_service_keys
 from libs.local.state import SERVICES, State, write_private
 
 
@@ -62,5 +61,7 @@ def passwords(state: State, names: Sequence[str]) -> dict[str, str]:
 
 def signing_keys(state: State) -> Path:
     """The directory with `<service>.private.pem` and `<service>.public.pem` (Ed25519) of every service."""
+    from libs.common.security.service_tokens import make_service_keys  # with cryptography, for whoever starts a stack
+
     make_service_keys(state.service_keys, SERVICES)
     return state.service_keys

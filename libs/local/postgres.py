@@ -17,9 +17,9 @@ from libs.local import roles
 from libs.local.identity import command_of, started_at
 from libs.local.keys import passwords
 from libs.local.processes import ProcessSpec, launcher
+from libs.local.roles import ADMIN
 from libs.local.state import LOOPBACK, State, private_directory
 
-ADMIN = "postgres"
 # Accounts that may run the server when we are root, which PostgreSQL refuses to be; the first that exists.
 ACCOUNTS = ("postgres", "nobody")
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")

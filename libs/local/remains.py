@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 from libs.local.endpoints import read_credentials
-from libs.local.repository import remaining_rows
 from libs.local.state import SERVICES, State
 
 # An engine beside Postgres is told to forget when whoever may be telling it of the workspace just now has given up:
@@ -20,6 +19,8 @@ Remaining = Callable[[], Awaitable[dict[str, int]]]
 
 def wait_until_nothing_remains(state: State, workspace: str, tell: Callable[[str], None]) -> dict[str, int]:
     """Table → rows that are left when the time is over; empty is the proof. `tell` hears once of what takes long."""
+    from libs.local.repository import remaining_rows  # with a database's client, which only this verb needs
+
     url = read_credentials(state).admin
     return asyncio.run(waited(lambda: remaining_rows(url, list(SERVICES), workspace), tell))
 

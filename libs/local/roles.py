@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from libs.local.state import SERVICES
 
+ADMIN = "postgres"
 DATABASE = "sluice"
 EXTENSIONS = ("vector", "pg_trgm")
 ITERATIONS = 4096

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from libs.common.telemetry.tracing import SpanLine
+from libs.common.telemetry.spans import SpanLine
 
 # What a person copies from an answer, a list or a log.
 NAMED_BY = ("delivery_id", "delivery", "run_id", "run", "source_id", "source", "event_id", "request_id")

@@ -33,6 +33,8 @@ from tests.support.front_end import USUAL_PORT, front_end_port
 WANTED = Wanted.of({})
 SYNC_SECONDS = 90.0
 MANY = 1000
+# The sandbox plays pages and the kernel: more files of the same kinds would only make every start of this suite longer.
+UNPLAYED = "/services/\n/libs/*\n!/libs/common/\n"
 
 
 @dataclass
@@ -141,6 +143,8 @@ def line() -> Iterator[Line]:
     root = Path(tempfile.mkdtemp(prefix="sluice-e2e-"))
     try:
         copy_working_files(root)
+        with (root / ".gitignore").open("a") as ignored:
+            ignored.write(UNPLAYED)
         line = _connected(root)
         yield line
         line.door.close()

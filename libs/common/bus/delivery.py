@@ -21,7 +21,8 @@ from libs.common.events.cloudevents import Attributes, decode
 from libs.common.events.event import Event
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
-from libs.common.telemetry.tracing import Value, span, use_traceparent
+from libs.common.telemetry.spans import Value
+from libs.common.telemetry.tracing import span, use_traceparent
 
 log = get_logger(__name__)
 

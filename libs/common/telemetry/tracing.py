@@ -18,30 +18,14 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from libs.common.telemetry.keys import ALLOWED_ATTRIBUTES
 from libs.common.telemetry.masking import escape, mask
+from libs.common.telemetry.spans import SpanLine, Value
 
 LARGEST_FILE = 32 * 1024 * 1024
 LONGEST_TEXT = 500
 FLUSH_MS = 250
 
-Value = str | bool | int | float
 tracer = trace.get_tracer("sluice")
 _propagator = TraceContextTextMapPropagator()
-
-
-class SpanLine(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """One finished span as it stands in the file; times are nanoseconds since the epoch."""
-
-    trace_id: str
-    span_id: str
-    parent_span_id: str | None = None
-    name: str
-    kind: str
-    service: str
-    start: int
-    end: int
-    status: str
-    attributes: dict[str, Value] = {}
-    links: list[str] = []
 
 
 def configure_tracing(service: str, traces_file: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from libs.common.telemetry.tracing import SpanLine
+from libs.common.telemetry.spans import SpanLine
 
 CANARY = "s3cr3t-canary-0123456789"
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from libs.cli.traces import as_data
-from libs.common.telemetry.tracing import SpanLine
+from libs.common.telemetry.spans import SpanLine
 from libs.local.spans import children_of, read_spans, trace_of
 
 OLD, NEW = "a" * 32, "b" * 32

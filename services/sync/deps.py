@@ -10,13 +10,15 @@ from functools import cached_property
 
 from libs.common.clock import Clock
 from libs.common.database.engine import Database
-from libs.common.outbox.feed import FeedHead
+from libs.common.outbox.feed import FeedHead, Followers
 from libs.common.provider.gate import Gates
 from libs.common.provider.http import GrantedHttp
 from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Tokens
+
+MOST_RUN_FOLLOWERS = 200  # of a replica: each reads its run's report four times a second
 
 OpenHttp = Callable[[str, str, dict[str, str]], GrantedHttp]
 
@@ -46,6 +48,7 @@ class Deps:
     owner: str
     gates: Gates | None = None
     wakes: Wakes = field(default_factory=Wakes)
+    run_followers: Followers = field(default_factory=lambda: Followers(MOST_RUN_FOLLOWERS))
 
     @cached_property
     def feed_head(self) -> FeedHead:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import msgspec
@@ -45,32 +46,48 @@ async def head_of_feed(tx: Transaction) -> int:
 
 class TooManyFollowers(PassingFailure):
     code = "too_many_followers"
-    title = "So many wait for changes here that no more can; ask without `wait`, or again later"
+    title = "So many wait here that no more can; ask without waiting, or again later"
+
+
+class Followers:
+    """Who waits in this process, each on a connection of a client: so many at once and no more."""
+
+    def __init__(self, most: int = MOST_FOLLOWERS) -> None:
+        self.most = most
+        self.count = 0
+
+    def require_place(self) -> None:
+        """Raises TooManyFollowers."""
+        if self.count >= self.most:
+            raise TooManyFollowers
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
 
 
 class FeedHead:
     """Tells followers that something was told. Of all who wait in this process one looks at a time, on a connection
     that nobody holds between two looks."""
 
-    def __init__(self, db: Database, most: int = MOST_FOLLOWERS) -> None:
+    def __init__(self, db: Database) -> None:
+        self.followers = Followers()
         self._db = db
-        self._most = most
-        self._followers = 0
         self._last = 0
         self._looking = asyncio.Lock()
 
     async def beyond(self, seq: int, seconds: float) -> bool:
         """True as soon as the feed has gone beyond `seq`, False when it has not within so many seconds.
 
-        Raises TooManyFollowers: each holds a connection of a client.
+        Raises TooManyFollowers.
         """
-        if self._followers >= self._most:
-            raise TooManyFollowers
-        self._followers += 1
-        try:
+        self.followers.require_place()
+        with self.followers.one_more():
             return await self._follow(seq, seconds)
-        finally:
-            self._followers -= 1
 
     async def _follow(self, seq: int, seconds: float) -> bool:
         with suppress(TimeoutError):

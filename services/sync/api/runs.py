@@ -75,9 +75,13 @@ async def follow_run(
     principal: NamedDependency[Principal],
     last_event_id: LastEventId = None,
 ) -> ServerSentEvent:
-    """Events `progress`, then `done` or `failed`; the id is the report's revision, so Last-Event-ID resumes."""
+    """Events `progress`, then `done` or `failed`; the id is the report's revision, so Last-Event-ID resumes.
+
+    Where too many follow already (`too_many_followers`, 503) the run itself can be read.
+    """
     principal.require(READ)
     workspace = await asking.workspace_of(deps, principal, "run", run)
+    deps.run_followers.require_place()
     return ServerSentEvent(_events(deps, workspace, run, seen_before(last_event_id)))
 
 
@@ -87,6 +91,13 @@ def seen_before(last_event_id: str | None) -> int:
 
 
 async def _events(deps: Deps, workspace: str, run: str, seen: int) -> AsyncIterator[ServerSentEventMessage]:
+    """Counted from its first event on: a reader that left before then has no end to be seen."""
+    with deps.run_followers.one_more():
+        async for message in _told(deps, workspace, run, seen):
+            yield message
+
+
+async def _told(deps: Deps, workspace: str, run: str, seen: int) -> AsyncIterator[ServerSentEventMessage]:
     """The end is told on every connection, also to a reader that has seen it: then it knows that it may close."""
     quiet = 0
     while True:

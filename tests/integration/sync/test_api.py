@@ -126,6 +126,26 @@ async def test_quiet_run_keeps_its_readers_connection_alive(
     assert text.rstrip().count("event: done") == 1
 
 
+async def test_reader_above_the_limit_is_told_so_and_has_a_place_when_another_has_left(
+    engine: Engine, world: World, api: httpx.AsyncClient
+) -> None:
+    world.repo("r1", items=1)
+    await engine.connect(features=("issues",))
+    await engine.discover()
+    run = (await engine.run())["id"]
+    places = engine.deps.run_followers
+    places.most = 2
+    reading = [asyncio.create_task(_events(api, run)) for _ in range(2)]
+    await eventually(lambda: places.count == 2)
+    refused = await api.get(f"/v1/sync-runs/{run}/events")
+    assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (503, "too_many_followers")
+    assert (await api.get(f"/v1/sync-runs/{run}")).status_code == 200
+    await engine.work()
+    assert [events[-1]["event"] for events in await asyncio.gather(*reading)] == ["done", "done"]
+    assert [event["event"] for event in await _events(api, run)] == ["done"]
+    assert places.count == 0
+
+
 async def _events(api: httpx.AsyncClient, run: str, last: str | None = None) -> list[dict[str, Any]]:
     headers = {"last-event-id": last} if last else {}
     text = (await api.get(f"/v1/sync-runs/{run}/events", headers=headers)).text.replace("\r\n", "\n")

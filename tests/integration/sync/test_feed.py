@@ -393,9 +393,9 @@ async def test_follower_above_the_limit_is_told_so_and_the_others_wait_on(
     await engine.publish()
     _, cursor = await follow(api, url)
     head = engine.deps.feed_head
-    head._most = 2
+    head.followers.most = 2
     waiting = [asyncio.create_task(page(api, url, cursor=cursor, wait=30)) for _ in range(2)]
-    await eventually(lambda: head._followers == 2)
+    await eventually(lambda: head.followers.count == 2)
     refused = await api.get(url, params={"cursor": cursor, "wait": 30})
     assert (refused.status_code, refused.json()["type"].rpartition("/")[2]) == (503, "too_many_followers")
     assert (await page(api, url, cursor=cursor))["items"] == []
@@ -404,4 +404,4 @@ async def test_follower_above_the_limit_is_told_so_and_the_others_wait_on(
     await engine.again()
     await engine.publish()
     assert [len(found["items"]) for found in await asyncio.gather(*waiting)] == [1, 1]
-    assert head._followers == 0
+    assert head.followers.count == 0

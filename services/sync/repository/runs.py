@@ -31,6 +31,9 @@ class Counts(msgspec.Struct, kw_only=True):
     bytes: int = 0
     pages: int = 0
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in COUNTS})
+
 
 # Stands for the row of a run that is not there yet: whoever holds it goes on to the work, as a holder of the row does.
 TURN = "SELECT pg_advisory_xact_lock(hashtextextended('run of ' || :id, 0))"

@@ -19,6 +19,7 @@ from services.sync.repository.integrations import Integration
 from services.sync.repository.resources import Stored
 from services.sync.repository.runs import Counts
 from services.sync.use_cases.capturing import capture
+from services.sync.workers.pulled import Used
 
 T = TypeVar("T")
 
@@ -128,8 +129,9 @@ class Grant:
         for code, detail in list(unfit.values())[:1]:
             await self.capture(stored, stream, code=code, detail=detail)
 
-    def learned(self) -> dict[str, str]:
-        return dict(self.http.new_validators) if self.http else {}
+    def used(self) -> Used:
+        """Since the last call; validators until they are settled."""
+        return Used(self.spent(), dict(self.http.new_validators) if self.http else {})
 
     def settle(self, saved: dict[str, str]) -> None:
         """These validators are committed with their page: from now on they may be sent."""

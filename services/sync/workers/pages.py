@@ -39,8 +39,9 @@ from services.sync.repository.sweeps import Listing
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import Applied, apply_batch
 from services.sync.use_cases.relabelling import follow_label
-from services.sync.workers.ahead import OneAhead
+from services.sync.workers.ahead import Ahead
 from services.sync.workers.grants import Grant
+from services.sync.workers.pulled import Pulled
 from services.sync.workers.turns import Turn
 
 SLICE = 100  # objects fetched and committed together: a failure in a page of thousands loses no more than this
@@ -69,13 +70,6 @@ class Job(msgspec.Struct, kw_only=True):
 
     def takes(self, item: Observed | Listed) -> bool:
         return item.type in self.types and self.resource.takes(item.updated_at)
-
-
-class Used(msgspec.Struct, frozen=True):
-    """What a page cost and the validators it learned: taken before the next one is asked for, which has its own."""
-
-    spent: Counts
-    learned: dict[str, str]
 
 
 class Fetched(msgspec.Struct, kw_only=True):
@@ -113,18 +107,27 @@ async def _pull_pages(deps: Deps, job: Job, stream: str, turn: Turn) -> bool:
     full = job.claim.kind == "sweep" and stream not in job.swept
     context = await job.grant.context(hinted=_hinted(job.claim, stream), full=full)
     pages = cast("AsyncGenerator[Page, None]", job.facet.pull(context, stream, stored.cursor if stored else None))
-    async with OneAhead(pages, deps.settings.sync_page_seconds) as ahead:
+    async with _ahead(deps, job, pages) as ahead:
         while True:
-            page, job.read_after = await ahead.take(job.moment)
+            pulled = await ahead.take()
+            job.read_after, page = pulled.since, pulled.page
             crashpoint("sync.page_pulled")
-            is_end = page.last or await turn.is_nearly_over()
+            ahead.goes_on = not (page.last or await turn.is_nearly_over())
             with span("sync.page", resource=job.resource.id, name=stream, items=len(page.items)):
-                await take_page(deps, job, stream, page, None if is_end else ahead)
+                await take_page(deps, job, stream, pulled, ahead)
             crashpoint("sync.page_committed")
             if page.last:
                 return True
-            if await turn.is_over():
+            if turn.is_stopped or (ahead.is_empty and await turn.is_over()):
                 return False
+
+
+def _ahead(deps: Deps, job: Job, pages: AsyncGenerator[Page, None]) -> Ahead:
+    """After a failure pages are committed one by one: those before the one that cannot be are not held up by it."""
+    return Ahead(
+        pages, deps.settings.sync_page_seconds, moment=lambda: job.moment, used=job.grant.used,
+        joins=job.claim.attempts == 0,
+    )  # fmt: skip
 
 
 def _hinted(claim: Claim, stream: str) -> bool:
@@ -132,8 +135,9 @@ def _hinted(claim: Claim, stream: str) -> bool:
     return claim.cause == "webhook" and set(claim.streams or ()) == {stream}
 
 
-async def take_page(deps: Deps, job: Job, stream: str, page: Page, ahead: OneAhead | None = None) -> None:
+async def take_page(deps: Deps, job: Job, stream: str, pulled: Pulled, ahead: Ahead) -> None:
     """Objects that the page only listed are fetched first; from then on nothing of it needs the provider."""
+    page = pulled.page
     unfit = {item.key: (item.code, item.detail) for item in page.items if isinstance(item, Quarantined)}
     await job.grant.capture_unfit(job.resource, stream, unfit)
     doubtful = await _enter_listing(deps, job, stream, page)
@@ -145,10 +149,10 @@ async def take_page(deps: Deps, job: Job, stream: str, page: Page, ahead: OneAhe
         await _commit_slice(deps, job, stream, fetched)
     rest = wanted[(len(wanted) - 1) // SLICE * SLICE :] if wanted else []
     fetched = await fetch(job, stream, rest)
-    used = Used(job.grant.spent(), job.grant.learned())
-    if ahead is not None:
-        ahead.ask(job.moment)
-    await _commit_page(deps, job, stream, page, fetched, unchanged, used)
+    if wanted:
+        pulled = msgspec.structs.replace(pulled, used=pulled.used + job.grant.used())
+    ahead.ask()
+    await _commit_page(deps, job, stream, pulled, fetched, unchanged)
 
 
 async def _enter_listing(deps: Deps, job: Job, stream: str, page: Page) -> list[Listed]:
@@ -237,9 +241,8 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
         job.read_after = job.moment = moment
 
 
-async def _commit_page(
-    deps: Deps, job: Job, stream: str, page: Page, fetched: Fetched, unchanged: int, used: Used
-) -> None:
+async def _commit_page(deps: Deps, job: Job, stream: str, pulled: Pulled, fetched: Fetched, unchanged: int) -> None:
+    page, used = pulled.page, pulled.used
     batch = _batch(job, stream, page.items, fetched)
     async with deps.db.transaction(job.resource.workspace_id) as tx:
         moment = await _hold(tx, job)
@@ -251,8 +254,7 @@ async def _commit_page(
         if page.resource is not None:
             await follow_label(tx, job.resource, page.resource, cause=job.claim.cause)
         await _mark_stale(tx, job, stream, applied)
-        spent = msgspec.structs.replace(used.spent, pages=1)
-        told = _progress(job, stream, applied, spent, fetched=len(batch.observed) + unchanged, page=page)
+        told = _progress(job, stream, applied, used.spent, fetched=len(batch.observed) + unchanged, page=page)
         await progress.save(tx, told, _saved(job, stream, page))
         await _confirm(tx, job, stream, page, whole=whole)
         job.moment = moment

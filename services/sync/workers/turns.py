@@ -62,16 +62,20 @@ class Turn:
         self._until = time.monotonic() + turns.seconds
         self._nearly_over = False
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
     async def is_nearly_over(self) -> bool:
         """Asked before a page is committed: then the one after it is not asked for."""
-        self._nearly_over = self._stop.is_set() or (
+        self._nearly_over = self.is_stopped or (
             time.monotonic() >= self._until and await self._turns.someone_waits(self)
         )
         return self._nearly_over
 
     async def is_over(self) -> bool:
         """Asked after it: the service stops, or somebody else has this worker now."""
-        if self._stop.is_set():
+        if self.is_stopped:
             return True
         if self._nearly_over:
             self.next = await self._turns.pass_on(self, self._stop)

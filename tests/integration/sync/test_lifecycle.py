@@ -97,7 +97,11 @@ async def test_paused_in_the_middle_goes_on_where_it_was_when_resumed(engine: En
     async def pause(path: str) -> None:
         if "page=1" in path:
             world.faults.clear()
+            await eventually(first_page_stored, timeout=30)
             await engine.update(status="inactive", features=("issues",))
+
+    async def first_page_stored() -> bool:
+        return len(await engine.sources()) == 10
 
     world.faults.append(pause)
     await engine.work()

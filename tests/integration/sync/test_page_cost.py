@@ -103,7 +103,7 @@ async def test_comments_that_were_read_before_are_not_written_again(engine: Engi
 async def test_a_page_that_brings_new_sources_is_seven_round_trips(engine: Engine, world: World) -> None:
     """BEGIN with the workspace, hold, look, sources, events, what the page leaves behind, COMMIT; and a validator where
     the answer had a new one."""
-    world.repo("r1", items=25)
+    world.repo("r1", items=100)  # so that not all that waits is the end of it
     sent: list[str] = []
     async with engine.deps.db.transaction(engine.workspace) as tx:
         (await tx.driver()).add_query_logger(lambda query: sent.append(query.query.strip()))

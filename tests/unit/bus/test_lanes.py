@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError, KafkaConnectionError
 from aiokafka.structs import OffsetAndMetadata
 
+from libs.common.bus import offsets
 from libs.common.bus.dead_letters import ReplayedRecord
 from libs.common.bus.delivery import Closing
 from libs.common.bus.lanes import MOST_WAITING, Lanes
-from libs.common.testing.eventually import eventually
+from libs.common.testing import eventually as waiting
 
+eventually = partial(waiting.eventually, interval=0.002)
 FIRST, SECOND = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
@@ -164,7 +168,10 @@ async def test_a_revoked_partition_commits_what_is_finished_and_drops_the_rest()
     await lanes.close()
 
 
-async def test_a_failed_commit_is_tried_again_and_a_refused_one_is_left_to_the_next_owner() -> None:
+async def test_a_failed_commit_is_tried_again_and_a_refused_one_is_left_to_the_next_owner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(offsets, "RETRY_AFTER", 0.01)
     consumer, delivery = FakeConsumer(), FakeDelivery()
     lanes = await joined(consumer, delivery)
     consumer.failing = [KafkaConnectionError("away")]

@@ -1,5 +1,6 @@
 """Source is cut along its syntax: definitions whole where they fit, with what belongs to them and their scope."""
 
+import inspect
 import math
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from services.chunker.chunking.languages import language_of
 from services.chunker.chunking.remarks import first_sentence
 from services.chunker.chunking.tokens import counter
 from tests.unit.chunker.sources import DEFINITIONS, LINE
-from tests.unit.chunker.texts import ROOT, chunks_of
+from tests.unit.chunker.texts import chunks_of
 
 _BODY = "        total = first + second * third\n" * 8
 
@@ -221,15 +222,15 @@ def test_function_over_the_budget_goes_into_the_fewest_chunks_that_hold_it(state
 
 
 def test_context_is_the_same_in_every_process() -> None:
-    """Strings hash by another seed in each, and sets go by their hashes."""
+    """Strings hash by another seed in each, and sets go by their hashes; loaded alone, for that is soon done."""
     program = (
-        "from services.chunker.chunking.imports import Imports\n"
+        f"Imports = __import__('runpy').run_path({inspect.getsourcefile(Imports)!r})['Imports']\n"
         "names = ['from a import ' + ', '.join(f'n{i}' for i in range(9)), 'from b import n3, n5', 'import n1 as c']\n"
         "print(Imports(names).used_in(' '.join(f'n{i}' for i in range(9)) + ' c'), list(Imports(names)._module))"
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed},
             check=True, capture_output=True, text=True,
         ).stdout
         for seed in ("1", "2", "3")

@@ -14,6 +14,8 @@ from libs.common.clock import FixedClock
 from libs.common.errors import BreakerOpen, DependencyDown, ProviderUnavailable, RateLimited
 from libs.common.internal import AccessToken
 from libs.common.limits.ledger import Ledger
+from libs.common.provider import budgets as budgets_module
+from libs.common.provider import gate as gate_module
 from libs.common.provider.budgets import Budgets, Credential, credential_of
 from libs.common.provider.client import Budget
 from libs.common.provider.gate import Gate, Gates
@@ -26,6 +28,11 @@ from libs.providers.github.client import get
 NOW = datetime.now(UTC).replace(microsecond=0)
 API = "https://api.example.test"
 LIMITS = Limits(requests_per_hour=3600, concurrency=2, not_modified_is_free=True)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_module, "FIRST_WAIT", 0.002)
 
 
 class Answer(msgspec.Struct):
@@ -175,7 +182,7 @@ async def test_headers_are_learned_and_a_304_costs_nothing() -> None:
     assert (await world.left()).limit == 5000
 
 
-async def test_call_that_finds_no_slot_in_time_is_put_off_alone() -> None:
+async def test_call_that_finds_no_slot_in_time_is_put_off_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(Answer(200))
     release = asyncio.Event()
 
@@ -188,9 +195,11 @@ async def test_call_that_finds_no_slot_in_time_is_put_off_alone() -> None:
 
     holding = [asyncio.create_task(open_gate().call("GET", API, slow)) for _ in range(2)]
     await asyncio.sleep(0)
+    monkeypatch.setattr(budgets_module, "PATIENCE", {"hint": 0.02})
     with pytest.raises(RateLimited) as refusal:
         await open_gate().call("GET", API, slow)
     assert refusal.value.alone
+    monkeypatch.setattr(budgets_module, "PATIENCE", {"hint": 20})
     waiting = asyncio.create_task(open_gate().call("GET", API, slow))
     release.set()
     assert [one.status for one in await asyncio.gather(*holding, waiting)] == [200] * 3

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -15,7 +16,9 @@ from libs.common import runtime
 from libs.common.errors import DependencyDown, NotFound
 from libs.common.runtime import Kind, Late, Loop, Service, run_service, worker_loop
 from libs.common.telemetry.metrics import value
-from libs.common.testing.eventually import eventually
+from libs.common.testing import eventually as waiting
+
+eventually = partial(waiting.eventually, interval=0.002)
 
 
 class Part:

@@ -51,7 +51,7 @@ _HEADING = rf"(\#{{1,6}})(?:[ \t]([^\n]*+))?{_EOL}"
 _COMMON = re.compile(rf"(?:([^\s#`~<>\-*_+\[0-9]{_LINES})|{_HEADING}){_TAIL}")
 _PARAGRAPH = re.compile(rf"({_LINES}){_TAIL}")
 _ATX = re.compile(rf"[ ]{{0,3}}{_HEADING}{_TAIL}")
-_SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}")
+_SETEXT = re.compile(rf"[ ]{{0,3}}(=++|-++)[ \t]*+{_EOL}{_TAIL}")
 _ROW = re.compile(rf"[ ]{{0,3}}(?:=++|--)[ \t]*+{_EOL}")
 _FENCE = re.compile(rf"[ ]{{0,3}}(?:(`{{3,}}+)[^`\n]*+{_EOL}|(~{{3,}}+)[^\n]*+{_EOL})")
 _RULE_LINE = re.compile(rf"[ ]{{0,3}}{_RULE}")
@@ -130,7 +130,7 @@ def _paragraph(text: str, at: int, stop: int, end: int) -> Block:
     if holds_table(text, at, stop):
         return Block("paragraph", at, _table_end(text, stop, end))
     level = 1 if underline[1][0] == "=" else 2
-    return Block("heading", at, _after_blanks(text, underline.end()), level, text[at:stop].strip())
+    return Block("heading", at, underline.end(), level, text[at:stop].strip())
 
 
 def _table_end(text: str, stop: int, end: int) -> int:

@@ -82,7 +82,7 @@ def block_units(text: str, start: int, end: int, section: Section, budget: int, 
 
 def _line_rank(text: str, at: int) -> int:
     rank = LINE if text[at].isspace() else MARGIN
-    return rank + 1 if at > 1 and text.startswith("\n\n", at - 2) else rank
+    return rank + 1 if text[at - 2 : at] == "\n\n" else rank
 
 
 def container_units(

@@ -231,10 +231,10 @@ async def test_pause_in_the_middle_keeps_what_is_synced_and_resume_goes_on_at_th
     line: Line, faults: None
 ) -> None:
     place, run = await begun(line)
-    await place.hooked()
     line.door.post(f"{place.root}/pause")
-    await place.unhooked()
+    await eventually(lambda: line.door.get(f"/v1/sync-runs/{run['id']}")["paused"], timeout=WAIT_S)
     let_go(place)
+    await place.unhooked()
     await eventually(lambda: place.view()["status"] == "inactive", timeout=WAIT_S)
     assert issues(place) == 100
     assert line.raw("POST", f"{place.root}/sync").status_code == 409

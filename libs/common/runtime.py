@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -104,14 +105,17 @@ class Service:
         from libs.common.http.server import HttpServer
 
         app = self.surface()
-        return HttpServer(app if whole else app.state.operations, *self._place)
+        return HttpServer(app if whole else app.state.operations(), *self._place)
 
 
 class Late:
-    """A component with libraries that take longer to load than all that works: they are loaded beside it, in a thread.
+    """A component with libraries that take longer to load than all that works: they are loaded beside it, in a thread,
+    and one after the other: two at once are not there sooner, and what works waits for both whenever an answer came.
 
     `load` is called again when the component failed.
     """
+
+    _loading = threading.Lock()
 
     def __init__(self, name: str, kind: Kind, load: Callable[[], Component]) -> None:
         self.name = name
@@ -119,8 +123,12 @@ class Late:
         self._load = load
 
     async def run(self, stop: asyncio.Event) -> None:
-        component = await asyncio.to_thread(self._load)
+        component = await asyncio.to_thread(self._load_alone)
         await component.run(stop)
+
+    def _load_alone(self) -> Component:
+        with self._loading:
+            return self._load()
 
 
 async def run_service(

@@ -126,8 +126,10 @@ def pages_left(answer: HttpAnswer) -> int | None:
     follow, last = next_link(answer), last_link(answer)
     if follow is None:
         return 0
-    numbers = [_page_number(link) for link in (follow, last) if link]
-    return numbers[1] - numbers[0] + 1 if len(numbers) == 2 and all(numbers) else None
+    if last is None:
+        return None
+    numbers = [_page_number(link) for link in (follow, last)]
+    return numbers[1] - numbers[0] + 1 if all(numbers) else None
 
 
 def decode(answer: HttpAnswer, kind: type[T]) -> T:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -111,6 +111,20 @@ async def test_workers_begin_while_a_late_component_is_still_loading(story: list
         may_load.set()
         await eventually(lambda: story == ["worker started", "edge started"])
     assert story[2:] == ["edge ended", "worker ended"]
+
+
+async def test_late_components_are_loaded_one_after_the_other(story: list[str]) -> None:
+    both, together = threading.Barrier(2), []
+
+    def load(name: str) -> Part:
+        with suppress(threading.BrokenBarrierError):
+            together.append(both.wait(0.2))
+        return Part(name, "consumers", story)
+
+    service = Service("s", None, [Late(name, "consumers", partial(load, name)) for name in ("one", "two")])
+    async with running(service):
+        await eventually(lambda: sorted(story) == ["one started", "two started"])
+    assert not together
 
 
 async def test_late_component_that_does_not_load_is_red_and_loaded_again(story: list[str]) -> None:

@@ -32,13 +32,14 @@ class ChunkerSettings(CommonSettings, frozen=True, kw_only=True):
     opensearch_password: Annotated[str, means("of OPENSEARCH_USER")] = ""
     opensearch_workers: Annotated[int, means("batches of changes that one replica tells OpenSearch at a time")] = 2
     embedder: Annotated[
-        Literal["bge-small", "openai", "none", "hash"],
+        Literal["bundled", "bge-small", "openai", "none", "hash"],
         means(
-            "bge-small (bundled, CPU), openai (any endpoint that speaks /v1/embeddings), none (words only); hash: tests"
+            "bundled (two small models on this CPU), bge-small (the first of them alone), openai (any endpoint that "
+            "speaks /v1/embeddings), none (words only); hash: tests"
         ),
-    ] = "bge-small"
-    embedding_model_dir: Annotated[str, placed("model.onnx and tokenizer.json of bge-small")] = ""
-    embedding_threads: Annotated[int, means("threads that compute one text of the bundled model")] = 1
+    ] = "bundled"
+    embedding_model_dir: Annotated[str, placed("model.onnx and tokenizer.json of each bundled model, by its name")] = ""
+    embedding_threads: Annotated[int, means("threads that compute one text of the bundled models")] = 1
     embedding_workers: Annotated[int, means("batches that one replica embeds at a time; 0 = another replica does")] = 1
     embedding_batch: Annotated[int, means("chunks of a batch, and of one request to an endpoint")] = 32
     embedding_url: Annotated[str, means("of openai: the address before /embeddings, https://api.example.com/v1")] = ""

@@ -1,7 +1,7 @@
-"""The bundled model on one core: chunks a CPU-second, a query's milliseconds, the memory of its process.
+"""The bundled models on one core: chunks a CPU-second, a query's milliseconds, the memory of their process.
 
-Run by `python -m tests.bench.embedding` (it needs the model: `python -m libs.local.models`). Chunks are runs of our own
-documentation of some 1,000 characters, as those of the anchors were (retrieval notes, sections 1 and 4).
+Run by `python -m tests.bench.embedding` (it needs the models: `python -m libs.local.models`). Chunks are runs of our
+own documentation of some 1,000 characters, as those of the anchors were (retrieval notes, sections 1 and 4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from libs.local.models import fetch
 from libs.local.state import State
-from services.chunker.embedding.bge_small import BgeSmall
+from services.chunker.embedding.bundled import ALONE, BOTH, Bundled
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNKS, SIZE = 96, 1_000
@@ -25,9 +25,9 @@ ANCHOR_QUERY_MS = 3.4
 
 
 def main() -> int:
-    model = BgeSmall(fetch(State.at(ROOT)))
     texts = list(passages())
-    asyncio.run(tell(model, texts))
+    for name, voices in (("alone", ALONE), ("both", BOTH)):
+        asyncio.run(tell(name, Bundled(fetch(State.at(ROOT)), voices), texts))
     return 0
 
 
@@ -44,24 +44,24 @@ def passages() -> Iterator[str]:
             packed += paragraph[:SIZE] + "\n\n"
 
 
-async def tell(model: BgeSmall, texts: list[str]) -> None:
+async def tell(name: str, model: Bundled, texts: list[str]) -> None:
     await model.embed_passages(texts[:4])
     before = time.process_time()
     await model.embed_passages(texts)
     rate = len(texts) / (time.process_time() - before)
     mean = sum(map(len, texts)) / len(texts)
     print(f"{len(texts)} chunks of {mean:.0f} characters on average")
-    told("embedding_chunks", rate, "chunks/CPU-s", LEAST_CHUNKS)
+    told(f"embedding_{name}_chunks", rate, "chunks/CPU-s", LEAST_CHUNKS)
     before = time.process_time()
     seconds = sorted([await one_query(model, number) for number in range(QUERIES)])
-    told("embedding_query_cpu", 1e3 * (time.process_time() - before) / QUERIES, "ms", ANCHOR_QUERY_MS)
-    told("embedding_query_p50", 1e3 * seconds[QUERIES // 2], "ms", ANCHOR_QUERY_MS)
-    told("embedding_query_p99", 1e3 * seconds[QUERIES * 99 // 100], "ms", ANCHOR_QUERY_MS)
-    told("embedding_rss", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", MOST_RSS_MB)
+    told(f"embedding_{name}_query_cpu", 1e3 * (time.process_time() - before) / QUERIES, "ms", ANCHOR_QUERY_MS)
+    told(f"embedding_{name}_query_p50", 1e3 * seconds[QUERIES // 2], "ms", ANCHOR_QUERY_MS)
+    told(f"embedding_{name}_query_p99", 1e3 * seconds[QUERIES * 99 // 100], "ms", ANCHOR_QUERY_MS)
+    told(f"embedding_{name}_rss", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", MOST_RSS_MB)
     await model.aclose()
 
 
-async def one_query(model: BgeSmall, number: int) -> float:
+async def one_query(model: Bundled, number: int) -> float:
     began = time.perf_counter()
     await model.embed_query(f"how do I change setting {number} of a running installation")
     return time.perf_counter() - began

@@ -60,7 +60,7 @@ async def replica(line: Line, bundled_model: Path) -> AsyncIterator[Callable[[Pl
     """Of the same settings but for the embedder. What it leaves behind is taken away: the line is one of words."""
     port = free_port()
     own = {
-        "EMBEDDER": "bge-small", "EMBEDDING_MODEL_DIR": str(bundled_model), "HTTP_PORT": str(port),
+        "EMBEDDER": "bundled", "EMBEDDING_MODEL_DIR": str(bundled_model), "HTTP_PORT": str(port),
         "EMBEDDING_BATCH": "4",  # the line's own workspace is embedded in turns with the test's
     }  # fmt: skip
     log = State.at(line.root).logs / "chunker-by-meaning.log"

@@ -25,16 +25,16 @@ from services.chunker.use_cases.searching import Answers, Overviews, Searcher
 class SearchAsked(Wire):
     """`query` is plain words; "words in quotes" must stand in the text. Every filter narrows.
 
-    `group` source: the best chunk of each source. `feedback` false: what people said of answers does not count.
-    `explain`: what made each score. `level` other than chunk answers with summaries of what the best chunks belong to,
-    in one page.
+    `group` passage: chunks that stand side by side are one hit of up to 512 tokens; source: the best chunk of each
+    source; none: every chunk is a hit. `feedback` false: what people said of answers does not count. `explain`: what
+    made each score. `level` other than chunk answers with summaries of what the best chunks belong to, in one page.
     """
 
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
     cursor: str | None = None
     filters: Filters = msgspec.field(default_factory=Filters)
-    group: Group = "none"
+    group: Group = "passage"
     feedback: bool = True
     level: Level = "chunk"
     explain: bool = False
@@ -97,11 +97,15 @@ class Explained(Wire):
 
 
 class Found(Wire):
-    """`more_from_source` counts its other candidates when the answer is grouped by source."""
+    """`chunk` is the best of the hit; `beside` are the others of the same passage, in the order of their source.
+
+    `more_from_source` counts its other candidates when the answer is grouped by source.
+    """
 
     score: float
     highlights: list[FoundHighlight]
     chunk: FoundChunk
+    beside: list[FoundChunk]
     source: FoundSource
     more_from_source: int | None = None
     explanation: Explained | None = None
@@ -162,7 +166,10 @@ async def search(
 
 def answer_of(found: Answers, asked: SearchAsked) -> SearchAnswer:
     return SearchAnswer(
-        items=[_found(row, ranked, found, asked) for row, ranked in zip(found.rows, found.ranked, strict=True)],
+        items=[
+            _found(row, beside, ranked, found, asked)
+            for row, beside, ranked in zip(found.rows, found.beside, found.ranked, strict=True)
+        ],
         next_cursor=found.next_cursor,
         corrected=[_corrected(one, asked.query) for one in found.corrected],
     )
@@ -200,17 +207,22 @@ def _canonical(filters: Filters) -> Filters:
     )  # fmt: skip
 
 
-def _found(row: Row, ranked: Ranked, found: Answers, asked: SearchAsked) -> Found:
+def _found(row: Row, beside: Sequence[Row], ranked: Ranked, found: Answers, asked: SearchAsked) -> Found:
     source = {name: row[name] for name in FoundSource.__struct_fields__ if name != "id"}
-    chunk = {name: row[name] for name in FoundChunk.__struct_fields__ if name != "path"}
     return Found(
         score=round(ranked.score, 6),
         highlights=[_highlighted(one) for one in highlight(row["text"], found.lexemes)],
-        chunk=FoundChunk(path=list(row["heading_path"]), **chunk),
+        chunk=_chunk(row),
+        beside=[_chunk(one) for one in beside],
         source=FoundSource(id=row["source_id"], **source),
         more_from_source=ranked.further if asked.group == "source" else None,
         explanation=_explained(ranked, found.matched[ranked.pk], found) if asked.explain else None,
     )
+
+
+def _chunk(row: Row) -> FoundChunk:
+    given = {name: row[name] for name in FoundChunk.__struct_fields__ if name != "path"}
+    return FoundChunk(path=list(row["heading_path"]), **given)
 
 
 def _highlighted(one: Highlight) -> FoundHighlight:

@@ -13,6 +13,7 @@ from services.chunker.domain.searching import Edge, Fusion, Leg, LegScore, Posit
 RRF_K = 60
 KEYWORDS, SENTENCE = 0.65, 0.35  # the words' share, before either ranking has told how much it knows
 USUAL_GAP = 0.15  # between the nearest vector and the last candidate, over the corpora of decision 0037
+SECOND = 0.1  # of the score of a source's next best chunk, where sources are ranked
 LEAST_TRUST, MOST_TRUST = 0.5, 2.0
 DIGITS = 9  # of a raw score: a sum that is added up in another order is the same score
 
@@ -99,18 +100,27 @@ def _score(told: Sequence[LegScore], fusion: Fusion) -> float:
 
 
 def grouped(ranked: Sequence[Ranked], source_of: Mapping[int, str]) -> list[Ranked]:
-    """The best chunk of each source, with the number of its other candidates; a chunk that is gone has no source."""
+    """The best chunk of each source, with the number of its other candidates; a chunk that is gone has no source.
+
+    A part of the next best counts as well: of two sources with as good a chunk the one that has more of it comes first.
+    """
     groups: dict[str, list[Ranked]] = defaultdict(list)
     for one in ranked:
         if one.pk in source_of:
             groups[source_of[one.pk]].append(one)
-    return [_lead(group) for group in groups.values()]
+    return sorted((_lead(group) for group in groups.values()), key=lambda one: (-one.score, one.pk))
 
 
 def _lead(group: Sequence[Ranked]) -> Ranked:
-    """A source that was shown by a chunk of an earlier stretch is not shown again by a lesser one."""
+    """A source that was shown by a chunk of an earlier stretch is not shown again by a lesser one.
+
+    What is due leads before what waits for the next stretch with an equal score.
+    """
     shown = any(one.shown for one in group)
-    return msgspec.structs.replace(group[0], shown=shown, due=group[0].due and not shown, further=len(group) - 1)
+    due = [] if shown else [one for one in group if one.due]
+    best = next(iter(due), group[0])
+    second = SECOND * max(due[1].score, 0.0) if len(due) > 1 else 0.0
+    return msgspec.structs.replace(best, score=best.score + second, shown=shown, due=bool(due), further=len(group) - 1)
 
 
 def following(ranked: Sequence[Ranked], position: Position | None) -> Iterator[Ranked]:

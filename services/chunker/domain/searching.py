@@ -12,7 +12,7 @@ from libs.common.events.source import SourceType
 from services.chunker.domain.bm25 import idf
 
 DEEPEST = 1_000_000  # candidates of one ranking
-Group = Literal["none", "source"]
+Group = Literal["passage", "source", "none"]
 Level = Literal["chunk", "section", "source", "resource"]
 Fusion = Literal["minmax", "rrf"]
 
@@ -35,7 +35,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     query: str
     filters: Filters = Filters()
-    group: Group = "none"
+    group: Group = "passage"
     feedback: bool = True
 
     def key(self) -> str:
@@ -158,7 +158,7 @@ class LegScore(msgspec.Struct, frozen=True):
 
 class Ranked(msgspec.Struct, frozen=True):
     """A candidate with its score. `shown`: on an earlier stretch already; `due`: on this one. `alone`: the words
-    decide, because it has no vector yet.
+    decide, because it has no vector yet. `beside`: the lesser chunks that are one hit with it.
     """
 
     pk: int
@@ -170,3 +170,8 @@ class Ranked(msgspec.Struct, frozen=True):
     further: int = 0
     boost: float = 1.0
     alone: bool = False
+    beside: tuple[Ranked, ...] = ()
+
+    @property
+    def members(self) -> tuple[Ranked, ...]:
+        return (self, *self.beside)

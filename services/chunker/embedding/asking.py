@@ -1,4 +1,4 @@
-"""How the bundled model is asked: in which forms it reads a query, and what counts less (decision 0037)."""
+"""How the bundled models are asked: in which forms they read a query, and what counts less (decision 0037)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from services.chunker.domain.query import is_sentence
 from services.chunker.embedding.halfvec import unit
 from services.chunker.embedding.passages import in_words
 
-SENTENCE_PREFIX = "Represent this sentence for searching relevant passages: "  # as its makers trained it
-COMMON = 0.2
+SENTENCE_PREFIX = "Represent this sentence for searching relevant passages: "  # as the makers of BGE trained it
 
 
-def readings(query: str) -> list[str]:
+def readings(query: str, prefix: str = "") -> list[str]:
     """As typed and, where that is something else, in words: prose is embedded as it stands, code in words."""
     worded = in_words(query)
-    prefix = SENTENCE_PREFIX if is_sentence(query) else ""
-    return [prefix + text for text in ([query] if worded in query else [query, worded])]
+    before = prefix if is_sentence(query) else ""
+    return [before + text for text in ([query] if worded in query else [query, worded])]
 
 
-def asked(read: Any, nothing: Any) -> Any:
-    """One vector of all readings, with less of what the model says of any text, even of one that says `nothing`."""
-    return unit(unit(read).sum(axis=0)) - COMMON * unit(nothing)
+def asked(read: Any, nothing: Any, common: float) -> Any:
+    """One vector of all readings, with less of what the model says of any text, even of one that says `nothing`.
+
+    Of unit length.
+    """
+    return unit(unit(unit(read).sum(axis=0)) - common * unit(nothing))[0]

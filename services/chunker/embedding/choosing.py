@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from libs.common.http.client import OutboundClient
@@ -16,7 +17,10 @@ from services.chunker.settings import ChunkerSettings
 log = get_logger(__name__)
 
 Make = Callable[[], Embedder]
-BUNDLED = "bge-small-en-v1.5-q"
+FIRST = "bge-small-en-v1.5-q"
+BUNDLED = f"{FIRST}+all-minilm-l6-v2-q"
+DIMENSIONS = {FIRST: 384, BUNDLED: 768}
+OURS = {"bundled": BUNDLED, "bge-small": FIRST}
 ROOM = 1.5  # tokens of a model for one of cl100k, with the context's
 
 
@@ -61,9 +65,9 @@ class Embedders:
 
 
 def chosen(settings: ChunkerSettings, client: OutboundClient) -> Embedders:
-    bundled = {BUNDLED: lambda: _bundled(settings)}
-    if settings.embedder == "bge-small":
-        return Embedders((BUNDLED, 384), {**bundled, **_previous(settings, client)})
+    bundled: dict[str, Make] = {name: partial(_bundled, settings, name) for name in DIMENSIONS}
+    if name := OURS.get(settings.embedder):
+        return Embedders((name, DIMENSIONS[name]), {**bundled, **_previous(settings, client)})
     if settings.embedder == "none":
         return Embedders(None, {})
     embedder = _hashed(settings) if settings.embedder == "hash" else _configured(settings, client)
@@ -71,14 +75,15 @@ def chosen(settings: ChunkerSettings, client: OutboundClient) -> Embedders:
     return Embedders((embedder.name, embedder.dimension), {**bundled, **_previous(settings, client), **given})
 
 
-def _bundled(settings: ChunkerSettings) -> Embedder:
+def _bundled(settings: ChunkerSettings, name: str) -> Embedder:
     """Imported by whoever embeds with it: the runtime alone takes 60 MB."""
     if not settings.embedding_model_dir:
-        raise ModelMissing("EMBEDDING_MODEL_DIR is not set: `python -m libs.local.models` fetches the bundled model")
-    from services.chunker.embedding.bge_small import BgeSmall
+        raise ModelMissing("EMBEDDING_MODEL_DIR is not set: `python -m libs.local.models` fetches the bundled models")
+    from services.chunker.embedding.bundled import ALONE, BOTH, Bundled
 
     place, threads = Path(settings.embedding_model_dir), settings.embedding_threads
-    model = BgeSmall(place, threads=threads, workers=max(1, settings.embedding_workers))
+    voices = BOTH if name == BUNDLED else ALONE
+    model = Bundled(place, voices, threads=threads, workers=max(1, settings.embedding_workers))
     if settings.chunk_tokens * ROOM > model.max_tokens:
         log.warning(
             "chunks_longer_than_window", limit=model.max_tokens, reason="the end of long chunks is not embedded"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from libs.common.database.transaction import Row, Transaction
 from services.chunker.domain.bm25 import K1, B
+from services.chunker.domain.joining import Place
 from services.chunker.domain.query import Parsed
 from services.chunker.domain.searching import Held, Read, Word
 from services.chunker.repository.filters import Narrowing
@@ -73,7 +74,7 @@ COUNT = """
 SELECT w.lexeme, (SELECT count(*) FROM posting p WHERE p.lexeme = w.lexeme) AS held
 FROM unnest(CAST(:lexemes AS text[])) AS w(lexeme)
 """
-SOURCES = "SELECT pk, source_id FROM chunk WHERE pk = ANY(CAST(:pks AS bigint[]))"
+PLACES = "SELECT pk, source_id, ordinal, tokens FROM chunk WHERE pk = ANY(CAST(:pks AS bigint[]))"
 MATCHED = """
 SELECT chunk_pk, lexeme, frequency, words FROM posting
 WHERE lexeme = ANY(CAST(:lexemes AS text[])) AND chunk_pk = ANY(CAST(:pks AS bigint[])) ORDER BY lexeme
@@ -193,8 +194,9 @@ def _sql(statement: str, narrow: Narrowing | None) -> str:
     return statement.format(allowed=ALLOWED.format(sql=narrow.sql) if narrow else "", held=HELD if narrow else "")
 
 
-async def sources(tx: Transaction, pks: Sequence[int]) -> dict[int, str]:
-    return {row["pk"]: row["source_id"] for row in await tx.fetch_all(SOURCES, pks=list(pks))}
+async def places(tx: Transaction, pks: Sequence[int]) -> dict[int, Place]:
+    rows = await tx.fetch_all(PLACES, pks=list(pks))
+    return {row["pk"]: Place(row["source_id"], row["ordinal"], row["tokens"]) for row in rows}
 
 
 async def matched(tx: Transaction, pks: Sequence[int], words: Sequence[Word]) -> Sequence[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -26,10 +26,12 @@ from services.chunker.domain.fusion import (
     opened,
     weighed,
 )
+from services.chunker.domain.joining import Place, joined
 from services.chunker.domain.query import Parsed, is_sentence, parse
 from services.chunker.domain.searching import (
     Corrected,
     Fusion,
+    Group,
     Leg,
     Level,
     Position,
@@ -59,9 +61,13 @@ class Queries(Protocol):
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
-    """`rows` stand beside `ranked`; `words` are what was looked for, typos already replaced."""
+    """`rows` stand beside `ranked`, and beside them the other chunks of each hit in the order of their source.
+
+    `words` are what was looked for, typos already replaced.
+    """
 
     rows: list[Row]
+    beside: list[list[Row]]
     ranked: list[Ranked]
     words: list[Word]
     corrected: list[Corrected]
@@ -129,7 +135,7 @@ class Searcher:
             asked = await _asked(index, question, parsed, vector, None)
             found = await self._find(index, asked, None, 2 * self.depth)
             async with index.truth() as tx:
-                nodes = await hydrating.summaries_of(tx, level, [one.pk for one in found])
+                nodes = await hydrating.summaries_of(tx, level, [one.pk for hit in found for one in hit.members])
                 texts = [normalise_for_index(f"{node['title']}\n{node['text']}") for node in nodes]
                 scores = await hydrating.rank_texts(tx, texts, asked.terms.words)
         ranked = sorted(scores.items(), key=lambda one: (-one[1], nodes[one[0]]["id"]))[:limit]
@@ -151,8 +157,8 @@ class Searcher:
             stretch = position.stretch if position else opened(legs, depth, before)
             weighted = weighed(legs, stretch, asked.share, asked.terms.words)
             ranked = fused(weighted, stretch, self.fusion, await _boosts(index, asked, legs), asked.alone)
-            if asked.question.group == "source":
-                ranked = grouped(ranked, await _sources(index, ranked))
+            if asked.question.group != "none":
+                ranked = _gathered(asked.question.group, ranked, await _places(index, ranked))
             found += first(following(ranked, position), limit - len(found))
             if len(found) == limit or is_end(legs, ranked):
                 return found
@@ -184,9 +190,15 @@ def _rounded(scores: Mapping[int, float]) -> dict[int, float]:
     return {pk: round(score, DIGITS) for pk, score in scores.items()}
 
 
-async def _sources(index: Reading, ranked: Sequence[Ranked]) -> dict[int, str]:
+async def _places(index: Reading, ranked: Sequence[Ranked]) -> dict[int, Place]:
     async with index.truth() as tx:
-        return await hydrating.sources(tx, [one.pk for one in ranked])
+        return await hydrating.places(tx, [one.pk for one in ranked])
+
+
+def _gathered(group: Group, ranked: Sequence[Ranked], places: Mapping[int, Place]) -> list[Ranked]:
+    if group == "passage":
+        return joined(ranked, places)
+    return grouped(ranked, {pk: place.source for pk, place in places.items()})
 
 
 async def _asked(
@@ -266,13 +278,14 @@ def _looked_for(held: Mapping[str, int], corrected: Sequence[Corrected]) -> list
 async def _answers(index: Reading, asked: Asked, found: list[Ranked], limit: int, explain: bool) -> Answers:
     page = found[:limit]
     async with index.truth() as tx:
-        rows = await hydrating.chunks(tx, [one.pk for one in page])
+        rows = await hydrating.chunks(tx, [one.pk for hit in page for one in hit.members])
     there = [one for one in page if one.pk in rows]
     matched: dict[int, list[Row]] = {one.pk: [] for one in there}
     for row in await index.matched(list(matched), asked.terms.words) if explain else ():
         matched[row["chunk_pk"]].append(row)
     return Answers(
         rows=[rows[one.pk] for one in there],
+        beside=[_in_order(rows[beside.pk] for beside in one.beside if beside.pk in rows) for one in there],
         ranked=there,
         words=asked.terms.words,
         corrected=asked.terms.corrected,
@@ -280,6 +293,10 @@ async def _answers(index: Reading, asked: Asked, found: list[Ranked], limit: int
         matched=matched,
         next_cursor=_cursor(asked, page) if len(found) > limit else None,
     )
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: row["start_byte"])
 
 
 def _cursor(asked: Asked, page: Sequence[Ranked]) -> str:
@@ -294,6 +311,6 @@ def _cursor(asked: Asked, page: Sequence[Ranked]) -> str:
         stretch=last.stretch,
         score=last.score,
         pk=last.pk,
-        alone=(*asked.alone, *(one.pk for one in page if one.alone))[-MOST_ALONE:],
+        alone=(*asked.alone, *(one.pk for hit in page for one in hit.members if one.alone))[-MOST_ALONE:],
     )
     return encode_cursor(position)

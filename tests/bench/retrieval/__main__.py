@@ -19,18 +19,19 @@ import asyncpg
 from libs.common.database.engine import Database
 from libs.local.models import ModelUnavailable
 from services.chunker.domain.embedding import Generation
+from services.chunker.domain.searching import Group
 from services.chunker.index.postgres import PostgresIndex
 from services.chunker.repository import vectors
 from services.chunker.use_cases.searching import Searcher
 from tests.bench.retrieval import cutting, sets
 from tests.bench.retrieval.embedding import Kept, embed_workspace
-from tests.bench.retrieval.loading import FOUND, Indexed, ask, load
+from tests.bench.retrieval.loading import FOUND, Found, Indexed, ask, load
 from tests.bench.retrieval.rivals import FTS_AND, FTS_OR, FullText
 from tests.bench.retrieval.scoring import Scores, mean, score
 from tests.support.schemas import migrate_schemas
 from tests.support.stack import running_postgres, temporary_state
 
-Ask = Callable[[str], Awaitable[list[tuple[str, str]]]]
+Ask = Callable[[str], Awaitable[list[Found]]]
 Load = Callable[[sets.Cutter], sets.Collection]
 MISSING = """RETRIEVAL_DATA={place} has no {name}.
 The larger sets are given from outside: a directory with {names}.
@@ -89,6 +90,7 @@ class Bench:
         """Ours first."""
         queries = self.kept.queries(self.db) if self.kept else None
         yield "ours", self.ours(indexed)
+        yield "apart", self.ours(indexed, "none")
         yield "bm25", self._search(Searcher(PostgresIndex(self.db)), indexed)
         if queries is not None:
             yield "rrf", self._search(Searcher(PostgresIndex(self.db), queries=queries, fusion="rrf"), indexed)
@@ -96,16 +98,16 @@ class Bench:
         yield "fts_and", lambda query: self.full_text.ask(FTS_AND, query)
         yield "fts_or", lambda query: self.full_text.ask(FTS_OR, query)
 
-    def ours(self, indexed: Indexed) -> Ask:
-        return self._search(
-            Searcher(PostgresIndex(self.db), queries=self.kept.queries(self.db) if self.kept else None), indexed
-        )
+    def ours(self, indexed: Indexed, group: Group | None = None) -> Ask:
+        """As whoever wants passages, or files, asks for them."""
+        searcher = Searcher(PostgresIndex(self.db), queries=self.kept.queries(self.db) if self.kept else None)
+        return self._search(searcher, indexed, group or ("source" if indexed.collection.by_file else "passage"))
 
-    def _search(self, searcher: Searcher, indexed: Indexed) -> Ask:
-        return lambda query: ask(searcher, indexed, query)
+    def _search(self, searcher: Searcher, indexed: Indexed, group: Group = "none") -> Ask:
+        return lambda query: ask(searcher, indexed, query, group)
 
     def _nearest(self, indexed: Indexed) -> Ask:
-        async def nearest(query: str) -> list[tuple[str, str]]:
+        async def nearest(query: str) -> list[Found]:
             assert self.kept is not None
             assert self.generation is not None
             vector = await self.kept.query(query)
@@ -114,7 +116,7 @@ class Bench:
                 rows = await tx.fetch_all(
                     "SELECT pk, source_id, id FROM chunk WHERE pk = ANY(:pks)", pks=[one.pk for one in near]
                 )
-            place = {row["pk"]: (row["source_id"], row["id"]) for row in rows}
+            place = {row["pk"]: Found(row["source_id"], (row["id"],)) for row in rows}
             return [place[one.pk] for one in near]
 
         return nearest
@@ -128,12 +130,9 @@ async def _compare(bench: Bench, load_by: Load) -> None:
     print(f"{collection.name}: {len(collection.queries)} questions, {len(indexed.chunks)} chunks")
     results = {name: await _scores(indexed, system) for name, system in bench.systems(indexed)}
     results["windows_512"] = await _scores(windows, bench.ours(windows))
-    in_context = await _scores(indexed.shown_in_context(), bench.ours(indexed))
-    for name, scores in {**results, "in_context": in_context}.items():
+    for name, scores in results.items():
         _tell_row(name, scores)
     _tell_figures(collection.name, {name: mean(scores) for name, scores in results.items()})
-    beside = {"ours": mean(in_context), "windows_512": mean(results["windows_512"])}
-    _tell_figures(f"{collection.name}_in_context", beside)
 
 
 async def _scores(indexed: Indexed, system: Ask) -> list[Scores]:

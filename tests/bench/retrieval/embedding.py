@@ -1,4 +1,4 @@
-"""Vectors of the bundled model for the bench, kept on disk by the text: the corpora are embedded once."""
+"""Vectors of the bundled models for the bench, kept on disk by the text: the corpora are embedded once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from libs.common.database.engine import Database
 from libs.local import models
 from libs.local.state import State, find_root
 from services.chunker.domain.embedding import Generation
-from services.chunker.embedding.bge_small import BgeSmall
+from services.chunker.embedding.bundled import Bundled
 from services.chunker.embedding.choosing import Embedders
 from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.repository import generations, vectors
@@ -25,7 +25,7 @@ class Kept:
 
     def __init__(self, state: State | None = None) -> None:
         state = state or State.at(find_root())
-        self._model = BgeSmall(models.fetch(state))
+        self._model = Bundled(models.fetch(state))
         self._file = Path(state.home) / "cache" / "bench" / f"vectors-{self._model.name}.msgpack"
         self._kept: dict[str, bytes] = {}
         if self._file.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from tests.bench.retrieval.loading import FOUND, Indexed, text_of
+from tests.bench.retrieval.loading import FOUND, Found, Indexed, text_of
 
 TABLE = """
 CREATE TEMP TABLE passage AS
@@ -38,5 +38,5 @@ class FullText:
             TABLE, [source for source, _ in keys], [chunk for _, chunk in keys], [texts[chunk] for _, chunk in keys]
         )
 
-    async def ask(self, sql: str, query: str) -> list[tuple[str, str]]:
-        return [(row["source"], row["chunk"]) for row in await self.connection.fetch(sql, query, FOUND)]
+    async def ask(self, sql: str, query: str) -> list[Found]:
+        return [Found(row["source"], (row["chunk"],)) for row in await self.connection.fetch(sql, query, FOUND)]

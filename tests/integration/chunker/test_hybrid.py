@@ -6,6 +6,7 @@ import pytest
 
 from libs.common.http.wire import CursorExpired
 from services.chunker.domain.searching import Filters, Question
+from services.chunker.use_cases.searching import Answers
 from tests.integration.chunker.conftest import Rig
 from tests.integration.chunker.embedding import Double, Embedding
 
@@ -90,11 +91,15 @@ async def test_pages_go_on_however_many_chunks_have_no_vector_yet(rig: Rig, embe
     await rig.put("\n\n".join(f"Car number {n} {'stands still ' * 90}" for n in range(800)))
     await rig.index()
     answers = await rig.search("car", limit=100)
-    seen = [row["id"] for row in answers.rows]
+    seen = shown(answers)
     while answers.next_cursor:
         answers = await rig.search("car", limit=100, cursor=answers.next_cursor)
-        seen += [row["id"] for row in answers.rows]
+        seen += shown(answers)
     assert len(seen) == len(set(seen)) >= 800
+
+
+def shown(answers: Answers) -> list[str]:
+    return [row["id"] for rows in (answers.rows, *answers.beside) for row in rows]
 
 
 @pytest.mark.parametrize("fusion", ["minmax", "rrf"])

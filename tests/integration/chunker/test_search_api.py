@@ -93,6 +93,18 @@ async def test_answer_explains_groups_and_tells_what_it_corrected(rig: Rig, api:
     assert (plain["explanation"], plain["moreFromSource"]) == (None, None)
 
 
+async def test_hit_of_several_chunks_gives_the_best_and_those_beside_it(rig: Rig, api: httpx.AsyncClient) -> None:
+    part = "The {0} takes turns with the others. Nobody waits for the {0} for long. "
+    await rig.put("".join(f"# {one}\n\n{part.format(one) * 12}\n\n" for one in ("relay vault", "relay", "budget")))
+    await rig.index()
+    (item,) = (await api.post(SEARCH, json={"query": "relay vault"})).json()["items"]
+    (other,) = item["beside"]
+    assert (item["chunk"]["path"], other["path"]) == (["relay vault"], ["relay"])
+    assert item["chunk"]["endByte"] == other["startByte"]
+    apart = (await api.post(SEARCH, json={"query": "relay vault", "group": "none"})).json()["items"]
+    assert [(one["chunk"]["id"], one["beside"]) for one in apart] == [(item["chunk"]["id"], []), (other["id"], [])]
+
+
 async def test_level_answers_with_summaries_of_what_the_best_chunks_belong_to(rig: Rig, api: httpx.AsyncClient) -> None:
     part = "The {0} takes turns with the others. Nobody waits for the {0} for long. "
     await rig.put("".join(f"# {one}\n\n{part.format(one) * 12}\n\n" for one in ("relay", "vault")), path="a.md")

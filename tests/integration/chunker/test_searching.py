@@ -100,6 +100,36 @@ async def test_group_by_source_gives_its_best_chunk_and_counts_the_others(rig: R
     assert further["long.md"] >= 4
 
 
+async def test_chunks_side_by_side_are_one_hit_as_long_as_it_is_read_at_once(rig: Rig) -> None:
+    part = "The {0} takes turns with the others, and nobody waits for the {0} for long. "
+    names = ["relay", "relay", "relay", "vault", "relay"]
+    await rig.put("".join(f"## Part {n}\n\n{part.format(name) * 14}\n\n" for n, name in enumerate(names)))
+    await rig.index()
+    answers = await rig.search("relay")
+    hits = [
+        sorted(one["heading_path"][-1] for one in (row, *beside))
+        for row, beside in zip(answers.rows, answers.beside, strict=True)
+    ]
+    assert sorted(hits) == [["Part 0", "Part 1"], ["Part 2"], ["Part 4"]]
+    assert len((await rig.search("relay", group="none")).rows) == 4
+
+
+async def test_pages_of_passages_show_every_chunk_once(rig: Rig) -> None:
+    part = "What the relay does number {0}, and the relay again. "
+    for page in range(4):
+        await rig.put("".join(f"## Part {n}\n\n{part.format(n) * 12}\n\n" for n in range(9)), path=f"{page}.md")
+    await rig.index()
+    rig.searcher = rig.searching(depth=10)
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        answers = await rig.search("relay number", cursor=cursor, limit=3)
+        seen += [row["id"] for rows in (answers.rows, *answers.beside) for row in rows]
+        if (cursor := answers.next_cursor) is None:
+            break
+    assert len(seen) == len(set(seen)) == 36
+
+
 async def test_explanation_adds_up_to_the_raw_score(rig: Rig) -> None:
     await rig.put("The relay publishes rows of the outbox.\n", path="a.md")
     await rig.put("An outbox is a table.\n", path="b.md")
@@ -112,7 +142,7 @@ async def test_explanation_adds_up_to_the_raw_score(rig: Rig) -> None:
     assert (best.legs[0].rank, best.legs[0].normalised, best.legs[0].weight) == (1, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("group", ["none", "source"])
+@pytest.mark.parametrize("group", ["passage", "none", "source"])
 async def test_pages_stay_disjoint_and_whole_while_the_index_changes(rig: Rig, group: str) -> None:
     """Between pages documents come that outrank all, others leave; depth 4 so that a page spans several stretches."""
     sources = [await rig.put(f"{' '.join(WORDS[: n % 9 + 1])} number {n}\n", path=f"{n}.md") for n in range(40)]

@@ -90,7 +90,8 @@ def test_plain_http_is_for_addresses_that_the_operator_named() -> None:
 async def test_bundled_model_that_is_not_there_leaves_searches_by_words() -> None:
     embedders = chosen(settings(), None)  # type: ignore[arg-type]
     assert await embedders.ready() is False
-    assert embedders.target == ("bge-small-en-v1.5-q", 384)
+    assert embedders.target == ("bge-small-en-v1.5-q+all-minilm-l6-v2-q", 768)
+    assert chosen(settings(EMBEDDER="bge-small"), None).target == ("bge-small-en-v1.5-q", 384)  # type: ignore[arg-type]
 
 
 async def test_model_is_loaded_once_however_many_lose_patience_meanwhile() -> None:

@@ -11,6 +11,7 @@ from services.chunker.domain.fusion import first, following, fused, grouped, is_
 from services.chunker.domain.searching import Fusion, Leg, Position, Ranked, Stretch, Word
 
 Raw = Mapping[int, float]
+Source = Mapping[int, str] | None
 
 
 def leg(name: str, raw: Raw, depth: int, weight: float = 0.5) -> Leg:
@@ -105,6 +106,24 @@ def test_group_keeps_the_best_chunk_and_counts_the_others() -> None:
     assert [(one.pk, one.further) for one in ranked] == [(1, 1), (3, 0)]
 
 
+def test_of_two_sources_with_as_good_a_chunk_the_one_with_a_second_comes_first() -> None:
+    legs = [leg("lexical", {1: 9.0, 2: 8.9, 3: 7.0, 4: 0.0}, 4, weight=1.0)]
+    found = fused(legs, opened(legs, 4), "minmax", {})
+    ranked = grouped(found, {1: "a", 2: "b", 3: "b", 4: "c"})
+    assert [one.pk for one in ranked] == [2, 1, 4]
+    assert ranked[0].score == pytest.approx(found[1].score + 0.1 * found[2].score)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pages_of_sources_hold_each_once(seed: int) -> None:
+    random_ = random.Random(seed)
+    lexical = {pk: round(random_.random() * 20, 2) for pk in range(150) if random_.random() < 0.6}
+    vector = {pk: round(random_.random(), 2) for pk in range(150)}
+    source_of = {pk: f"s{pk // 4}" for pk in vector}
+    seen = [source_of[pk] for pk in pages(lexical, vector, depth=10, limit=7, source_of=source_of)]
+    assert sorted(seen) == sorted(set(source_of.values()))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_pages_over_many_stretches_hold_every_candidate_once(seed: int) -> None:
     random_ = random.Random(seed)
@@ -135,12 +154,20 @@ def test_chunks_that_come_and_go_between_pages_repeat_none_and_hide_none_that_st
     assert set(range(120)) - gone <= set(seen)
 
 
-def pages(lexical: Raw, vector: Raw, *, depth: int, limit: int, between=lambda: None) -> list[int]:  # type: ignore[no-untyped-def]
+def pages(  # type: ignore[no-untyped-def]
+    lexical: Raw,
+    vector: Raw,
+    *,
+    depth: int,
+    limit: int,
+    between=lambda: None,
+    source_of: Source = None,
+) -> list[int]:
     """Reads to the end as the use case does, one page after another."""
     seen: list[int] = []
     position: Position | None = None
     while True:
-        page = one_page(lexical, vector, position, depth, limit + 1)
+        page = one_page(lexical, vector, position, depth, limit + 1, source_of)
         seen += [one.pk for one in page[:limit]]
         if len(page) <= limit:
             return seen
@@ -159,7 +186,9 @@ def pages(lexical: Raw, vector: Raw, *, depth: int, limit: int, between=lambda: 
         between()
 
 
-def one_page(lexical: Raw, vector: Raw, position: Position | None, depth: int, limit: int) -> list[Ranked]:
+def one_page(
+    lexical: Raw, vector: Raw, position: Position | None, depth: int, limit: int, source_of: Source
+) -> list[Ranked]:
     found: list[Ranked] = []
     before: Stretch | None = None
     depth = position.stretch.depth if position else depth
@@ -167,6 +196,7 @@ def one_page(lexical: Raw, vector: Raw, position: Position | None, depth: int, l
         legs = legs_of(lexical, vector, 2 * depth if position else depth)
         stretch = position.stretch if position else opened(legs, depth, before)
         ranked = fused(legs, stretch, "minmax", {})
+        ranked = grouped(ranked, source_of) if source_of else ranked
         found += first(following(ranked, position), limit - len(found))
         if len(found) == limit or is_end(legs, ranked):
             return found

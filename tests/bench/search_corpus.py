@@ -17,14 +17,14 @@ from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.embedding.hashed import HashedWords
 from services.chunker.embedding.queries import QueryEmbedder
 from services.chunker.repository import generations
-from tests.bench.search_rows import CHUNKS, Corpus, fill, queries, read_corpus
+from tests.bench.search_rows import CHUNKS, DIMENSION, Corpus, fill, queries, read_corpus
 
 
 class Given(HashedWords):
     """Queries have the vectors that were drawn for them: no model takes part."""
 
     def __init__(self) -> None:
-        super().__init__(384)
+        super().__init__(DIMENSION)
         self.drawn: dict[str, bytes] = {}
 
     async def embed_query(self, text: str) -> bytes:

@@ -23,7 +23,7 @@ LARGE, SMALL = "large", "small"
 CHUNKS = {LARGE: 100_000, SMALL: 100}
 PER_SOURCE = 20
 WORDS = 150
-CLUSTERS, DIMENSION, SPREAD = 500, 384, 0.6
+CLUSTERS, DIMENSION, SPREAD = 500, 768, 0.6
 LANGUAGES = ("go", "rust", "python", "ruby")  # paths by which a filter narrows
 
 

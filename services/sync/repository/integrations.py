@@ -119,7 +119,7 @@ DISCONNECT = """
 INSERT INTO known_integration (id, workspace_id, provider, version, status, disconnected)
 VALUES (:id, :workspace, :provider, :version, 'inactive', true)
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = 'inactive', disconnected = true,
-  config = '{}', polling_enabled = false, account_name = '', name = ''
+  config = '{}', polling_enabled = false, name = ''
 WHERE NOT known_integration.disconnected
 """
 

@@ -200,7 +200,7 @@ GRAMMARS: Mapping[str, Grammar] = {
 LARGEST, _READ = 256 * 1024, 4096
 _SPARE_STEPS, _BYTES_A_STEP = 1000, 80
 _SPARE_BYTES, _TIMES_READ = 1024 * 1024, 40
-_MOST_SECONDS, _STEPS_A_LOOK = 0.75, 128
+_MOST_SECONDS, _STEPS_A_LOOK = 0.75, 64
 
 
 @cache
@@ -260,7 +260,7 @@ class _Work:
         return self.left < 0 or self._steps > steps or (not self._steps % _STEPS_A_LOOK and self._too_long())
 
     def _too_long(self) -> bool:
-        """The clock costs as much as a step, so it is looked at now and then: by most files never."""
+        """The clock costs as much as a step, so it is looked at now and then: for most files never."""
         now = thread_time()
         self._began = self._began or now
         return now - self._began > _MOST_SECONDS

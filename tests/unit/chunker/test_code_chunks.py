@@ -230,7 +230,7 @@ def test_context_is_the_same_in_every_process() -> None:
     )
     told = {
         subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed},
+            [sys.executable, "-S", "-c", program], env={"PYTHONHASHSEED": seed},
             check=True, capture_output=True, text=True,
         ).stdout
         for seed in ("1", "2", "3")

@@ -19,8 +19,8 @@ from libs.providers.github.sandbox.world import Shelf, World
 
 REPO_ID = 650_000_001
 FULL_NAME = "sluice/sluice"
-# Half of all text, and nothing is asked about it: a first sync is shown as well without.
-LEFT_OUT = frozenset({"tests", "fixtures", "requirements.lock"})
+# More than half of all text, and nothing is asked about it: a first sync is shown as well without.
+LEFT_OUT = frozenset({"tests", "fixtures", "providers", "sandbox", "requirements.lock"})
 ISSUES, PULLS = 180, 60
 # Part of the pull requests is not merged, also where the history would give enough merged ones.
 UNMERGED_PULLS = 12
@@ -61,7 +61,7 @@ def _leave_out(git: GitStore, branch: str, when: int) -> None:
     paths = [entry.path for entry in entries if entry.type != "tree"]
     gone: dict[str, bytes | None] = {path: None for path in paths if not LEFT_OUT.isdisjoint(Path(path).parts)}
     if gone:
-        parents, message = [git.head_of(branch)], "The copy without its tests"
+        parents, message = [git.head_of(branch)], "The copy without its tests and providers"
         git.point(f"heads/{branch}", git.write(parents=parents, files=gone, renames={}, message=message, when=when))
 
 

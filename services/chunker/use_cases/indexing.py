@@ -54,8 +54,8 @@ async def known_summaries(db: Database, group: Sequence[Wanted]) -> dict[str, di
 
 
 async def remove_index(db: Database, wanted: Wanted, item: SourceItem) -> None:
-    version = max(item.version, wanted.version)
     """That it has left is told if it was there: an old event about what is gone is no news."""
+    version = max(item.version, wanted.version)
     async with db.transaction(wanted.workspace_id) as tx:
         if not await queue.holds(tx, wanted):
             return

@@ -25,7 +25,7 @@ ROOM = 1.5  # tokens of a model for one of cl100k, with the context's
 
 
 class Embedders:
-    """Made when a generation first asks for one by its name, then kept: a model takes a second and 150 MB.
+    """Made when a generation first asks for one by its name, then kept: two models take a second and 230 MB.
 
     `target` is the name and dimension that everything is to be embedded with, None for words alone.
     """

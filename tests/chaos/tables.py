@@ -26,15 +26,16 @@ async def told(stack: Stack) -> dict[str, int]:
 
 
 WAITING = (
-    "sync.work", "sync.dirty_object", "sync.discovery", "webhooks.job",
+    "auth.job", "sync.work", "sync.dirty_object", "sync.discovery", "webhooks.job",
     "chunker.index_wanted", "chunker.embed_wanted", "chunker.summary_wanted", "chunker.summary_change",
 )  # fmt: skip
 
 
 async def assert_quiet(stack: Stack) -> None:
-    """Nothing waits to be published, read again, indexed, summarised or reported."""
+    """Nothing waits to be published, read again, indexed, summarised, cleared away or reported."""
     for service in SERVICES:
         assert not await stack.number(f"SELECT count(*) FROM {service}.outbox WHERE published_at IS NULL")
     for table in WAITING:
         assert not await stack.number(f"SELECT count(*) FROM {table}"), table
+    assert not await stack.number("SELECT count(*) FROM sync.cleanup WHERE kind <> 'expired'")
     assert not await stack.number("SELECT count(*) FROM sync.observed_state WHERE reported_version < version")

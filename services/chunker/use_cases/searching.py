@@ -129,13 +129,14 @@ class Searcher:
 
     async def search_summaries(self, workspace: str, question: Question, level: Level, *, limit: int = 10) -> Overviews:
         """Summaries of what the best chunks belong to, ranked by their own words. Raises NotFound as `search` does."""
+        question = msgspec.structs.replace(question, group="none")
         parsed = parse(question.query)
         vector = await self._vector(question, parsed)
         async with self.index.reading(workspace) as index:
             asked = await _asked(index, question, parsed, vector, None)
             found = await self._find(index, asked, None, 2 * self.depth)
             async with index.truth() as tx:
-                nodes = await hydrating.summaries_of(tx, level, [one.pk for hit in found for one in hit.members])
+                nodes = await hydrating.summaries_of(tx, level, [one.pk for one in found])
                 texts = [normalise_for_index(f"{node['title']}\n{node['text']}") for node in nodes]
                 scores = await hydrating.rank_texts(tx, texts, asked.terms.words)
         ranked = sorted(scores.items(), key=lambda one: (-one[1], nodes[one[0]]["id"]))[:limit]

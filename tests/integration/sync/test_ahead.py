@@ -44,6 +44,13 @@ def hold(monkeypatch: pytest.MonkeyPatch, key: str) -> Door:
     return door
 
 
+async def held_at(door: Door, engine: Engine) -> asyncio.Task[bool]:
+    """The work of an executor, when it has come to the door."""
+    working = asyncio.create_task(Executor(engine.deps).step())
+    await door.reached.wait()
+    return working
+
+
 def asked(world: World) -> list[int]:
     return [int(path.rsplit("=", 1)[1]) for path, _ in world.log if "/items?" in path]
 
@@ -76,8 +83,7 @@ async def test_pages_come_while_one_is_committed_and_no_more_of_them_than_may_wa
 ) -> None:
     await begin(engine, world, items=100)
     door = hold(monkeypatch, "item:1")
-    working = asyncio.create_task(Executor(engine.deps).step())
-    await door.reached.wait()
+    working = await held_at(door, engine)
     held = door.held // world.page_size
     await eventually(lambda: len(asked(world)) == held + MOST_WAITING, timeout=30)
     assert await engine.sources() == {}
@@ -93,8 +99,7 @@ async def test_pages_that_waited_are_stored_at_once_and_count_as_what_they_are(
 ) -> None:
     await begin(engine, world, items=100)
     door = hold(monkeypatch, "item:1")
-    working = asyncio.create_task(Executor(engine.deps).step())
-    await door.reached.wait()
+    working = await held_at(door, engine)
     await eventually(lambda: len(asked(world)) == door.held // world.page_size + MOST_WAITING, timeout=30)
     door.open.set()
     await working
@@ -250,8 +255,7 @@ async def test_validators_of_a_page_ahead_are_saved_with_that_page(
     await begin(engine, world)
     keep_until_stored(engine, world, 1)
     door = hold(monkeypatch, "item:11")
-    working = asyncio.create_task(Executor(engine.deps).step())
-    await door.reached.wait()
+    working = await held_at(door, engine)
     await eventually(lambda: 2 in asked(world), timeout=30)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
@@ -264,8 +268,7 @@ async def test_object_that_a_hint_renewed_while_its_page_waited_stays_renewed(
 ) -> None:
     await begin(engine, world)
     door = hold(monkeypatch, "item:1")
-    working = asyncio.create_task(Executor(engine.deps).step())
-    await door.reached.wait()
+    working = await held_at(door, engine)
     await eventually(lambda: 1 in asked(world), timeout=30)
     world.repos["r1"].put(15, title="New 15")
     await engine.hint("r1", "items", "item:15", of="issue")

@@ -88,6 +88,9 @@ TEXT = """# Made from deploy/gateway/routes.json by `python -m libs.local.deploy
 		protocols h1 h2
 		max_header_size 32KB
 		timeouts {
+			# Off, for its reader hides from the server what of a body was left unread, and the server took that for a
+			# next request of the connection. `read_body` bounds a body that drips.
+			read_body_idle -1s
 			read_header 10s
 			read_body 60s
 			idle 5m

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,13 +30,20 @@ SECRET = "canary-code-0123456789"
 
 
 class Owner(BaseHTTPRequestHandler):
-    """Answers its own name, the method, the path and the size of the body, and sends nowhere with a secret."""
+    """Answers its own name, the method, the path and the size of the body, and sends nowhere with a secret.
+
+    Where the path ends with `hasty`, refuses without a look at the body."""
 
     def __init__(self, name: str, *arguments: object) -> None:
         self.name = name
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def answer(self) -> None:
+        if self.path.endswith("hasty"):
+            self.send_response(401)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
         announced = int(self.headers.get("content-length", 0))
         size = len(self.rfile.read(announced))
         if size < announced:
@@ -188,6 +195,16 @@ def test_bodies_end_where_nobody_would_take_them(gateway: Gateway, path: str, si
     assert answer.status_code == status
     if status == 200:
         assert answer.json()["size"] == size
+    else:
+        assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(("path", "size"), [("/v1/integrations/i", 8_500_000), ("/v1/integrations/hasty", 1_000_000)])
+def test_rest_of_a_body_that_nobody_read_is_no_request(gateway: Gateway, path: str, size: int) -> None:
+    for _ in range(20):
+        with suppress(httpx.TransportError):  # refused while it is still sent
+            assert gateway.client.patch(path, content=b"x" * size).status_code in (401, 413, 502)
+        assert gateway.client.get("/healthz").text == "ok"
 
 
 def test_configuration_is_valid_and_formatted() -> None:

@@ -155,11 +155,11 @@ def line() -> Iterator[Line]:
 
 
 def _connected(root: Path) -> Line:
-    os.environ["SLUICE_PORT"] = str(free_port())  # never the default one: a person's own stack may be using it
+    door_port = os.environ["SLUICE_PORT"] = str(free_port())  # never the default one: it may be a person's own stack's
     page_port = front_end_port()
     pages = dict.fromkeys((USUAL_PORT, page_port))
-    # As an operator sets it; what this file says must reach every service.
-    origins = ",".join(f"http://localhost:{port}" for port in pages)
+    # As an operator sets it; what this file says must reach every service. A page may also lie beside the API.
+    origins = ",".join((*(f"http://localhost:{port}" for port in pages), f"http://127.0.0.1:{door_port}"))
     (root / ".env").write_text(f"CORS_ALLOWED_ORIGINS={origins}\nEMBEDDER=none\n")
     endpoints = up(root, sandbox=True)
     assert endpoints.sandbox is not None

@@ -1,8 +1,10 @@
 """Connecting in a real browser: a page on its own origin, the popup opened in the click, and who gets to know what."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, expect
@@ -247,3 +249,25 @@ async def test_page_of_the_quickstart_connects_as_it_is_written(
         await popup.click("button[value=authorize]")
         await expect(page.locator("#state")).to_contain_text('"type":"github"', timeout=10_000)
     assert [one["status"] for one in integrations(line, workspace)] == ["active"]
+
+
+# A page beside the API, behind the same gateway: it reads and writes with its token and tells the statuses.
+BESIDE = """<!doctype html><title>Beside</title><p id="state"></p><script type="module">
+const [token, path] = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+const headers = {authorization: `Bearer ${token}`, "content-type": "application/json"};
+const asked = [fetch(path, {headers}), fetch(path, {headers, method: "POST", body: "{}"})];
+document.getElementById("state").textContent = (await Promise.all(asked)).map(answer => answer.status);
+</script>"""
+
+
+async def test_page_on_the_gateway_s_own_origin_reads_and_writes(
+    line: Line, profile: BrowserContext, workspace: str, client_token: Token
+) -> None:
+    """Writes say `Origin`, reads do not; the write is refused for its empty body alone."""
+    own, path = line.endpoints.gateway, f"/v1/workspaces/{workspace}/integrations"
+    await profile.route(f"{own}/beside", lambda route: route.fulfill(body=BESIDE, content_type="text/html"))
+    for origin, statuses in ((own, "200,422"), (f"http://localhost:{line.page_port}", "401,401")):
+        page = await profile.new_page()
+        told = quote(json.dumps([client_token(workspace, origin), path]))
+        await page.goto(f"{own}/beside#{told}")
+        await says(page, statuses)

@@ -23,6 +23,7 @@ from libs.common.http.answers import on_bug, on_http_exception, on_sluice_error
 from libs.common.http.edge import EdgeApp, route_of
 from libs.common.http.health import Health
 from libs.common.http.openapi import Document
+from libs.common.http.origins import Pages
 from libs.common.http.requests import StrictRequest
 from libs.common.security.callers import INTERNAL, CallerResolver, Principal, resolve_caller
 from libs.common.settings import CommonSettings
@@ -73,7 +74,14 @@ def create_http(
         cors_config=_cors(settings),
         openapi_config=_openapi(name),
         logging_config=None,
-        state=State({"health": health, "resolver": resolver, "operations": partial(_probes, operations)}),
+        state=State(
+            {
+                "health": health,
+                "resolver": resolver,
+                "pages": Pages(settings.public_url),
+                "operations": partial(_probes, operations),
+            }
+        ),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
     )
@@ -108,8 +116,8 @@ async def _resolve(connection: ASGIConnection[Any, Any, Any, Any]) -> Principal:
     if isinstance(kept, Principal):
         return kept
     found = await resolve_caller(connection.app.state.resolver, connection.headers.get("authorization"))
-    if found.origin is not None and connection.headers.get("origin") != found.origin:
-        raise Unauthenticated  # a token that left its page: browsers send Origin themselves, scripts cannot forge it
+    if found.origin is not None and not connection.app.state.pages.sent(connection.headers, found.origin):
+        raise Unauthenticated  # a token that left its page
     connection.scope["state"]["principal"] = found
     return found
 

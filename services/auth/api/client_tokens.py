@@ -42,7 +42,10 @@ async def post_client_token(
     deps: NamedDependency[Deps],
     principal: NamedDependency[Principal],
 ) -> ClientTokenWire:
-    """A token for a browser: at most 15 minutes, bound to the workspace, the subject, the page's origin and scopes."""
+    """A token for a browser: at most 15 minutes, bound to the workspace, the subject, the page's origin and scopes.
+
+    The origin is one of CORS_ALLOWED_ORIGINS, PUBLIC_URL's own too if the page lies there; from elsewhere it is 401.
+    """
     principal.require(MAKE)
     principal.require_workspace(check_workspace_id(workspace))
     asked = ClientTokenAsked(

@@ -25,6 +25,7 @@ from libs.local.state import SERVICES
 KEY = "slk_test_key_of_this_file"
 PAGES = ("http://localhost:5173", "https://app.example")
 EVIL = "https://evil.example"
+OWN = "https://sluice.example"
 SETTINGS = msgspec.structs.replace(
     describing_settings(CommonSettings),
     cors_allowed_origins=PAGES,
@@ -139,16 +140,35 @@ async def test_every_service_answers_preflights_and_errors_to_the_front_end_alon
         assert error.headers["access-control-allow-origin"] == "http://localhost:5173"
 
 
+def as_page_of(origin: str, keys: Path) -> dict[str, str]:
+    """A token for pages of that origin that holds no scope."""
+    make_service_keys(keys, SERVICES)
+    life = timedelta(seconds=60)
+    token, _ = ClientTokens(keys).issue(workspace="w", user="u", origin=origin, scopes=[], life=life)
+    return {"authorization": f"Bearer {token}"}
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_service_knows_a_client_token_at_its_own_origin_alone(service: str, tmp_path: Path) -> None:
     """Without a scope it is known and may do nothing: 403, where a stranger is 401."""
-    make_service_keys(tmp_path, SERVICES)
-    token, _ = ClientTokens(tmp_path).issue(
-        workspace="w", user="u", origin=PAGES[0], scopes=[], life=timedelta(seconds=60)
-    )
-    path = READ_ROUTES[service]
+    sent, path = as_page_of(PAGES[0], tmp_path), READ_ROUTES[service]
     async with AsyncTestClient(app=described(service, service_signing_keys_dir=str(tmp_path))) as client:
-        sent = {"authorization": f"Bearer {token}"}
         assert (await client.get(path, headers={**sent, "origin": PAGES[0]})).status_code == 403
         for headers in (sent, {**sent, "origin": PAGES[1]}, {"origin": PAGES[0]}):
             assert (await client.get(path, headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_page_of_the_api_s_own_origin_reads_without_origin(service: str, tmp_path: Path) -> None:
+    """Browsers leave it out of a GET within one origin, and say so in a header that no script can set."""
+    own, other, path = as_page_of(OWN, tmp_path), as_page_of(PAGES[0], tmp_path), READ_ROUTES[service]
+    app = described(service, service_signing_keys_dir=str(tmp_path), public_url=f"{OWN}:443/")
+    same = {"sec-fetch-site": "same-origin"}
+    async with AsyncTestClient(app=app) as client:
+        for known in ({**own, **same}, {**own, "origin": OWN}):
+            assert (await client.get(path, headers=known)).status_code == 403
+        sites = [{"sec-fetch-site": site} for site in ("same-site", "cross-site", "none", "", "SAME-ORIGIN")]
+        origins = [{**same, "origin": origin} for origin in (EVIL, PAGES[0], "null", "", f"{OWN}:443")]
+        told = [{}, {"host": "sluice.example"}, *sites, *origins]
+        for headers in (*({**own, **more} for more in told), {**other, **same}, same):
+            assert (await client.get(path, headers=headers)).status_code == 401, headers

@@ -3,8 +3,9 @@
 SluiceError
 ├── PassingFailure              theirs or the weather's: try again later         (bus: retry · HTTP 503)
 │   ├── ProviderUnavailable     the provider answered 5xx, timed out or hung up
-│   │   └── BreakerOpen         it did so too often: nobody calls before `until`
-│   ├── RateLimited             wait until `until`                               (HTTP 429)
+│   ├── RetryAfter              nobody calls before `until`: wait, and count no failure
+│   │   ├── RateLimited         the budget is used up                            (HTTP 429)
+│   │   └── BreakerOpen         the provider did not answer too often
 │   ├── DependencyDown          Postgres, Redis or the broker is away            (bus: pause)
 │   ├── Contended               another change of the same rows came first: repeat it
 │   ├── TooManyFollowers        too many wait for changes in this process         (outbox/feed.py)
@@ -68,19 +69,23 @@ class ProviderUnavailable(PassingFailure):
     title = "The provider does not answer"
 
 
-class BreakerOpen(ProviderUnavailable):
-    """Most calls to this host failed: one probe a second asks for all, and work waits without being counted."""
-
-    code = "breaker_open"
-    title = "The provider does not answer; it is asked again soon"
+class RetryAfter(PassingFailure):
+    """No call is made before `until` (UTC): nothing failed, so no try is counted."""
 
     def __init__(self, detail: str = "", *, until: datetime) -> None:
         super().__init__(detail)
         self.until = until
 
 
-class RateLimited(PassingFailure):
-    """`until` is when the budget is back (UTC), read from the provider's headers.
+class BreakerOpen(RetryAfter):
+    """Most calls to this host failed: one probe a second asks for all."""
+
+    code = "breaker_open"
+    title = "The provider does not answer; it is asked again soon"
+
+
+class RateLimited(RetryAfter):
+    """`until` is when the budget is back, read from the provider's headers.
 
     `alone`: only this call found no place among its neighbours; the account as a whole is not limited.
     """
@@ -90,8 +95,7 @@ class RateLimited(PassingFailure):
     title = "The rate limit is used up"
 
     def __init__(self, detail: str = "", *, until: datetime, alone: bool = False) -> None:
-        super().__init__(detail)
-        self.until = until
+        super().__init__(detail, until=until)
         self.alone = alone
 
 

@@ -15,7 +15,7 @@ from libs.common.errors import (
     InvalidInput,
     ProviderContractBroken,
     ProviderUnavailable,
-    RateLimited,
+    RetryAfter,
     SightFailure,
 )
 from libs.common.http.client import AddressRefused
@@ -152,4 +152,4 @@ async def _in_time(manifest: Manifest) -> AsyncIterator[None]:
         raise ProviderUnavailable(f"{manifest.name} did not answer in {CHECK_SECONDS:g} s; try again") from None
 
 
-INDETERMINATE = (ProviderUnavailable, RateLimited, ProviderContractBroken, SightFailure)
+INDETERMINATE = (ProviderUnavailable, RetryAfter, ProviderContractBroken, SightFailure)

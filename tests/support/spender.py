@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from libs.common.clock import SystemClock
-from libs.common.errors import BreakerOpen, PassingFailure, RateLimited
+from libs.common.errors import PassingFailure, RetryAfter
 from libs.common.http.client import OutboundClient, Response
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
@@ -102,7 +102,7 @@ class Spender:
         while not self.stop.is_set():
             try:
                 await self.call(http)
-            except (RateLimited, BreakerOpen) as wait:
+            except RetryAfter as wait:
                 await self.pause((wait.until - datetime.now(UTC)).total_seconds())
             except PassingFailure:
                 await self.pause(self.order["rest"])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from libs.common.errors import Disposition, RateLimited, SluiceError
+from libs.common.errors import Disposition, RetryAfter, SluiceError
 
 
 class Backoff(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def decide(error: BaseException, attempt: int, backoff: Backoff = STANDARD) -> D
 
 
 def _wait(error: BaseException, attempt: int, backoff: Backoff) -> float:
-    if isinstance(error, RateLimited):
+    if isinstance(error, RetryAfter):
         # A handler never calls a provider, so a far reset is not worth holding a partition for.
         return max(0.0, min(backoff.longest, (error.until - datetime.now(UTC)).total_seconds()))
     return backoff.after(attempt)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from libs.common.clock import Clock, SystemClock
-from libs.common.errors import BreakerOpen, DependencyDown, RateLimited, SluiceError
+from libs.common.errors import DependencyDown, RetryAfter, SluiceError
 
 MEDIA_TYPE = "application/problem+json"
 TYPES = "/problems/"
@@ -46,7 +46,7 @@ def problem_of(error: SluiceError, request_id: str | None) -> Problem:
 
 def retry_after(error: SluiceError, clock: Clock | None = None) -> str | None:
     """Whole seconds, at least 1; None for an error that names no moment."""
-    if not isinstance(error, RateLimited | BreakerOpen):
+    if not isinstance(error, RetryAfter):
         return None
     left = (error.until - (clock or SystemClock()).now()).total_seconds()
     return str(max(1, math.ceil(left)))
@@ -61,7 +61,7 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes) -> SluiceEr
     kind = _kinds().get(problem.code)
     if kind is None or status == 500:
         return DependencyDown(f"a service answered {status}")
-    if issubclass(kind, RateLimited | BreakerOpen):
+    if issubclass(kind, RetryAfter):
         return kind(problem.detail or "", until=_until(headers.get("retry-after", "")))
     error = kind.__new__(kind)
     SluiceError.__init__(error, problem.detail or "", pointer=problem.pointer)

@@ -14,7 +14,7 @@ from libs.common.bus.pausing import pause
 from libs.common.bus.policy import disposition_of, error_code, error_text
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Row
-from libs.common.errors import BreakerOpen, DependencyDown, Disposition, LeaseLost, RateLimited
+from libs.common.errors import DependencyDown, Disposition, LeaseLost, RetryAfter
 from libs.common.ids import new_id
 from libs.common.jobs.later import Job
 from libs.common.telemetry.logging import get_logger
@@ -163,7 +163,7 @@ class JobWorker:
         crashpoint("job.finished")
 
     def _wait(self, job: Job, error: Exception) -> float:
-        if isinstance(error, RateLimited | BreakerOpen):
+        if isinstance(error, RetryAfter):
             return max(0.0, (error.until - datetime.now(UTC)).total_seconds())
         full = min(LONGEST_RETRY, self._first_retry * 2.0 ** min(job.attempts - 1, 20))
         return full * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
@@ -177,7 +177,7 @@ def _tell(job: Job, outcome: Outcome, error: Exception) -> None:
 
 
 def _outcome_of(error: Exception | None) -> Outcome:
-    if isinstance(error, RateLimited | BreakerOpen):
+    if isinstance(error, RetryAfter):
         return "waiting"
     return "done" if error is None or disposition_of(error) is Disposition.ACK else "failed"
 

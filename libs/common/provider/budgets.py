@@ -128,7 +128,7 @@ class Budgets:
         )
 
     async def enter(self, credential: Credential, flow: Flow, url: str) -> Pass:
-        """Waits a moment for a turn. Raises RateLimited or BreakerOpen, each with when to come back."""
+        """Waits a moment for a turn. Raises RetryAfter: RateLimited or BreakerOpen."""
         place = self._use(credential, url)
         self._tickets += 1
         ticket = f"{self.ledger.owner}:{self._tickets}"

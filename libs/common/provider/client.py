@@ -55,7 +55,7 @@ class ProviderHttp(Protocol):
         `conditional` names the reader that sends the validator it kept for this URL, and keeps the new one: two
         readers of one URL hold different things, so a 304 for one proves nothing to the other.
 
-        Raises ProviderUnavailable when no answer came, RateLimited or BreakerOpen when none may be asked for now.
+        Raises ProviderUnavailable when no answer came, RetryAfter when none may be asked for now.
         Authorization goes to the api_url's host only.
         """
         ...

@@ -90,7 +90,7 @@ class Gate:
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def call(self, method: str, url: str, send: Callable[[], Awaitable[R]]) -> R:
-        """Each try is paid for. Raises RateLimited, BreakerOpen, or what `send` raised last."""
+        """Each try is paid for. Raises RetryAfter, or what `send` raised last."""
         for attempt in range(MOST_RETRIES + 1):
             passed = await self._enter(url)
             if attempt == 0:

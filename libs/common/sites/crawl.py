@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 
-from libs.common.errors import BreakerOpen, LostSight, ProviderContractBroken, ProviderUnavailable, RateLimited
+from libs.common.errors import LostSight, ProviderContractBroken, ProviderUnavailable, RetryAfter
 from libs.common.provider.sync import (
     Certificate,
     Cursor,
@@ -134,7 +134,7 @@ class Walk:
     def _is_most(self, count: int) -> bool:
         return count > FEW and count > len(self._held) * self._rules.largest_removal
 
-    async def batch(self) -> tuple[list[Item], RateLimited | BreakerOpen | None]:
+    async def batch(self) -> tuple[list[Item], RetryAfter | None]:
         """As many pages as are read in a short while; how far it came before a limit is kept, even if it brought
         nothing."""
         items: list[Item] = []
@@ -145,7 +145,7 @@ class Walk:
             step = self._steps[0]
             try:
                 items += await self._take(step)
-            except (RateLimited, BreakerOpen) as limited:
+            except RetryAfter as limited:
                 if not taken:
                     raise
                 return items, limited

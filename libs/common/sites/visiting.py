@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from libs.common.errors import BreakerOpen, ProviderContractBroken, ProviderUnavailable, RateLimited
+from libs.common.errors import ProviderContractBroken, ProviderUnavailable, RateLimited
 from libs.common.provider.client import HttpAnswer, ProviderHttp
 from libs.common.sites.addresses import origin_of_url, without_fragment
 from libs.common.sites.pacing import Pace
@@ -68,15 +68,13 @@ class Visitor:
         self.sitemaps = robots.sitemaps
 
     async def visit(self, url: str, *, conditional: str = "", largest: int = LARGEST_PAGE) -> Visit:
-        """Never raises for what the site answered, but RateLimited and BreakerOpen: those are about the whole site."""
+        """Never raises for what the site answered, but RetryAfter: it is about the whole site."""
         at, moved, seen = url, "", {url}
         for _ in range(MOST_HOPS + 1):
             if not self._robots.allows(at):
                 return Visit(asked=url, url=at, outcome="forbidden_by_robots", detail="robots.txt does not allow it")
             try:
                 answer = await self.get(at, conditional=conditional, largest=largest)
-            except BreakerOpen:
-                raise
             except ProviderUnavailable as error:
                 return Visit(asked=url, url=at, outcome="failed", detail=error.detail)
             except ProviderContractBroken as error:

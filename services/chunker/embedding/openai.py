@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from libs.common.errors import PassingFailure, ProviderContractBroken, ProviderUnavailable, RateLimited
+from libs.common.errors import PassingFailure, ProviderContractBroken, ProviderUnavailable, RateLimited, RetryAfter
 from libs.common.http.client import AddressRefused, OutboundClient, Response
 from services.chunker.chunking.tokens import counter
 from services.chunker.embedding.halfvec import halfvecs
@@ -143,6 +143,6 @@ def _until(answer: Response) -> datetime:
 
 
 def _wait(error: PassingFailure, attempt: int) -> float:
-    if isinstance(error, RateLimited):
+    if isinstance(error, RetryAfter):
         return max(FIRST_WAIT_S, (error.until - datetime.now(UTC)).total_seconds())
     return FIRST_WAIT_S * float(2**attempt)

@@ -7,14 +7,13 @@ import asyncio
 import msgspec
 
 from libs.common.errors import (
-    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
     LeaseLost,
     PassingFailure,
     ProviderContractBroken,
-    RateLimited,
+    RetryAfter,
     SightFailure,
 )
 from libs.common.events.source import SourceType
@@ -73,7 +72,7 @@ class DirtyLane:
     async def _settle(self, claim: DirtyClaim) -> None:
         try:
             await self._read(claim)
-        except (RateLimited, BreakerOpen) as wait:
+        except RetryAfter as wait:
             await parking.park_hints(self._deps, claim, wait)
         except LeaseLost:
             raise

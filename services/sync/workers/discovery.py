@@ -7,7 +7,6 @@ from functools import partial
 
 from libs.common.database.transaction import Transaction
 from libs.common.errors import (
-    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
@@ -15,7 +14,7 @@ from libs.common.errors import (
     LeaseLost,
     PassingFailure,
     ProviderContractBroken,
-    RateLimited,
+    RetryAfter,
     SightFailure,
 )
 from libs.common.provider.sync import Cursor, Resource, SyncContext, SyncFacet
@@ -57,7 +56,7 @@ class Discovery:
     async def _settle(self, claim: DiscoveryClaim) -> None:
         try:
             await self._discover(claim)
-        except (RateLimited, BreakerOpen) as wait:
+        except RetryAfter as wait:
             await self._park(claim, end_of(self._deps, wait))
         except DependencyDown:
             await self._postpone(claim, after=SOON)

@@ -7,14 +7,13 @@ from typing import Literal
 
 from libs.common.errors import (
     AuthExpired,
-    BreakerOpen,
     CallerMistake,
     DependencyDown,
     GrantFailure,
     LeaseLost,
     PassingFailure,
     ProviderContractBroken,
-    RateLimited,
+    RetryAfter,
     SightFailure,
     SluiceError,
 )
@@ -95,7 +94,7 @@ class Executor:
         deps, claim = self._deps, turn.claim
         try:
             outcome = await self._pull(turn)
-        except (RateLimited, BreakerOpen) as wait:
+        except RetryAfter as wait:
             outcome = "parked"
             await parking.park_work(deps, claim, wait)
         except DependencyDown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from libs.common.errors import BreakerOpen, RateLimited
+from libs.common.errors import BreakerOpen, RateLimited, RetryAfter
 from services.sync.deps import Deps
 from services.sync.repository import dirty, leases, resources, runs
 from services.sync.repository.dirty import DirtyClaim
@@ -14,14 +14,13 @@ from services.sync.use_cases.runs import park_integration
 NOBODY = -1  # no lease has this epoch: what somebody works on is not taken from him
 SOON = timedelta(milliseconds=100)
 LONGEST = timedelta(hours=24)  # a provider that asks for a year is asked again tomorrow
-Wait = RateLimited | BreakerOpen
 
 
-def end_of(deps: Deps, wait: Wait) -> datetime:
+def end_of(deps: Deps, wait: RetryAfter) -> datetime:
     return min(wait.until, deps.clock.now() + LONGEST)
 
 
-async def park_work(deps: Deps, claim: Claim, wait: Wait) -> None:
+async def park_work(deps: Deps, claim: Claim, wait: RetryAfter) -> None:
     """Uncounted: nothing failed. A breaker is told as the reason; a limit is no error."""
     async with deps.db.transaction(claim.workspace_id) as tx:
         await runs.active_of(tx, claim.integration_id)  # locked before the work, also when another run asked for it
@@ -40,7 +39,7 @@ async def park_work(deps: Deps, claim: Claim, wait: Wait) -> None:
     await _park_sharers(deps, claim.integration_id, wait)
 
 
-async def park_hints(deps: Deps, claim: DirtyClaim, wait: Wait) -> None:
+async def park_hints(deps: Deps, claim: DirtyClaim, wait: RetryAfter) -> None:
     async with deps.db.transaction(claim.workspace_id) as tx:
         if _is_alone(wait):
             await dirty.postpone(tx, claim, after=_after(deps, wait), count=False)
@@ -49,7 +48,7 @@ async def park_hints(deps: Deps, claim: DirtyClaim, wait: Wait) -> None:
     await _park_sharers(deps, claim.integration_id, wait)
 
 
-async def _park_sharers(deps: Deps, integration_id: str, wait: Wait) -> None:
+async def _park_sharers(deps: Deps, integration_id: str, wait: RetryAfter) -> None:
     """Other integrations of the account, each in its own workspace: they need not ask to learn the same."""
     if deps.gates is None:
         return
@@ -60,9 +59,9 @@ async def _park_sharers(deps: Deps, integration_id: str, wait: Wait) -> None:
                 await park_integration(tx, other, end_of(deps, wait), epoch=NOBODY)
 
 
-def _is_alone(wait: Wait) -> bool:
+def _is_alone(wait: RetryAfter) -> bool:
     return isinstance(wait, RateLimited) and wait.alone
 
 
-def _after(deps: Deps, wait: Wait) -> timedelta:
+def _after(deps: Deps, wait: RetryAfter) -> timedelta:
     return max(end_of(deps, wait) - deps.clock.now(), SOON)

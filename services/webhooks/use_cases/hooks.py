@@ -8,11 +8,10 @@ import msgspec
 
 from libs.common.database.transaction import Row
 from libs.common.errors import (
-    BreakerOpen,
     Disposition,
     GrantFailure,
     NotFound,
-    RateLimited,
+    RetryAfter,
     SightFailure,
     SluiceError,
 )
@@ -78,7 +77,7 @@ async def settle_hook(*, deps: Deps, workspace: str, subscription_id: str) -> No
         return
     try:
         standing = await _ask_provider(deps, work)
-    except (RateLimited, BreakerOpen) as wait:
+    except RetryAfter as wait:
         await _note_wait(deps, work, wait)
         raise
     except SluiceError as error:
@@ -163,7 +162,7 @@ async def _note(deps: Deps, work: Work, standing: Standing) -> None:
             await announce(tx, integration)
 
 
-async def _note_wait(deps: Deps, work: Work, wait: RateLimited | BreakerOpen) -> None:
+async def _note_wait(deps: Deps, work: Work, wait: RetryAfter) -> None:
     async with deps.db.transaction(work.row["workspace_id"]) as tx:
         await subscriptions.note_wait(tx, work.row["id"], code=wait.code, detail=wait.detail)
     _settled.labels(work.row["provider"], wait.code).inc()

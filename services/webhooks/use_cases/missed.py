@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from libs.common.database.transaction import Row, Transaction
 from libs.common.errors import (
-    BreakerOpen,
     PassingFailure,
     ProviderContractBroken,
-    RateLimited,
     ResourceGone,
+    RetryAfter,
     SluiceError,
 )
 from libs.common.jobs import run_later
@@ -148,5 +147,5 @@ async def _ask_later(tx: Transaction, integration_id: str, at: datetime) -> None
 
 async def _note_no_look(deps: Deps, look: Row, error: SluiceError) -> None:
     async with deps.db.transaction(look["workspace_id"]) as tx:
-        again_at = error.until if isinstance(error, RateLimited | BreakerOpen) else deps.clock.now() + LOOK_AGAIN
+        again_at = error.until if isinstance(error, RetryAfter) else deps.clock.now() + LOOK_AGAIN
         await missed.note_no_look(tx, look["id"], again_at=again_at, code=error.code, detail=error.detail)

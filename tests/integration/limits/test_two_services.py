@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from libs.common.clock import SystemClock
-from libs.common.errors import BreakerOpen, PassingFailure, RateLimited
+from libs.common.errors import BreakerOpen, PassingFailure, RateLimited, RetryAfter
 from libs.common.ids import new_id
 from libs.common.internal import AccessToken
 from libs.common.provider.budgets import credential_of
@@ -34,7 +34,6 @@ from tests.support.figures import Tell
 
 API = "https://api.github.com"
 LIMIT = 60
-WAIT = RateLimited | BreakerOpen
 SETTINGS: dict[str, Any] = {
     "database_url": "postgresql://nobody@127.0.0.1:1/none", "worker_database_url": "postgresql://nobody@127.0.0.1:1/none",
     "kafka_bootstrap_servers": "127.0.0.1:1", "public_url": "https://hooks.example", "auth_url": "http://127.0.0.1:1",
@@ -174,11 +173,11 @@ def _hooking(deps: WebhooksDeps) -> Callable[[], Awaitable[None]]:
     return call
 
 
-async def until_it_must_wait(call: Callable[[], Awaitable[None]]) -> WAIT:
+async def until_it_must_wait(call: Callable[[], Awaitable[None]]) -> RetryAfter:
     for _ in range(10 * LIMIT):
         try:
             await call()
-        except (RateLimited, BreakerOpen) as wait:
+        except RetryAfter as wait:
             if not getattr(wait, "alone", False):
                 return wait
         except PassingFailure:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from libs.common.clock import FixedClock
-from libs.common.errors import AuthRevoked, BreakerOpen, LostSight, ProviderUnavailable, RateLimited
+from libs.common.errors import AuthRevoked, BreakerOpen, LostSight, ProviderUnavailable, RateLimited, RetryAfter
 from libs.common.events import IntegrationConnected, ResourceSelected, WorkspaceDeleted
 from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
@@ -322,7 +322,7 @@ def test_everything_that_webhooks_consumes_has_its_handler() -> None:
 
 @pytest.mark.parametrize("wait", [RateLimited, BreakerOpen])
 async def test_hook_waits_for_the_budget_without_having_failed_and_stands_when_there_is_more(
-    world: World, provider: HooksApi, wait: type[RateLimited | BreakerOpen]
+    world: World, provider: HooksApi, wait: type[RetryAfter]
 ) -> None:
     until = datetime.now(UTC) + timedelta(hours=1)
     provider.wait = wait(until=until)

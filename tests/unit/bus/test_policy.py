@@ -55,10 +55,11 @@ def test_waits_grow_and_differ() -> None:
     assert all(len(set(many)) > 10 for many in waits)
 
 
-def test_a_limit_waits_for_its_reset_but_not_for_ever() -> None:
-    soon = errors.RateLimited(until=datetime.now(UTC) + timedelta(seconds=3))
-    far = errors.RateLimited(until=datetime.now(UTC) + timedelta(hours=3))
-    past = errors.RateLimited(until=datetime.now(UTC) - timedelta(hours=3))
+@pytest.mark.parametrize("kind", [errors.RateLimited, errors.BreakerOpen])
+def test_a_wait_ends_at_its_moment_but_does_not_last_for_ever(kind: type[errors.RetryAfter]) -> None:
+    soon = kind(until=datetime.now(UTC) + timedelta(seconds=3))
+    far = kind(until=datetime.now(UTC) + timedelta(hours=3))
+    past = kind(until=datetime.now(UTC) - timedelta(hours=3))
     assert 2 < decide(soon, 1).after <= 3
     assert decide(far, 1).after == Backoff().longest
     assert decide(past, 1).after == 0
@@ -81,6 +82,6 @@ def test_every_class_of_the_tree_has_a_decision() -> None:
 
     assert len(below(errors.SluiceError)) > 25
     for kind in below(errors.SluiceError):
-        waits = issubclass(kind, errors.RateLimited | errors.BreakerOpen)
+        waits = issubclass(kind, errors.RetryAfter)
         made = kind(until=datetime.now(UTC)) if waits else kind()
         assert disposition_of(made) is kind.disposition

@@ -10,6 +10,7 @@ import msgspec
 
 from libs.common.clock import Clock, SystemClock
 from libs.common.errors import DependencyDown, RetryAfter, SluiceError
+from libs.common.http.retry_after import wait_asked
 
 MEDIA_TYPE = "application/problem+json"
 TYPES = "/problems/"
@@ -62,15 +63,10 @@ def error_from(status: int, headers: Mapping[str, str], body: bytes) -> SluiceEr
     if kind is None or status == 500:
         return DependencyDown(f"a service answered {status}")
     if issubclass(kind, RetryAfter):
-        return kind(problem.detail or "", until=_until(headers.get("retry-after", "")))
+        return kind(problem.detail or "", until=datetime.now(UTC) + wait_asked(headers, otherwise=DEFAULT_WAIT))
     error = kind.__new__(kind)
     SluiceError.__init__(error, problem.detail or "", pointer=problem.pointer)
     return error
-
-
-def _until(seconds: str) -> datetime:
-    wait = timedelta(seconds=min(int(seconds), 86_400)) if seconds.isdecimal() else DEFAULT_WAIT
-    return datetime.now(UTC) + wait
 
 
 def _kinds() -> dict[str, type[SluiceError]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
 from libs.common.errors import ProviderContractBroken, ProviderUnavailable, RateLimited
+from libs.common.http.retry_after import wait_asked
 from libs.common.provider.client import HttpAnswer, ProviderHttp
 from libs.common.sites.addresses import origin_of_url, without_fragment
 from libs.common.sites.pacing import Pace
@@ -22,7 +22,7 @@ LARGEST_PAGE = 5 * 1024 * 1024
 MOST_HOPS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LASTING = frozenset({301, 308})
-LONGEST_WAIT = timedelta(hours=1)
+UNSAID_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
 Outcome = Literal[
     "found",
@@ -109,7 +109,7 @@ class Visitor:
             largest_body=largest,
         )
         if answer.status == 429 or (answer.status == 503 and "retry-after" in answer.headers):
-            until = datetime.now(UTC) + wait_asked(answer)
+            until = datetime.now(UTC) + wait_asked(answer.headers, otherwise=UNSAID_WAIT, longest=LONGEST_WAIT)
             self._http.note_limit(until)
             raise RateLimited("the site asked to wait", until=until)
         return answer
@@ -149,14 +149,3 @@ def _target(answer: HttpAnswer, at: str) -> str | None:
         return target if urlsplit(target).scheme in ("http", "https") else "about:nowhere"
     except ValueError:
         return "about:nowhere"
-
-
-def wait_asked(answer: HttpAnswer) -> timedelta:
-    """Retry-After in seconds or as a date (RFC 9110 section 10.2.3), bounded; one minute where it says nothing."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT)
-    try:
-        return max(timedelta(), min(parsedate_to_datetime(text) - datetime.now(UTC), LONGEST_WAIT))
-    except (ValueError, TypeError):
-        return timedelta(minutes=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -17,6 +16,7 @@ from libs.common.errors import (
     RateLimited,
     ResourceGone,
 )
+from libs.common.http.retry_after import wait_asked
 from libs.common.provider.client import HttpAnswer, ProviderHttp
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ async def get(
     """A 200 or, when conditional, a 304. Every other answer is one of the errors of `check_status`."""
     answer = await http.request("GET", url, params=params, headers=HEADERS, conditional=conditional)
     if answer.status == 429:
-        http.note_limit(datetime.now(UTC) + _wait(answer))
+        http.note_limit(_until(answer))
     check_status(answer)
     return answer
 
@@ -45,7 +45,7 @@ def check_status(answer: HttpAnswer) -> None:
     if answer.status in {404, 410}:
         raise ResourceGone(f"Template answered {answer.status}")
     if answer.status == 429:
-        raise RateLimited("Template asked to wait", until=datetime.now(UTC) + _wait(answer))
+        raise RateLimited("Template asked to wait", until=_until(answer))
     if answer.status >= 500:
         raise ProviderUnavailable(f"Template answered {answer.status}")
     raise ProviderContractBroken(f"Template answered {answer.status}")
@@ -61,6 +61,5 @@ def decode(body: bytes | msgspec.Raw, kind: type[T]) -> T:
         raise ProviderUnavailable("Template's answer is not whole JSON") from error
 
 
-def _wait(answer: HttpAnswer) -> timedelta:
-    seconds = answer.headers.get("retry-after", "")
-    return timedelta(seconds=int(seconds)) if re.fullmatch("[0-9]{1,9}", seconds) else WAIT
+def _until(answer: HttpAnswer) -> datetime:
+    return datetime.now(UTC) + wait_asked(answer.headers, otherwise=WAIT)

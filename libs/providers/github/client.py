@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +18,7 @@ from libs.common.errors import (
     RateLimited,
     ResourceGone,
 )
+from libs.common.http.retry_after import http_date, wait_asked
 from libs.common.provider.client import Budget, HttpAnswer, ProviderHttp
 
 T = TypeVar("T")
@@ -88,9 +88,9 @@ def check_hook(http: ProviderHttp, answer: HttpAnswer) -> None:
 def limited(answer: HttpAnswer) -> RateLimited | None:
     """In the documented order: retry-after, then an empty budget's reset, then one minute for a secondary limit."""
     now = datetime.now(UTC)
-    retry_after = answer.headers.get("retry-after", "")
-    if re.fullmatch("[0-9]{1,9}", retry_after):
-        return RateLimited("GitHub asked to wait", until=now + timedelta(seconds=int(retry_after)))
+    asked = wait_asked(answer.headers, otherwise=None)
+    if asked is not None:
+        return RateLimited("GitHub asked to wait", until=now + asked)
     if answer.headers.get("x-ratelimit-remaining") == "0":
         return RateLimited("GitHub's hourly budget is used up", until=_reset(answer) or now + SECONDARY_WAIT)
     if answer.status == 429 or SECONDARY.search(answer.body):
@@ -144,10 +144,7 @@ def decode(answer: HttpAnswer, kind: type[T]) -> T:
 
 def told_at(answer: HttpAnswer) -> datetime:
     """By the provider's own clock, where it says so."""
-    try:
-        return parsedate_to_datetime(answer.headers["date"])
-    except (KeyError, ValueError):
-        return datetime.now(UTC)
+    return http_date(answer.headers.get("date", "")) or datetime.now(UTC)
 
 
 def _page_number(link: str) -> int:

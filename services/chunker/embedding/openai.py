@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from libs.common.errors import PassingFailure, ProviderContractBroken, ProviderUnavailable, RateLimited, RetryAfter
 from libs.common.http.client import AddressRefused, OutboundClient, Response
+from libs.common.http.retry_after import wait_asked
 from services.chunker.chunking.tokens import counter
 from services.chunker.embedding.halfvec import halfvecs
 from services.chunker.embedding.protocol import TextRefused
@@ -19,6 +19,7 @@ MOST_TOKENS = 64_000  # of one request
 AT_ONCE = 4
 ATTEMPTS = 4
 FIRST_WAIT_S = 0.5
+UNSAID_WAIT = timedelta(seconds=1)
 LONGEST_WAIT_S = 20.0  # what asks for more is told to whoever claimed the work, and waits there
 TIMEOUT_S = 60.0
 QUERY_TIMEOUT_S = 3.0
@@ -122,24 +123,13 @@ def _raise_for(answer: Response) -> None:
     if answer.status == 200:
         return
     if answer.status == 429:
-        raise RateLimited("the embedding endpoint's rate limit is used up", until=_until(answer))
+        until = datetime.now(UTC) + wait_asked(answer.headers, otherwise=UNSAID_WAIT)
+        raise RateLimited("the embedding endpoint's rate limit is used up", until=until)
     if answer.status in REFUSALS:
         raise TextRefused(f"the embedding endpoint answered {answer.status}")
     hint = ": is EMBEDDING_API_KEY the right one?" if answer.status in (401, 403) else ""
     hint = hint or (": are EMBEDDING_URL and EMBEDDING_MODEL right?" if answer.status == 404 else "")
     raise ProviderUnavailable(f"the embedding endpoint answered {answer.status}{hint}")
-
-
-def _until(answer: Response) -> datetime:
-    """Retry-After in seconds, bounded, or as a date; a second when it says neither."""
-    said = answer.headers.get("retry-after", "")
-    now = datetime.now(UTC)
-    if said.isdecimal():
-        return now + timedelta(seconds=int(said[:9]))
-    try:
-        return parsedate_to_datetime(said).astimezone(UTC)
-    except (TypeError, ValueError):
-        return now + timedelta(seconds=1)
 
 
 def _wait(error: PassingFailure, attempt: int) -> float:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 
 from libs.common.database.engine import Database
 from libs.common.errors import ProviderContractBroken, ProviderUnavailable
 from libs.common.http.client import AddressRefused, OutboundClient, Response
+from libs.common.http.retry_after import wait_asked
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from services.chunker.domain.summaries import BUDGET_USED_UP, Asked
@@ -126,7 +128,7 @@ class Endpoint:
             if response.status not in AGAIN:
                 log.warning("summary_endpoint_refused", status=response.status)
                 raise Unanswered(REFUSED)
-            wait = retry_after(response, attempt)
+            wait = wait_asked(response.headers, otherwise=timedelta(seconds=2**attempt)).total_seconds()
             if attempt == ATTEMPTS - 1 or wait > LONGEST_WAIT:
                 break
             await self.sleep(wait)
@@ -155,9 +157,3 @@ class Endpoint:
             return response.json(_Completion)
         except ProviderContractBroken:
             raise Unanswered(NO_TEXT, charged=True) from None
-
-
-def retry_after(response: Response, attempt: int) -> float:
-    """Seconds as the endpoint asks for; 1, 2, 4 if it does not say, or says it in another form."""
-    told = response.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdigit() else float(2**attempt)

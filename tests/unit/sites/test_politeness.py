@@ -5,17 +5,16 @@ from __future__ import annotations
 import gzip
 import time
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 
-from libs.common.errors import InvalidInput, ProviderUnavailable
+from libs.common.errors import InvalidInput, ProviderUnavailable, RateLimited
 from libs.common.provider.client import HttpAnswer
 from libs.common.sites.addresses import site_at
 from libs.common.sites.pacing import Pace
 from libs.common.sites.robots import LONGEST_DELAY, Robots, read_robots
 from libs.common.sites.sitemap import read_sitemap
-from libs.common.sites.visiting import LONGEST_WAIT, Visitor, wait_asked
+from libs.common.sites.visiting import LONGEST_WAIT, UNSAID_WAIT, Visitor
 
 SITE = "https://docs.example.com/guide/"
 
@@ -89,15 +88,35 @@ async def test_two_requests_have_a_pause_between_them() -> None:
     assert time.monotonic() - began >= 0.04
 
 
-def test_wait_is_read_in_seconds_or_as_a_date_and_bounded() -> None:
-    assert wait_asked(answer(429, retry_after="7")) == timedelta(seconds=7)
-    assert wait_asked(answer(429, retry_after="999999999")) == LONGEST_WAIT
-    assert wait_asked(answer(429)) == timedelta(minutes=1)
-    assert wait_asked(answer(429, retry_after="soon")) == timedelta(minutes=1)
-    assert wait_asked(answer(429, retry_after="²")) == timedelta(minutes=1)
-    later = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
-    assert timedelta(minutes=4) < wait_asked(answer(503, retry_after=later)) <= timedelta(minutes=5)
-    assert wait_asked(answer(503, retry_after="Wed, 01 Jan 2020 00:00:00 GMT")) == timedelta()
+class Tired(Nowhere):
+    """Asks everyone to wait, and keeps until when it was believed."""
+
+    def __init__(self, told: HttpAnswer) -> None:
+        self.told = told
+        self.until: datetime | None = None
+
+    async def request(self, method: str, url: str, **_: object) -> HttpAnswer:
+        return self.told
+
+    def note_limit(self, until: datetime) -> None:
+        self.until = until
+
+
+@pytest.mark.parametrize(
+    ("told", "wait"),
+    [
+        (answer(429), UNSAID_WAIT),
+        (answer(429, retry_after="7"), timedelta(seconds=7)),
+        (answer(503, retry_after="soon"), UNSAID_WAIT),
+        (answer(503, retry_after="999999999"), LONGEST_WAIT),
+    ],
+)
+async def test_site_that_asks_to_wait_is_left_alone_for_an_hour_at_most(told: HttpAnswer, wait: timedelta) -> None:
+    http, began = Tired(told), datetime.now(UTC)
+    with pytest.raises(RateLimited) as limited:
+        await Visitor(http, Pace(0.0)).visit(SITE)  # type: ignore[arg-type]  # only these two are asked for
+    assert http.until == limited.value.until
+    assert began + wait <= limited.value.until <= datetime.now(UTC) + wait
 
 
 @pytest.mark.parametrize(

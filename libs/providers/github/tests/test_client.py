@@ -57,6 +57,17 @@ def test_retry_after_counts_before_an_empty_budget(status: int) -> None:
     assert timedelta(seconds=5) < found.until - datetime.now(UTC) < timedelta(seconds=8)
 
 
+def test_date_counts_like_seconds_and_nothing_asks_for_more_than_a_day() -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=5)).replace(microsecond=0)
+    for told, until in (
+        (f"{later:%a, %d %b %Y %H:%M:%S} GMT", later),
+        ("9" * 20, datetime.now(UTC) + timedelta(days=1)),
+    ):
+        found = limited(answered(403, retry_after=told))
+        assert found is not None
+        assert abs(found.until - until) < timedelta(seconds=5)
+
+
 @pytest.mark.parametrize("status", [403, 429])
 def test_empty_budget_waits_for_its_reset(status: int) -> None:
     reset = int(datetime.now(UTC).timestamp()) + 3000
@@ -82,7 +93,7 @@ def test_header_that_is_no_number_ends_nothing(value: str) -> None:
     http = Scripted((200, {}))
     note_budget(http, answered(200, x_ratelimit_reset=value, x_ratelimit_limit="5000", x_ratelimit_remaining="1"))
     assert http.budget is None
-    for moment in ("Wed, 21 Oct 2026 07:28:00 GMT", "9" * 20, "²"):
+    for moment in ("-1", "soon", "²"):
         assert limited(answered(403, retry_after=moment)) is None
 
 

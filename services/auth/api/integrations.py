@@ -42,7 +42,10 @@ async def connect(
     principal: NamedDependency[Principal],
     idempotency_key: IdempotencyKey = None,
 ) -> IntegrationWire:
-    """Connects by token or by a site's address, after asking the provider. One integration of a type per workspace."""
+    """Connects by token or by a site's address, after asking the provider. One integration of a type per workspace.
+
+    `features` left out or null are the ones that the catalogue enables; an empty list is refused.
+    """
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
     asked, actor = _asked(data), principal.subject
@@ -99,7 +102,10 @@ class IntegrationController(Controller):
         deps: NamedDependency[Deps],
         principal: NamedDependency[Principal],
     ) -> IntegrationWire:
-        """What is left out stays; hooks and the next poll follow at once."""
+        """What is left out stays; hooks and the next poll follow at once.
+
+        `features` null are the ones that the catalogue enables; an empty list is refused, `pause` syncs nothing.
+        """
         target = await _target(integration, deps, principal)
         return integration_wire(await configure.configure_integration(_changes(data), **target))
 
@@ -178,7 +184,7 @@ def _asked(data: ConnectBody) -> ConnectAsked:
 
 def _changes(data: ChangeBody) -> configure.ChangesAsked:
     given = {name: getattr(data, name) for name in data.__struct_fields__ if getattr(data, name) is not UNSET}
-    if "features" in given:
+    if given.get("features") is not None:
         given["features"] = tuple(given["features"])
     return configure.ChangesAsked(**given)
 

@@ -48,7 +48,10 @@ async def begin_connect(
     principal: NamedDependency[Principal],
     idempotency_key: IdempotencyKey = None,
 ) -> BegunWire:
-    """Starts a consent: open the answered address in a popup. The same caller and subject complete it."""
+    """Starts a consent: open the answered address in a popup. The same caller and subject complete it.
+
+    `features` left out or null are the ones that the catalogue enables; an empty list is refused.
+    """
     principal.require(WRITE)
     principal.require_workspace(check_workspace_id(workspace))
     asked, way = data.asked(data.provider), begin.WayBack(redirect_url=data.redirect_url, callback=data.callback)

@@ -23,7 +23,7 @@ class WorkspaceWire(Wire):
 
 
 class FeatureWire(Wire):
-    """`enabled` is what a connect that names no feature switches on."""
+    """`enabled` is what a connect that leaves `features` out switches on."""
 
     id: str
     name: str
@@ -60,7 +60,7 @@ class ProvidersWire(Wire):
 
 
 class WishBody(Wire):
-    """What a new integration is to be like; what is left out (no feature named, too) is as the manifest says."""
+    """What a new integration is to be like; what is left out is as the manifest says. `features` is never empty."""
 
     name: str | None = None
     features: list[str] | None = None
@@ -100,10 +100,13 @@ class ConnectBody(WishBody):
 
 
 class ChangeBody(Wire):
-    """What is left out stays; `config` and `metadata` are replaced whole; the address of a site stays."""
+    """What is left out stays; `config` and `metadata` are replaced whole; the address of a site stays.
+
+    `features` null are the manifest's again; the list is never empty.
+    """
 
     name: str | UnsetType = UNSET
-    features: list[str] | UnsetType = UNSET
+    features: list[str] | UnsetType | None = UNSET
     config: dict[str, Any] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     monitor_changes: bool | UnsetType = UNSET

@@ -60,9 +60,17 @@ def check_interval(minutes: int) -> int:
     return minutes
 
 
-def check_features(manifest: Manifest, chosen: Sequence[str]) -> tuple[str, ...]:
-    """The chosen features, each once. The pointer names the first that the provider lacks."""
+def check_features(manifest: Manifest, chosen: Sequence[str] | None) -> tuple[str, ...]:
+    """The chosen features, each once; None = the enabled ones. The pointer names the first that the provider lacks."""
+    if chosen is None:
+        return manifest.default_features()
     known = [feature.id for feature in manifest.features]
+    if not chosen:
+        raise InvalidInput(
+            f"choose at least one of {', '.join(known)}, or send null for the ones that are enabled by default;"
+            " pause the integration to sync nothing",
+            pointer="/features",
+        )
     for index, feature in enumerate(chosen):
         if feature not in known:
             raise InvalidInput(

@@ -19,10 +19,10 @@ Reason = Literal["configured", "paused", "resumed", "grant", "renamed"]
 
 
 class ChangesAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """UNSET = stays as it is; `config` and `metadata` are replaced whole."""
+    """UNSET = stays as it is; `config` and `metadata` are replaced whole; features None = the enabled ones again."""
 
     name: str | UnsetType = UNSET
-    features: tuple[str, ...] | UnsetType = UNSET
+    features: tuple[str, ...] | UnsetType | None = UNSET
     config: dict[str, Any] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     monitor_changes: bool | UnsetType = UNSET

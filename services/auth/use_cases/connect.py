@@ -77,7 +77,6 @@ async def require_free_type(tx: Transaction, manifest: Manifest) -> None:
 
 def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace: str, deps: Deps) -> Draft:
     """Everything that can be judged without asking the provider. Raises InvalidInput with a pointer."""
-    features = check.check_features(manifest, asked.features or manifest.default_features())
     interval = manifest.polling_interval_minutes if asked.polling_interval is None else asked.polling_interval
     config = check.check_config({**asked.config, "url": grant.url} if grant.url else asked.config, grant.token)
     now = deps.clock.now()
@@ -87,7 +86,7 @@ def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace:
         provider=manifest.id,
         name=check.check_name(manifest.name if asked.name is None else asked.name),
         config=deps.providers.clean_config(manifest, config, now),
-        features=features,
+        features=check.check_features(manifest, asked.features),
         metadata=check.check_metadata(asked.metadata, grant.token),
         monitor_changes=asked.monitor_changes,
         polling_enabled=asked.polling_enabled,

@@ -100,6 +100,7 @@ async def test_token_is_stored_sealed_and_nowhere_else(
         ({"type": "site"}, (422, "invalid_input", "/type")),
         ({"features": ["nope"]}, (422, "invalid_input", "/features/0")),
         ({"features": ["issues", "nope"]}, (422, "invalid_input", "/features/1")),
+        ({"features": []}, (422, "invalid_input", "/features")),
         ({"token": "wrong-shape"}, (422, "invalid_input", "/token")),
         ({"token": "tok-with space"}, (422, "invalid_input", "/token")),
         ({"token": "tok-" + "x" * 20_000}, (422, "invalid_input", "/token")),

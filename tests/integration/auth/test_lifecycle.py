@@ -79,12 +79,23 @@ async def test_change_of_nothing_tells_nothing(
     assert await topics(admin, workspace) == ["integration.connected"]
 
 
+async def test_features_null_are_the_enabled_ones_again(
+    api: httpx.AsyncClient, one: dict[str, Any], workspace: str, admin: Admin
+) -> None:
+    place = f"/v1/integrations/{one['id']}"
+    for asked, chosen in ((["boards"], ["boards"]), (None, ["issues"]), (None, ["issues"])):
+        changed = (await api.patch(place, json={"features": asked})).json()
+        assert changed["features"] == chosen
+    assert await topics(admin, workspace) == ["integration.connected", *["integration.updated"] * 2]
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
         ({"pollingInterval": 0}, "/pollingInterval"),
         ({"pollingInterval": None}, "/pollingInterval"),
         ({"features": ["nope"]}, "/features/0"),
+        ({"features": []}, "/features"),
         ({"config": {"password": "x"}}, "/config/password"),
         ({"metadata": {"a": "x" * 70_000}}, "/metadata"),
         ({"name": ""}, "/name"),

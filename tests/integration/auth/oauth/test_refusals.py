@@ -69,6 +69,7 @@ async def test_redirect_url_on_the_very_origin_is_kept(flow: Consent, tail: str)
         ({"provider": "someday"}, (409, "provider_planned", "/provider")),
         ({"provider": "site"}, (422, "invalid_input", "/provider")),
         ({"features": ["issues", "nope"]}, (422, "invalid_input", "/features/1")),
+        ({"features": []}, (422, "invalid_input", "/features")),
         ({"config": {"nope": 1}}, (422, "invalid_input", "/config/nope")),
         ({"config": {"clientSecret": "abc"}}, (422, "invalid_input", "/config/clientSecret")),
         ({"metadata": {"big": "x" * 65_536}}, (422, "invalid_input", "/metadata")),

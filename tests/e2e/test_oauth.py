@@ -176,9 +176,12 @@ def test_provider_that_is_away_ends_as_failed_after_one_token_request(flow: Flow
 def test_fewer_scopes_than_needed_are_refused_by_name(flow: Flow) -> None:
     flow.line.control.ask("POST", "consent", {"scopes": ["read:user"]})
     attempt, returned = flow.consented()
+    since = flow.line.control.last_request()
     told = problem(flow.complete(returned), 409, "oauth_scopes_missing")
     assert "repo" in told["detail"]
     assert flow.state(attempt) == ("failed", "oauth_scopes_missing")
+    ended = [one for one in flow.line.control.requests(since, "applications/")["items"] if one["method"] == "DELETE"]
+    assert [one["status"] for one in ended] == [204]
 
 
 async def test_consent_that_took_too_long_ends_as_expired(flow: Flow) -> None:

@@ -61,7 +61,11 @@ class AuthFacet(Protocol):
         self, http: ProviderHttp, registration: ClientRegistration, *, refresh_token: str
     ) -> TokenAnswer: ...
 
-    async def revoke(self, http: ProviderHttp, registration: ClientRegistration, *, token: str) -> None: ...
+    async def revoke(self, http: ProviderHttp, registration: ClientRegistration, *, token: str) -> None:
+        """Ends this token alone: what another consent of the same account gave lives on. Where the provider can end
+        only all of them, or none, it does nothing.
+        """
+        ...
 
     async def check(self, http: ProviderHttp) -> Account:
         """Who is this grant? Raises AuthRevoked when the provider refuses it, ProviderUnavailable when it is away."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 
 from libs.common.errors import GrantFailure, SightFailure, SluiceError
-from libs.common.provider.auth import Account
+from libs.common.provider.auth import Account, TokenAnswer
 from libs.common.provider.manifest import Manifest
 from services.auth.deps import Deps
 from services.auth.domain.attempt import (
@@ -25,6 +28,7 @@ from services.auth.states import Waiting, hash_of
 from services.auth.use_cases.connect import ConnectAsked, prepare, store_connection
 from services.auth.use_cases.grants import renew_grant
 from services.auth.use_cases.oauth.found import end, find_attempt, find_by_state, require_starter, waiting_for
+from services.auth.use_cases.revoke import give_back
 from services.auth.vaulting import open_for
 
 
@@ -74,19 +78,23 @@ async def _claim(attempt: Attempt, ticket: str, *, deps: Deps) -> tuple[Attempt,
 async def _finish(attempt: Attempt, waiting: Waiting, returned: Returned | None, *, deps: Deps) -> Seen:
     """Whatever goes wrong ends the attempt with its code. A pointer would name a field of the request that began."""
     manifest = deps.providers.known(attempt.provider)
+    answer: TokenAnswer | None = None
     try:
-        grant, account = await _ask(attempt, waiting, returned, manifest, deps=deps)
+        answer = await _exchange(attempt, waiting, returned, manifest, deps=deps)
+        grant, account = await _prove(answer, manifest, deps=deps)
         return await _store(attempt, grant, account, manifest, deps=deps)
     except SluiceError as error:
         error.pointer = None
         await end(attempt, error, deps=deps)
+        if answer is not None:
+            await give_back(answer.access_token, attempt, deps=deps)
         raise
 
 
-async def _ask(
+async def _exchange(
     attempt: Attempt, waiting: Waiting, returned: Returned | None, manifest: Manifest, *, deps: Deps
-) -> tuple[Grant, Account]:
-    """The one token request, and whose grant it gave; no transaction is open."""
+) -> TokenAnswer:
+    """The one token request; no transaction is open."""
     refusal = None if returned is None else refusal_of(returned)
     if refusal is not None:
         raise refusal
@@ -94,8 +102,13 @@ async def _ask(
     async with deps.db.transaction(attempt.workspace_id) as tx:
         verifier = await open_for(tx, attempt, "verifier", waiting.verifier, deps=deps)
         code = returned.code if returned else await open_for(tx, attempt, "code", waiting.code, deps=deps)
-    try:
-        answer = await deps.providers.exchange(manifest, registration, code=code, verifier=verifier)
+    with _refusals_told():
+        return await deps.providers.exchange(manifest, registration, code=code, verifier=verifier)
+
+
+async def _prove(answer: TokenAnswer, manifest: Manifest, *, deps: Deps) -> tuple[Grant, Account]:
+    """Whether it is enough, and whose it is."""
+    with _refusals_told():
         missing = missing_scopes(manifest.oauth, answer.scopes) if manifest.oauth else ()
         if missing:
             raise ScopesMissing(f"{manifest.name} was not granted {', '.join(missing)}; connect again and grant it")
@@ -106,9 +119,15 @@ async def _ask(
             expires_at=answer.expires_at,
         )
         account = await deps.providers.whose(manifest, grant)
+    return grant, msgspec.structs.replace(account, scopes=answer.scopes)
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
     except (GrantFailure, SightFailure) as error:
         raise ExchangeRefused(error.detail) from None
-    return grant, msgspec.structs.replace(account, scopes=answer.scopes)
 
 
 async def _store(attempt: Attempt, grant: Grant, account: Account, manifest: Manifest, *, deps: Deps) -> Seen:

@@ -1,6 +1,7 @@
 """Deletes with proof: what a whole listing did not show goes, unless it is too much to be believed.
 
-All of it happens inside the transaction of the page it belongs to, with the resource locked.
+All of it happens with the resource locked, inside the transaction of the page it belongs to; much that is to go goes
+before that, in slices.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from services.sync.use_cases.apply import tombstone_all
 
 HELD = "deletions_held"
 HISTORY_DAYS = 90  # how long runs and listings that ended and deletions that were decided are shown
+MOST_AT_ONCE = 1000  # deletes of a transaction: .1 s, in which hints of the resource and the lease wait for it
 PARENTS_A_SECOND = 50  # parents of missing parts are read again at a pace that leaves the lane to hints
 
 _held = counter("sync_deletions_held_total", "Deletions that a sweep wanted and the fuse held", ["provider"])
@@ -34,6 +36,29 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: bool
     deleted: int = 0
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """What a whole listing did not show."""
+
+    listing: Listing
+    certificate: Certificate
+    missing: Sequence[Missing]
+
+    def slices(self) -> list[Absent]:
+        """All but what goes with the last page."""
+        return [
+            Absent(self.listing, self.certificate, self.missing[at : at + MOST_AT_ONCE])
+            for at in range(0, len(self.missing) - MOST_AT_ONCE, MOST_AT_ONCE)
+        ]
+
+
+class TooManyAtOnce(Exception):
+    """Believed, but more than goes in one transaction: nothing of that one stays, and slices go before it."""
+
+    def __init__(self, absent: Absent) -> None:
+        super().__init__()
+        self.absent = absent
 
 
 async def begin(tx: Transaction, batch: Batch, listing: str, known: Listing | None) -> Listing:
@@ -106,27 +131,40 @@ async def take_off(tx: Transaction, batch: Batch, items: Iterable[Item] = ()) ->
 async def close(
     tx: Transaction, listing: Listing, batch: Batch, certificate: Certificate, settings: SyncSettings
 ) -> Closed:
-    """Follows the certificate and forgets the listing."""
+    """Follows the certificate and forgets the listing. Raises TooManyAtOnce.
+
+    The fuse judges the whole, whatever owner began to delete it: what went before counts as missing and as live.
+    """
     if not await _proves(tx, listing, certificate):
         await _finish(tx, listing, certificate, state="incomplete")
         return Closed(complete=False)
     missing = await sweeps.unseen(tx, listing, certificate.scopes)
-    of = await sweeps.live(tx, listing.resource_id, certificate.scopes)
+    absent = Absent(listing, certificate, missing)
+    before = await sweeps.deleted_before(tx, listing.id)
+    of = before + await sweeps.live(tx, listing.resource_id, certificate.scopes)
     deleted = 0
     state = "certified"
-    if blows(len(missing), of, settings.sync_sweep_fuse):
+    if blows(before + len(missing), of, settings.sync_sweep_fuse):
         state = "held"
-        await _hold(tx, listing, batch, certificate, missing, of)
+        await _hold(tx, batch, absent, before=before, of=of)
     else:
+        if certificate.snapshot and len(missing) > MOST_AT_ONCE:
+            raise TooManyAtOnce(absent)
         await holds.supersede(tx, listing.resource_id, listing.stream)
         if certificate.snapshot:
-            deleted = await _delete(
-                tx, listing, batch, missing, f"not in a listing of {certificate.items} items", settings
-            )
+            deleted = await _delete(tx, batch, absent, settings)
     await _read_parents_again(tx, listing, batch, certificate.part_scopes)
     await quarantine.resolve_listed(tx, listing.resource_id, listing.stream, since=listing.since)
     await _finish(tx, listing, certificate, state=state, missing=len(missing), of=of, deleted=deleted)
     return Closed(complete=state == "certified", deleted=deleted)
+
+
+async def delete_slice(tx: Transaction, batch: Batch, absent: Absent, settings: SyncSettings) -> int:
+    """Of what was judged: what no other lane has written since."""
+    still = await sweeps.still_unseen(tx, absent.listing, absent.certificate.scopes, absent.missing)
+    deleted = await _delete(tx, batch, msgspec.structs.replace(absent, missing=still), settings)
+    await sweeps.note_deleted(tx, absent.listing.id, missing=len(still), deleted=deleted)
+    return deleted
 
 
 async def _finish(
@@ -145,24 +183,23 @@ async def _finish(
     _swept.labels(state).inc()
 
 
-async def _hold(
-    tx: Transaction, listing: Listing, batch: Batch, certificate: Certificate, missing: Sequence[Missing], of: int
-) -> None:
+async def _hold(tx: Transaction, batch: Batch, absent: Absent, *, before: int, of: int) -> None:
+    listing, missing = absent.listing, absent.missing
     if await holds.keeps(tx, listing, missing):
         return
-    reason = f"a whole listing no longer shows {len(missing)} of {of} sources; nothing was deleted"
+    deleted = f"{before} were deleted before it was too much" if before else "nothing was deleted"
+    reason = f"a whole listing no longer shows {before + len(missing)} of {of} sources; {deleted}"
     await holds.hold(
         tx, listing, missing, held_id=new_id(), provider=batch.provider, integration_id=batch.integration_id,
-        certificate=certificate, reason=reason, of=of,
+        certificate=absent.certificate, reason=reason, of=of,
     )  # fmt: skip
     _held.labels(batch.provider).inc()
 
 
-async def _delete(
-    tx: Transaction, listing: Listing, batch: Batch, missing: Sequence[Missing], proof: str, settings: SyncSettings
-) -> int:
-    await _bury(tx, listing, [one.id for one in missing], settings)
-    return await tombstone_all(tx, batch, [(one.id, one.key) for one in missing], proof)
+async def _delete(tx: Transaction, batch: Batch, absent: Absent, settings: SyncSettings) -> int:
+    await _bury(tx, absent.listing, [one.id for one in absent.missing], settings)
+    proof = f"not in a listing of {absent.certificate.items} items"
+    return await tombstone_all(tx, batch, [(one.id, one.key) for one in absent.missing], proof)
 
 
 async def _bury(tx: Transaction, listing: Listing, ids: Sequence[str], settings: SyncSettings) -> None:

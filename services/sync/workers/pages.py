@@ -39,6 +39,7 @@ from services.sync.repository.sweeps import Listing
 from services.sync.use_cases import sweeping
 from services.sync.use_cases.apply import Applied, apply_batch
 from services.sync.use_cases.relabelling import follow_label
+from services.sync.use_cases.sweeping import Absent, TooManyAtOnce
 from services.sync.workers.ahead import Ahead
 from services.sync.workers.grants import Grant
 from services.sync.workers.pulled import Pulled
@@ -152,7 +153,13 @@ async def take_page(deps: Deps, job: Job, stream: str, pulled: Pulled, ahead: Ah
     if wanted:
         pulled = msgspec.structs.replace(pulled, used=pulled.used + job.grant.used())
     ahead.ask()
-    await _commit_page(deps, job, stream, pulled, fetched, unchanged)
+    try:
+        await _commit_page(deps, job, stream, pulled, fetched, unchanged)
+    except TooManyAtOnce as proved:
+        for part in proved.absent.slices():
+            await _delete_slice(deps, job, stream, part)
+            crashpoint("sync.slice_deleted")
+        await _commit_page(deps, job, stream, pulled, fetched, unchanged)
 
 
 async def _enter_listing(deps: Deps, job: Job, stream: str, page: Page) -> list[Listed]:
@@ -239,6 +246,14 @@ async def _commit_slice(deps: Deps, job: Job, stream: str, fetched: Fetched) -> 
         told = _progress(job, stream, applied, job.grant.spent(), fetched=len(batch.observed))
         await progress.note(tx, told)
         job.read_after = job.moment = moment
+
+
+async def _delete_slice(deps: Deps, job: Job, stream: str, absent: Absent) -> None:
+    """Before the last page of its listing: whoever follows asks for that page again, and finds less to delete."""
+    async with deps.db.transaction(job.resource.workspace_id) as tx:
+        await _hold(tx, job)
+        deleted = await sweeping.delete_slice(tx, _batch(job, stream, (), Fetched()), absent, deps.settings)
+        await progress.note(tx, _progress(job, stream, Applied(deleted=deleted), Counts(), fetched=0))
 
 
 async def _commit_page(deps: Deps, job: Job, stream: str, pulled: Pulled, fetched: Fetched, unchanged: int) -> None:

@@ -28,11 +28,13 @@ pytestmark = pytest.mark.timeout(3000 if long_run() else 900)
 AT_LEAST = 500  # in CI all providers together, in a long run each
 CHECKS = ("missing", "extra", "stale", "duplicate", "version_regression", "lost_event", "false_delete", "raised")
 LANES = max(2, min(4, os.cpu_count() or 2))
+# No history has a thousand sources to lose: tests/integration/sync/test_sweep_slices.py dies there.
+SELDOM = {"sync.slice_deleted"}
 
 
 def troubles() -> set[str]:
-    """Every kind of fault, every crash point of sync, and a death at a request and on both sides of a commit."""
-    points = {*crashpoints([CHECKOUT / "services" / "sync"]), ASKED, COMMITTING, COMMITTED}
+    """Every kind of fault, every crash point that is come by, a death at a request and on both sides of a commit."""
+    points = {*crashpoints([CHECKOUT / "services" / "sync"]).keys() - SELDOM, ASKED, COMMITTING, COMMITTED}
     return {*FAULTS, *MEANWHILE, *(f"kill {point}" for point in points)}
 
 

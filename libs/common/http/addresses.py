@@ -17,6 +17,7 @@ from typing import Any
 import httpcore
 
 from libs.common.errors import InvalidInput
+from libs.common.http.trust import trusted
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -172,7 +173,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await self._plain.start_tls(ssl_context, server_hostname, timeout)
+            return await self._plain.start_tls(await trusted(), server_hostname, timeout)
         except BaseException:
             await self._plain.aclose()
             raise

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -20,6 +18,7 @@ from tenacity.wait import wait_base
 from libs.common.errors import ProviderContractBroken, ProviderUnavailable
 from libs.common.http.addresses import AddressRefused, GuardedBackend, Resolver, endpoint, resolve
 from libs.common.http.bodies import ACCEPTED, read_body
+from libs.common.http.trust import trust_nobody
 from libs.common.telemetry.metrics import counter, histogram
 from libs.common.telemetry.tracing import span
 
@@ -245,18 +244,12 @@ class _Call:
         return _Call("GET", url, headers, None)
 
 
-@lru_cache(maxsize=1)
-def _trust() -> ssl.SSLContext:
-    """Reading the authorities takes some 20 ms, and every client trusts the same ones."""
-    return httpx.create_ssl_context(trust_env=False)
-
-
 class _GuardedTransport(httpx.AsyncHTTPTransport):
     """httpx has no public way to give its pool a network backend; the pool is httpcore's public class."""
 
     def __init__(self, backend: GuardedBackend, limits: httpx.Limits) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_trust(),
+            ssl_context=trust_nobody(),  # the backend's streams bring whom to trust
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

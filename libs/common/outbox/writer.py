@@ -15,10 +15,13 @@ from libs.common.telemetry.tracing import current_traceparent
 if TYPE_CHECKING:
     from libs.common.database.transaction import Transaction
 
+# One document instead of four arrays: of each element of an array the driver asks twice whether it is a container.
 INSERT = """
 INSERT INTO outbox (event_id, workspace_id, topic, key, payload, traceparent)
 SELECT event_id, workspace_id, topic, key, payload, $1
-FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[]) WITH ORDINALITY
+FROM ROWS FROM (
+  json_to_recordset($2::json) AS (event_id text, workspace_id text, topic text, key text),
+  unnest($3::bytea[])) WITH ORDINALITY
   AS given(event_id, workspace_id, topic, key, payload, place)
 ORDER BY place
 """
@@ -27,19 +30,20 @@ LARGEST = 512 * 1024
 _encoder = msgspec.json.Encoder()
 
 
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    event_id: str
+    workspace_id: str
+    topic: str
+    key: str
+
+
 async def write(tx: Transaction, events: Sequence[Event]) -> None:
     """One statement, in the order given. Refuses an event that another service owns: one owner a topic."""
     topics = [_topic_name(tx.service, event) for event in events]
+    rows = [_Row(new_id(), event.workspace_id, topic, event.key) for topic, event in zip(topics, events, strict=True)]
+    payloads = [_payload(topic, event) for topic, event in zip(topics, events, strict=True)]
     driver = await tx.driver()
-    await driver.execute(
-        INSERT,
-        current_traceparent(),
-        [new_id() for _ in events],
-        [event.workspace_id for event in events],
-        topics,
-        [event.key for event in events],
-        [_payload(topic, event) for topic, event in zip(topics, events, strict=True)],
-    )
+    await driver.execute(INSERT, current_traceparent(), _encoder.encode(rows).decode(), payloads)
 
 
 def _topic_name(service: str, event: Event) -> str:

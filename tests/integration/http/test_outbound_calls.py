@@ -16,6 +16,7 @@ from tenacity import wait_none
 from libs.common.errors import ProviderContractBroken, ProviderUnavailable
 from libs.common.http.bodies import BodyTooLarge
 from libs.common.http.client import OutboundClient
+from libs.common.http.trust import trust
 from tests.integration.http.canary import Canary, Seen, answer, listening
 
 
@@ -182,9 +183,7 @@ async def test_plain_http_answer_to_https_is_unavailable(canary: Canary, client:
 
 
 def test_the_client_trusts_public_authorities_and_checks_names() -> None:
-    from libs.common.http.outbound import _trust
-
-    context = _trust()
+    context = trust()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
 

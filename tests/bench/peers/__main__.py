@@ -4,7 +4,10 @@ Each tool is a process of its own that starts cold, and its time begins with tha
 connections count for everybody. It ends with the last process of a peer's line, and with our run told as finished; our
 service goes on then, and how it ends does not count. What is made once (the schema, the tap's catalogue) counts for
 nobody. The tools take turns. A figure is the median of the rounds, a ratio the median of what each round's own two say.
-Fails below its bars. SLUICE_BENCH=long adds 100,000 issues, for memory.
+
+Ours runs twice: `workers` is the role that copies, as a replica of it alone is deployed, and does what the peers do;
+`whole` loads its HTTP surface and its consumers beside the first pages. Fails below its bars, which are the workers'.
+SLUICE_BENCH=long adds 100,000 issues, for memory.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from statistics import median
 from typing import Protocol
 
@@ -40,6 +45,7 @@ MANY = 100_000
 ROUNDS = 3
 MOST_MEMORY_MB = 120
 LEAST_RATIO = {"dlt_flat": 2.5, "tap_github": 5.0}
+OURS = ("workers", "whole")
 COPY = ("source", "source_part", "changed_file", "push", "quarantined_item")
 
 
@@ -99,7 +105,7 @@ async def ours_of(state: State, postgres: Postgres, parts: dict[str, str], api: 
     db = Database("sync", app_url=urls["DATABASE_URL"], worker_url=urls["WORKER_DATABASE_URL"])
     environ = environment({**parts, **urls}, api)
     try:
-        yield Ours("ours", environ, api, admin, db, ROOT, state.logs / "ours.log")
+        yield Ours("whole", environ, api, admin, db, ROOT, state.logs / "ours.log")
     finally:
         await db.close()
         await admin.close()
@@ -126,41 +132,50 @@ async def _bench(state: State, postgres: Postgres, parts: dict[str, str]) -> boo
 
 
 async def _compare(ours: Ours, tools: Sequence[Tool]) -> bool:
-    all_tools: list[Tool] = [ours, *tools]
+    both = [replace(ours, name="workers", only="workers"), ours]
+    all_tools: list[Tool] = [*both, *tools]
     first: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
     second: dict[str, list[Measured]] = {tool.name: [] for tool in all_tools}
-    warm: list[float] = []
+    warm: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(ROUNDS):
         for tool in all_tools:
             measured = await tool.first()
             if measured.rows != ISSUES:
                 raise AssertionError(f"{tool.name} has {measured.rows} issues: {dict(measured.written)}")
             first[tool.name].append(measured)
-            if tool is ours:
-                warm.append(await ours.seconds_of_run())
+            if isinstance(tool, Ours):
+                warm[tool.name].append(await ours.seconds_of_run())
                 if await ours.events("source.changed") != ISSUES:
                     raise AssertionError("an issue was not told")
             second[tool.name].append(await tool.second())
-    good = _tell_first(first, median(warm))
+    good = all([_tell_first(one.name, first, median(warm[one.name])) for one in both])
+    _tell_tools(first)
     for name, runs in second.items():
         _tell_second(name, runs, first[name])
     await _tell_events(ours)
     return good
 
 
-def _tell_first(first: dict[str, list[Measured]], warm: float) -> bool:
-    speed = {name: ISSUES / median(run.seconds for run in runs) for name, runs in first.items()}
-    ratios = {name: _ratio(runs, first["ours"]) for name, runs in first.items()}
+def _tell_first(ours: str, first: dict[str, list[Measured]], warm: float) -> bool:
+    speed = _speed(first[ours])
+    ratios = {name: _ratio(runs, first[ours]) for name, runs in first.items()}
     for name, ratio in ratios.items():
-        _figure("sync_items", speed["ours"], "items/s", name, ratio)
-    _figure("sync_items_without_start", ISSUES / warm, "items/s", "ours", ISSUES / warm / speed["ours"])
+        _figure(f"sync_items_{ours}", speed, "items/s", name, ratio)
+    _figure(f"sync_items_{ours}_without_start", ISSUES / warm, "items/s", ours, ISSUES / warm / speed)
+    light = max(run.rss_mb for run in first[ours]) <= MOST_MEMORY_MB
+    return light and (ours != "workers" or all(ratios[name] >= least for name, least in LEAST_RATIO.items()))
+
+
+def _tell_tools(first: dict[str, list[Measured]]) -> None:
     for name, runs in first.items():
         memory = max(run.rss_mb for run in runs)
         _figure(f"sync_memory_{name}", memory, "MB", MOST_MEMORY_MB, memory / MOST_MEMORY_MB)
         rows = sum(runs[-1].written.values())
-        print(f"{name}: {speed[name]:.0f} items/s, {runs[-1].requests} requests, {rows} row versions")
-    light = max(run.rss_mb for run in first["ours"]) <= MOST_MEMORY_MB
-    return light and all(ratios[name] >= least for name, least in LEAST_RATIO.items())
+        print(f"{name}: {_speed(runs):.0f} items/s, {runs[-1].requests} requests, {rows} row versions")
+
+
+def _speed(runs: Sequence[Measured]) -> float:
+    return ISSUES / median(run.seconds for run in runs)
 
 
 def _ratio(runs: Sequence[Measured], others: Sequence[Measured]) -> float:
@@ -170,7 +185,7 @@ def _ratio(runs: Sequence[Measured], others: Sequence[Measured]) -> float:
 
 def _tell_second(name: str, runs: Sequence[Measured], first: Sequence[Measured]) -> None:
     last = runs[-1]
-    copied = sum(last.written[table] for table in (COPY if name == "ours" else ("issues",)))
+    copied = sum(last.written[table] for table in (COPY if name in OURS else ("issues",)))
     seconds = median(run.seconds for run in runs)
     print(
         f"figure sync_again_{name} value={seconds:.2f} unit=s against=first_run ratio={_ratio(runs, first):.3f}"

@@ -34,7 +34,7 @@ RUNNING = "SELECT extract(epoch FROM finished_at - started_at) FROM sync.run ORD
 
 @dataclass(frozen=True)
 class Ours:
-    """`environ` is what the service reads; `root` where its process starts."""
+    """`environ` is what the service reads; `root` where its process starts; `only` a role of it, None for the whole."""
 
     name: str
     environ: Mapping[str, str]
@@ -43,6 +43,7 @@ class Ours:
     db: Database
     root: Path
     log: Path
+    only: str | None = None
 
     async def first(self) -> Measured:
         """Wanted by the event of a connect, as its consumer writes it down; the process finds it and does the rest."""
@@ -72,7 +73,8 @@ class Ours:
         return await Meter(self.api, self.admin, "sync", "source").measure(self._start, self._ended)
 
     def _start(self) -> Watched:
-        return Watched([sys.executable, "-m", "services.sync", "serve"], self.environ, self.root, self.log)
+        role = () if self.only is None else ("--only", self.only)
+        return Watched([sys.executable, "-m", "services.sync", "serve", *role], self.environ, self.root, self.log)
 
     async def _ended(self) -> bool:
         return bool(await self.admin.fetchval(ENDED))

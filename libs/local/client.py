@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from libs.common.errors import SluiceError
 from libs.common.http.problems import Problem
 from libs.local.endpoints import Endpoints, read_endpoints
 from libs.local.sse import ServerEvent, server_events
@@ -21,6 +22,8 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 ENDS = ("done", "failed")
 MOST_LOST = 20
 AGAIN_S = 0.5
+UNTYPED = "about:blank"  # RFC 9457: a problem of which nothing but the status is known
+STRANGER = "No service of Sluice answers like that: `sluice status` tells what runs, and where."
 
 
 class Told(Exception):
@@ -37,7 +40,7 @@ class Refused(Told):
     def __init__(self, status: int, problem: Problem) -> None:
         field = (problem.pointer or "").strip("/")
         text = problem.detail or problem.title
-        super().__init__(f"{field}: {text}" if field else text, HINTS.get(problem.code, ""))
+        super().__init__(f"{field}: {text}" if field else text, _hint(problem))
         self.status, self.code, self.problem = status, problem.code, problem
 
 
@@ -140,7 +143,10 @@ class Gateway:
             except httpx.HTTPError as error:
                 lost += 1
                 if lost > MOST_LOST:
-                    raise Told(f"{self.url} does not answer ({type(error).__name__}).") from error
+                    raise Told(
+                        f"{self.url} does not answer ({type(error).__name__}).",
+                        f"`sluice status` tells what runs; the run goes on without us: `sluice run show {run_id}`.",
+                    ) from error
             time.sleep(AGAIN_S)
 
     def _streamed(self, path: str, last: str) -> Iterator[ServerEvent]:
@@ -203,9 +209,8 @@ def _object(answer: httpx.Response) -> Json:
     try:
         return msgspec.json.decode(answer.content, type=Json)
     except msgspec.DecodeError as error:
-        raise Told(
-            f"{answer.request.url.path} answered {answer.status_code} with something that is no JSON."
-        ) from error
+        told = f"{answer.request.url.path} answered {answer.status_code} with something that is no JSON."
+        raise Told(told, STRANGER) from error
 
 
 def _problem(answer: httpx.Response) -> Problem:
@@ -213,4 +218,10 @@ def _problem(answer: httpx.Response) -> Problem:
         return msgspec.json.decode(answer.content, type=Problem)
     except msgspec.DecodeError:
         title = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"
-        return Problem(type="about:blank", title=title, status=answer.status_code)
+        return Problem(type=UNTYPED, title=title, status=answer.status_code)
+
+
+def _hint(problem: Problem) -> str:
+    if problem.code == SluiceError.code:
+        return f"The services' logs in .sluice/logs tell why: look for {problem.request_id}."
+    return STRANGER if problem.code == UNTYPED else HINTS.get(problem.code, "")

@@ -35,7 +35,10 @@ def make_env(root: Path) -> str:
     """Writes `.env` (mode 0600) and answers the API key, of which it holds the digest alone. Raises FileExistsError."""
     target = root / ".env"
     if target.exists():
-        raise FileExistsError(f"{target} is there already: its secrets open what is stored, so it is not replaced")
+        raise FileExistsError(
+            f"{target} is there already and its secrets open what is stored: move it away first,"
+            " then copy what you want to keep into the new one"
+        )
     key = new_api_key()
     write_private(target, fill((root / ".env.example").read_text(), key).encode())
     return key

@@ -91,8 +91,17 @@ def check_resources(references: Sequence[str]) -> tuple[str, ...]:
 def check_token(text: str) -> str:
     """Only what no provider could accept: tokens are visible ASCII (RFC 6750 section 2.1)."""
     if not 1 <= len(text) <= LONGEST_TOKEN or not text.isascii() or any(not "!" <= char <= "~" for char in text):
-        raise InvalidInput("this text cannot be a token", pointer="/token")
+        raise InvalidInput(
+            f"a token is 1 to {LONGEST_TOKEN} visible ASCII characters: copy it whole, without spaces and line ends",
+            pointer="/token",
+        )
     return text
+
+
+def not_connected_by(way: str, manifest: Manifest, pointer: str) -> InvalidInput:
+    return InvalidInput(
+        f"{manifest.name} is connected by {' or '.join(manifest.connect)}, not by {way}", pointer=pointer
+    )
 
 
 def check_url(text: str) -> str:

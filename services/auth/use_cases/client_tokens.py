@@ -39,7 +39,10 @@ async def make_client_token(asked: ClientTokenAsked, *, deps: Deps, workspace: s
 def _check(asked: ClientTokenAsked, origins: tuple[str, ...]) -> None:
     check_subject(asked.user)
     if asked.origin not in origins:
-        raise OriginNotAllowed("this origin is none of CORS_ALLOWED_ORIGINS", pointer="/origin")
+        raise OriginNotAllowed(
+            "name an allowed origin, or add it to CORS_ALLOWED_ORIGINS, as browsers write it: https://app.example",
+            pointer="/origin",
+        )
     for index, scope in enumerate(asked.scopes or ()):
         if scope not in CLIENT_SCOPES:
             raise InvalidInput(f"a page may hold {', '.join(CLIENT_SCOPES)}", pointer=f"/scopes/{index}")

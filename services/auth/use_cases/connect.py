@@ -104,7 +104,7 @@ def prepare(asked: ConnectAsked, grant: Grant, *, manifest: Manifest, workspace:
 def _grant(asked: ConnectAsked, manifest: Manifest, deps: Deps) -> Grant:
     for given, kind in ((asked.token, "token"), (asked.url, "url")):
         if given and kind not in manifest.connect:
-            raise InvalidInput(f"{manifest.name} is not connected by {kind}", pointer=f"/{kind}")
+            raise check.not_connected_by(kind, manifest, f"/{kind}")
     if not asked.token and "url" not in manifest.connect:
         raise InvalidInput(f"{manifest.name} needs a token here, or an OAuth connect", pointer="/token")
     if not asked.url and "token" not in manifest.connect:

@@ -13,7 +13,7 @@ from libs.common.events import IntegrationAuthFailed
 from libs.common.provider.auth import Account
 from libs.common.provider.manifest import Manifest
 from services.auth.deps import Deps
-from services.auth.domain.input import check_token
+from services.auth.domain.input import check_token, not_connected_by
 from services.auth.domain.integration import Integration, Seen, same_account, site_of
 from services.auth.domain.refusals import OtherAccount
 from services.auth.providers import INDETERMINATE, Grant
@@ -116,7 +116,7 @@ async def reconnect_integration(token: str, *, deps: Deps, workspace: str, integ
 
 def _new_grant(token: str, manifest: Manifest, before: Integration, *, deps: Deps) -> Grant:
     if token and "token" not in manifest.connect:
-        raise InvalidInput(f"{manifest.name} is not connected by token", pointer="/token")
+        raise not_connected_by("token", manifest, "/token")
     if token:
         deps.providers.facet(manifest).validate_token(check_token(token))
         return Grant(token=token, url=site_of(before, manifest))

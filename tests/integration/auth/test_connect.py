@@ -91,6 +91,15 @@ async def test_token_is_stored_sealed_and_nowhere_else(
     assert len(sealed["access_sealed"]) > len(GOOD_TOKEN)
 
 
+async def test_way_that_a_provider_lacks_is_answered_with_those_that_it_has(
+    api: httpx.AsyncClient, workspace: str
+) -> None:
+    by_url = await connect(api, workspace, url="https://docs.example")
+    by_token = await connect(api, workspace, provider="site", url="https://a.example")
+    told = [answer.json()["detail"] for answer in (by_url, by_token)]
+    assert told == ["Tracker is connected by oauth or token, not by url", "Site is connected by url, not by token"]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

@@ -29,6 +29,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: value for name, value in dotenv_values(place / ".env", interpolate=False).items() if value}
 
 
+def test_settings_that_are_there_are_kept_and_what_to_do_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SLUICE_KEK=kept\n")
+    with pytest.raises(FileExistsError, match="move it away first"):
+        make_env(tmp_path)
+    assert (tmp_path / ".env").read_text() == "SLUICE_KEK=kept\n"
+
+
 def test_file_follows_the_compose_specification() -> None:
     command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -107,5 +107,28 @@ def test_followed_run_that_failed_is_told() -> None:
 def test_gateway_that_stays_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "AGAIN_S", 0.0)
     door, _ = streaming(*[httpx.ConnectError] * 99)
-    with pytest.raises(Told, match="does not answer"):
+    with pytest.raises(Told, match="does not answer") as told:
         list(door.run_events("r"))
+    assert "sluice run show r" in told.value.hint
+
+
+def answering(status: int, body: str) -> Gateway:
+    door = Gateway("http://door.invalid", "k")
+    answer = httpx.MockTransport(lambda _: httpx.Response(status, text=body))
+    door._client = httpx.Client(base_url=door.url, transport=answer)
+    return door
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, "<html>"), (502, "<html>Bad gateway"), (404, "")])
+def test_answer_of_something_else_says_how_to_find_out_what_answers(status: int, body: str) -> None:
+    with pytest.raises(Told, match=str(status)) as told:
+        answering(status, body).get("/v1/providers")
+    assert "sluice status" in told.value.hint
+
+
+def test_fault_of_a_service_names_the_request_to_look_for_in_the_logs() -> None:
+    body = '{"type": "/problems/internal", "title": "Something failed", "status": 500, "requestId": "req-00000001"}'
+    with pytest.raises(Told) as told:
+        answering(500, body).get("/v1/providers")
+    assert "req-00000001" in told.value.hint
+    assert ".sluice/logs" in told.value.hint

@@ -8,12 +8,11 @@ from datetime import timedelta
 import msgspec
 
 from libs.common.database.transaction import Transaction
-from libs.common.errors import InvalidInput
 from libs.common.ids import new_id
 from libs.common.provider.manifest import Manifest
 from services.auth.deps import Deps
 from services.auth.domain.attempt import Attempt, Callback, Starter
-from services.auth.domain.input import check_redirect_url
+from services.auth.domain.input import check_redirect_url, not_connected_by
 from services.auth.providers import Grant
 from services.auth.repository import attempts, audit
 from services.auth.use_cases.connect import ConnectAsked, prepare, require_free_type
@@ -66,7 +65,7 @@ async def begin_reconnect(
 
 def _attempt(manifest: Manifest, way: WayBack, *, deps: Deps, workspace: str, starter: Starter) -> Attempt:
     if manifest.oauth is None or "oauth" not in manifest.connect:
-        raise InvalidInput(f"{manifest.name} is not connected by OAuth", pointer="/provider")
+        raise not_connected_by("oauth", manifest, "/provider")
     registrations = deps.providers.registrations
     registrations.client(manifest)
     callback = way.callback or registrations.default_callback(manifest)

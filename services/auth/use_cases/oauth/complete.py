@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 
 from libs.common.errors import GrantFailure, SightFailure, SluiceError
@@ -102,32 +99,29 @@ async def _exchange(
     async with deps.db.transaction(attempt.workspace_id) as tx:
         verifier = await open_for(tx, attempt, "verifier", waiting.verifier, deps=deps)
         code = returned.code if returned else await open_for(tx, attempt, "code", waiting.code, deps=deps)
-    with _refusals_told():
+    try:
         return await deps.providers.exchange(manifest, registration, code=code, verifier=verifier)
+    except (GrantFailure, SightFailure) as error:
+        raise ExchangeRefused(error.detail) from None
 
 
 async def _prove(answer: TokenAnswer, manifest: Manifest, *, deps: Deps) -> tuple[Grant, Account]:
     """Whether it is enough, and whose it is."""
-    with _refusals_told():
-        missing = missing_scopes(manifest.oauth, answer.scopes) if manifest.oauth else ()
-        if missing:
-            raise ScopesMissing(f"{manifest.name} was not granted {', '.join(missing)}; connect again and grant it")
-        grant = Grant(
-            token=answer.access_token,
-            kind="oauth",
-            refresh_token=answer.refresh_token or "",
-            expires_at=answer.expires_at,
-        )
-        account = await deps.providers.whose(manifest, grant)
-    return grant, msgspec.structs.replace(account, scopes=answer.scopes)
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
+    missing = missing_scopes(manifest.oauth, answer.scopes) if manifest.oauth else ()
+    if missing:
+        raise ScopesMissing(f"{manifest.name} was not granted {', '.join(missing)}; connect again and grant it")
+    grant = Grant(
+        token=answer.access_token,
+        kind="oauth",
+        refresh_token=answer.refresh_token or "",
+        expires_at=answer.expires_at,
+    )
     try:
-        yield
-    except (GrantFailure, SightFailure) as error:
-        raise ExchangeRefused(error.detail) from None
+        account = await deps.providers.whose(manifest, grant)
+    except (GrantFailure, SightFailure):
+        told = f"{manifest.name} shows no account for the grant that it just gave; connect again and grant all of it"
+        raise ExchangeRefused(told) from None
+    return grant, msgspec.structs.replace(account, scopes=answer.scopes)
 
 
 async def _store(attempt: Attempt, grant: Grant, account: Account, manifest: Manifest, *, deps: Deps) -> Seen:

@@ -133,5 +133,10 @@ async def test_impossible_client_token_is_refused_at_its_field(
     assert refusal(await token_of(api, workspace, **body)) == expected
 
 
+async def test_origin_off_the_list_is_told_where_the_list_is(api: httpx.AsyncClient, workspace: str) -> None:
+    told = (await token_of(api, workspace, origin="https://app.example/")).json()["detail"]
+    assert "add it to CORS_ALLOWED_ORIGINS" in told
+
+
 async def test_client_token_of_an_unknown_workspace_is_404(api: httpx.AsyncClient) -> None:
     assert refusal(await token_of(api, "never-made"))[:2] == (404, "unknown_workspace")

@@ -323,6 +323,7 @@ async def test_bad_answer_of_the_provider_stores_nothing(flow: Consent, name: st
     assert refusal(done) == (*expected, None)
     stands = await flow.stands()
     assert (stands["state"], stands["code"]) == ("failed", expected[1])
+    assert name != "dead token" or "connect again" in stands["detail"]
     assert refusal(await flow.complete(attemptId=flow.attempt, handle=handle))[:2] == (409, "oauth_state_unknown")
     assert await nothing_connected(flow)
     assert await admin.fetchval("SELECT count(*) FROM credential WHERE workspace_id = $1", flow.workspace) == 0

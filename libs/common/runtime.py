@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from libs.common.errors import ConfigurationError, Disposition, SluiceError
 from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter, gauge
 from libs.common.telemetry.tracing import flush_traces
@@ -61,15 +62,15 @@ class Component(Protocol):
 
 
 class Service:
-    """What `build(settings)` returns. `http` makes the surface, which shows the Health that it is given.
+    """What `build(settings)` returns. `http` makes the surface, with the operations that it is given.
 
     `on_close` runs last, in the order given: the relay is done, pools may go.
     """
 
     def __init__(
         self,
-        name: str,
-        http: Callable[[Health], Litestar] | None,
+        operations: Operations,
+        http: Callable[[Operations], Litestar] | None,
         components: Sequence[Component],
         *,
         host: str = "127.0.0.1",
@@ -77,8 +78,8 @@ class Service:
         on_close: Sequence[Callable[[], Awaitable[None]]] = (),
         on_listening: Callable[[int], None] | None = None,
     ) -> None:
-        self.name = name
-        self.health = Health()
+        self.name = operations.name
+        self.operations = operations
         self.on_close = tuple(on_close)
         self.components = tuple(components)
         self._http = http
@@ -99,13 +100,13 @@ class Service:
         """A new one at each call."""
         if self._http is None:
             raise ConfigurationError(f"{self.name} has no HTTP application")
-        return self._http(self.health)
+        return self._http(self.operations)
 
     def _server(self, *, whole: bool) -> Component:
+        from libs.common.http.probes import Probes
         from libs.common.http.server import HttpServer
 
-        app = self.surface()
-        return HttpServer(app if whole else app.state.operations(), *self._place)
+        return HttpServer(self.surface() if whole else Probes(self.operations), *self._place)
 
 
 class Late:
@@ -141,7 +142,7 @@ async def run_service(
     """Runs until SIGTERM, SIGINT or `stop`; then shuts down in order, within `grace` seconds."""
     stopping = stop or asyncio.Event()
     _listen_to_signals(stopping)
-    supervised = [_Supervised(component, service.health) for component in service.chosen(only)]
+    supervised = [_Supervised(component, service.operations.health) for component in service.chosen(only)]
     for one in supervised:
         one.start()
     log.info("service_started", count=len(supervised))

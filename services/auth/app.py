@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
 from libs.common.http.client import OutboundClient
-from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Component, Late, Service
 from libs.common.security.principals import ClientTokens, ServiceTokens, every_caller
@@ -48,7 +48,7 @@ def build(
         Late("consumers", "consumers", partial(create_consuming, deps)),
     ]
     return Service(
-        NAME,
+        create_operations(deps),
         partial(create_app, deps),
         components,
         host=settings.http_host,
@@ -60,7 +60,8 @@ def build(
 def describe(settings: AuthSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
     providers = Providers(client=OutboundClient(()), environ={})
-    return create_app(create_deps(settings, SystemClock(), providers))
+    deps = create_deps(settings, SystemClock(), providers)
+    return create_app(deps, create_operations(deps))
 
 
 def create_deps(settings: AuthSettings, clock: Clock, providers: Providers) -> Deps:
@@ -85,15 +86,19 @@ def create_consuming(deps: Deps) -> Component:
     return create_consumer_component(consumers, deps, deps.db, deps.settings)
 
 
-def create_app(deps: Deps, health: Health | None = None) -> Litestar:
-    from libs.common.http.app import create_http
-    from services.auth.api import HANDLERS
+def create_operations(deps: Deps) -> Operations:
+    """Redis holds only what may be lost: without it consents wait, and tokens are lent all the same."""
 
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready(), "redis": await deps.states.ready()}
 
+    return Operations(NAME, ready, tolerated=["redis"])
+
+
+def create_app(deps: Deps, operations: Operations) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.auth.api import HANDLERS
+
     services = ServiceTokens(NAME, Path(deps.settings.service_signing_keys_dir))
     callers = every_caller(deps.settings, services=services, clients=deps.clients)
-    # Redis holds only what may be lost: without it consents wait, and tokens are lent all the same.
-    given = {"deps": deps}
-    return create_http(NAME, HANDLERS, given, deps.settings, callers, ready, tolerated=["redis"], health=health)
+    return create_http(operations, HANDLERS, {"deps": deps}, deps.settings, callers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from libs.common.database.engine import Database
 from libs.common.http.client import InternalClient, OutboundClient
-from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.jobs import Job, JobWorker
 from libs.common.outbox.relay import Relay
 from libs.common.runtime import Component, Late, Loop, Service
@@ -63,7 +63,7 @@ def build(settings: ChunkerSettings) -> Service:
     deps = Deps(db=db, index_wanted=wake.set)
     consuming = Late("consumers", "consumers", partial(_consuming, settings, deps))
     return Service(
-        SERVICE,
+        _operations(db, embedders, beside),
         partial(_http, settings, db, tokens, embedders, beside),
         [
             *indexers,
@@ -126,7 +126,18 @@ def _writer(settings: ChunkerSettings, db: Database, outbound: OutboundClient) -
 def describe(settings: ChunkerSettings) -> Litestar:
     """The routes alone, for the OpenAPI document: nothing is connected."""
     db = Database(SERVICE, app_url=settings.database_url, worker_url=settings.worker_database_url)
-    return _http(settings, db, None, Embedders(None, {}), Beside())
+    embedders, beside = Embedders(None, {}), Beside()
+    return _http(settings, db, None, embedders, beside, _operations(db, embedders, beside))
+
+
+def _operations(db: Database, embedders: Embedders, beside: Beside) -> Operations:
+    """Without its model the service is ready all the same: searches go by words; so it is without its engine."""
+
+    async def ready() -> dict[str, bool]:
+        found = {"postgres": await db.ready(), "embedder": await embedders.ready()}
+        return found | ({"opensearch": await beside.engine.ready()} if beside.engine else {})
+
+    return Operations(SERVICE, ready, tolerated=["embedder", "opensearch"])
 
 
 def _http(
@@ -135,21 +146,15 @@ def _http(
     tokens: ServiceTokens | None,
     embedders: Embedders,
     beside: Beside,
-    health: Health | None = None,
+    operations: Operations,
 ) -> Litestar:
-    """Without its model the service is ready all the same: searches go by words; so it is without its engine."""
     from libs.common.http.app import create_http
     from services.chunker.api import HANDLERS
 
     resolver = every_caller(settings, services=tokens)
 
-    async def ready() -> dict[str, bool]:
-        found = {"postgres": await db.ready(), "embedder": await embedders.ready()}
-        return found | ({"opensearch": await beside.engine.ready()} if beside.engine else {})
-
     given = {"db": db, "searcher": _searcher(settings, db, embedders, beside)}
-    tolerated = ["embedder", "opensearch"]
-    return create_http(SERVICE, HANDLERS, given, settings, resolver, ready, tolerated=tolerated, health=health)
+    return create_http(operations, HANDLERS, given, settings, resolver)
 
 
 def _searcher(settings: ChunkerSettings, db: Database, embedders: Embedders, beside: Beside) -> Searcher:

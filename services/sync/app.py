@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
 from libs.common.http.client import InternalClient, OutboundClient
-from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.ids import new_id
 from libs.common.limits.ledger import Ledger
 from libs.common.limits.shared import Shared
@@ -54,7 +54,7 @@ def build(settings: SyncSettings, *, environ: Mapping[str, str] = os.environ) ->
     broker = InternalClient(settings.auth_url, tokens, "auth", inside)
     deps = create_deps(settings, outside, broker, environ=environ)
     return Service(
-        NAME,
+        create_operations(deps),
         partial(create_app, deps, tokens),
         components(deps),
         host=settings.http_host,
@@ -136,19 +136,21 @@ def create_consuming(deps: Deps) -> Component:
     return create_consumer_component(consumers, deps, deps.db, deps.settings)
 
 
-def create_app(deps: Deps, tokens: ServiceTokens, health: Health | None = None) -> Litestar:
-    from libs.common.http.app import create_http
-    from services.sync.api import HANDLERS
+def create_operations(deps: Deps) -> Operations:
+    """Redis holds only what may be lost: without it each replica spends its own part of a budget."""
 
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready(), "redis": deps.gates is None or deps.gates.shared}
 
+    return Operations(NAME, ready, tolerated=["redis"])
+
+
+def create_app(deps: Deps, tokens: ServiceTokens, operations: Operations) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.sync.api import HANDLERS
+
     callers = every_caller(deps.settings, services=tokens)
-    # Redis holds only what may be lost: without it each replica spends its own part of a budget.
-    return create_http(
-        NAME, HANDLERS, {"deps": deps}, deps.settings, callers, ready, max_body=LARGEST_BODY, tolerated=["redis"],
-        health=health,
-    )  # fmt: skip
+    return create_http(operations, HANDLERS, {"deps": deps}, deps.settings, callers, max_body=LARGEST_BODY)
 
 
 def describe(settings: SyncSettings) -> Litestar:

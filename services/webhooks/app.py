@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from libs.common.clock import Clock, SystemClock
 from libs.common.database.engine import Database
 from libs.common.http.client import InternalClient, OutboundClient
-from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.ids import new_id
 from libs.common.internal import AccessToken
 from libs.common.jobs import Job, JobWorker
@@ -62,7 +62,7 @@ def build(settings: WebhooksSettings, *, environ: Mapping[str, str] = os.environ
     gates = create_gates(settings, SystemClock())
     deps = create_deps(settings, tokens=AuthBroker(auth), granted=granting(outside, gates, environ))
     return Service(
-        NAME,
+        create_operations(deps),
         partial(create_app, deps),
         [
             create_job_worker(deps),
@@ -136,15 +136,19 @@ def create_consuming(deps: Deps) -> Component:
     return create_consumer_component(consumers, deps, deps.db, deps.settings)
 
 
-def create_app(deps: Deps, health: Health | None = None) -> Litestar:
-    from libs.common.http.app import create_http
-    from services.webhooks.api import HANDLERS
-
+def create_operations(deps: Deps) -> Operations:
     async def ready() -> dict[str, bool]:
         return {"postgres": await deps.db.ready()}
 
+    return Operations(NAME, ready)
+
+
+def create_app(deps: Deps, operations: Operations) -> Litestar:
+    from libs.common.http.app import create_http
+    from services.webhooks.api import HANDLERS
+
     return create_http(
-        NAME,
+        operations,
         HANDLERS,
         {
             "deps": deps,
@@ -153,8 +157,6 @@ def create_app(deps: Deps, health: Health | None = None) -> Litestar:
         },
         deps.settings,
         every_caller(deps.settings, services=_service_tokens(deps.settings)),
-        ready,
-        health=health,
     )
 
 

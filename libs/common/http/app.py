@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
@@ -20,48 +18,40 @@ from litestar.types import ControllerRouterHandler
 
 from libs.common.errors import Forbidden, InvalidInput, SluiceError, Unauthenticated
 from libs.common.http.answers import on_bug, on_http_exception, on_sluice_error
-from libs.common.http.edge import EdgeApp, route_of
-from libs.common.http.health import Health
+from libs.common.http.edge import EdgeApp
+from libs.common.http.exchange import route_of
 from libs.common.http.openapi import Document
+from libs.common.http.operations import Operations
 from libs.common.http.origins import Pages
 from libs.common.http.requests import StrictRequest
 from libs.common.security.callers import INTERNAL, CallerResolver, Principal, resolve_caller
 from libs.common.settings import CommonSettings
-from libs.common.telemetry.metrics import CONTENT_TYPE, render
+from libs.common.telemetry.metrics import CONTENT_TYPE
 
-Ready = Callable[[], Awaitable[dict[str, bool]]]
 Hook = Callable[[], Awaitable[None]]
 
-READY_SECONDS = 3.0
 ALLOWED_HEADERS = ["authorization", "content-type", "idempotency-key", "last-event-id", "traceparent", "x-request-id"]
 EXPOSED_HEADERS = ["etag", "location", "retry-after", "x-request-id"]
+FIGURES = CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework names it of itself
 METHODS: Any = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]
 
 
 def create_http(
-    name: str,
+    operations: Operations,
     route_handlers: Sequence[ControllerRouterHandler],
     dependencies: Mapping[str, object],
     settings: CommonSettings,
     resolver: CallerResolver,
-    ready: Ready,
     on_startup: Sequence[Hook] = (),
     on_shutdown: Sequence[Hook] = (),
     max_body: int = 2_000_000,
-    tolerated: Collection[str] = (),
-    health: Health | None = None,
 ) -> Litestar:
     """`dependencies` are values (or Provide) that handlers ask for by name; `principal` is always among them.
 
-    `tolerated` checks are shown, but the service is ready without them.
-
     Every route needs a bearer unless it says `opt={"anonymous": True}`; /internal/ is for service tokens alone.
-    `health` is the supervisor's, shown by /readyz; `app.state.operations()` is the probes and metrics alone.
     """
-    health = health or Health()
-    operations = partial(_operations, name, ready, health, tolerated)
     return EdgeApp(
-        route_handlers=[*route_handlers, *operations()],
+        route_handlers=[*route_handlers, *_handlers(operations)],
         dependencies={**_provided(dependencies), "principal": Provide(_principal)},
         guards=[_guard],
         exception_handlers={
@@ -72,24 +62,12 @@ def create_http(
         request_class=StrictRequest,
         request_max_body_size=max_body,
         cors_config=_cors(settings),
-        openapi_config=_openapi(name),
+        openapi_config=_openapi(operations.name),
         logging_config=None,
-        state=State(
-            {
-                "health": health,
-                "resolver": resolver,
-                "pages": Pages(settings.public_url),
-                "operations": partial(_probes, operations),
-            }
-        ),
+        state=State({"resolver": resolver, "pages": Pages(settings.public_url)}),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
     )
-
-
-def _probes(operations: Callable[[], list[ControllerRouterHandler]]) -> Litestar:
-    """Made where they are all that a process serves: an application costs 10 ms of its start."""
-    return EdgeApp(operations(), openapi_config=None, logging_config=None)
 
 
 async def _guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -133,31 +111,21 @@ def _constant(value: object) -> Provide:
     return Provide(give, sync_to_thread=False, use_cache=True)
 
 
-def _operations(name: str, ready: Ready, health: Health, tolerated: Collection[str]) -> list[ControllerRouterHandler]:
+def _handlers(operations: Operations) -> list[ControllerRouterHandler]:
     @get("/healthz", opt={"anonymous": True}, tags=["operations"], name="healthz")
     async def healthz() -> dict[str, str]:
-        return {"service": name, "status": "alive"}
+        return operations.alive()
 
     @get("/readyz", opt={"anonymous": True}, tags=["operations"], name="readyz")
     async def readyz() -> Response[dict[str, object]]:
-        checks = health.as_dict() | await _checked(ready)
-        up = all(well for check, well in checks.items() if check not in tolerated)
-        return Response({"service": name, "ready": up, "checks": checks}, status_code=200 if up else 503)
+        up, told = await operations.readiness()
+        return Response(told, status_code=200 if up else 503)
 
-    @get("/metrics", opt={"anonymous": True}, tags=["operations"], name="metrics", media_type=CONTENT_TYPE)
+    @get("/metrics", opt={"anonymous": True}, tags=["operations"], name="metrics", media_type=FIGURES)
     async def metrics() -> bytes:
-        return render()
+        return operations.figures()
 
     return [healthz, readyz, metrics]
-
-
-async def _checked(ready: Ready) -> dict[str, bool]:
-    """A check that fails or hangs is a "no", not an error page."""
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            return await ready()
-    except (SluiceError, TimeoutError, OSError):
-        return {"checks": False}
 
 
 def _cors(settings: CommonSettings) -> CORSConfig:

@@ -1,139 +1,25 @@
-"""What surrounds every request: its id, one span, one line in the log, and the headers of a careful answer."""
+"""The outermost layer of a surface: ours, so that 404, 405 and CORS answers pass through it as well."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-import time
 from typing import Any
 
 from litestar import Litestar
-from litestar.datastructures import MutableScopeHeaders
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import HTTPScope, Message, Receive, Scope, Send
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from libs.common.ids import new_id
-from libs.common.telemetry.logging import bind, get_logger
-from libs.common.telemetry.metrics import counter, histogram
-from libs.common.telemetry.tracing import span, use_traceparent
-
-log = get_logger(__name__)
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
-# An answer that is sent while the caller still writes is lost to a reset, through a proxy for certain: what is left of
-# the body is read first, up to here.
-DRAINED_BYTES = 16_000_000
-DRAIN_SECONDS = 2.0
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-HEADERS = {
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-site",
-}
-
-_requests = counter("http_requests_total", "Requests answered", ["method", "route", "status"])
-_seconds = histogram("http_request_seconds", "Seconds until a request was answered", ["route"])
+from libs.common.http.exchange import Exchange
 
 
 class EdgeApp(Litestar):
-    """A Litestar whose outermost layer is ours, so that 404, 405 and CORS answers pass through it as well."""
-
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        await _Exchange(scope).run(super().__call__, receive, send)
+        await Exchange(scope).run(super().__call__, receive, send)
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
         """Our models are msgspec's. Litestar would serve two more libraries because they are installed, and loading
         those takes as long as making the application."""
         return [*plugins, MsgspecDIPlugin()]
-
-
-class _Body:
-    """The request's messages as they pass, so that an early refusal can read what is left of them."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._ended = False
-
-    async def __call__(self) -> Any:
-        message = await self._receive()
-        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
-        return message
-
-    async def drain(self) -> None:
-        left = DRAINED_BYTES
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                while not self._ended and left > 0:
-                    left -= len((await self()).get("body", b""))
-        except TimeoutError:
-            return  # whoever writes that slowly may lose the answer
-
-
-class _Exchange:
-    """One request and its answer."""
-
-    def __init__(self, scope: HTTPScope) -> None:
-        self.scope = scope
-        self.headers = {name.lower(): value for name, value in scope["headers"]}
-        self.request_id = self._request_id()
-        self.status = 0
-        self.started = time.perf_counter()
-        scope.setdefault("state", {})["request_id"] = self.request_id
-
-    async def run(self, app: Any, receive: Receive, send: Send) -> None:
-        body = _Body(receive)
-
-        async def stamped(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._stamp(message)
-                if self.status >= 400:
-                    await body.drain()
-            await send(message)
-
-        traceparent = self.headers.get(b"traceparent", b"").decode("latin-1")
-        with use_traceparent(traceparent), bind(request_id=self.request_id):
-            with span("http.in", kind=SpanKind.SERVER) as current:
-                try:
-                    await app(self.scope, body, stamped)
-                finally:
-                    self._tell(current)
-
-    def _request_id(self) -> str:
-        given = self.headers.get(b"x-request-id", b"").decode("latin-1")
-        return given if REQUEST_ID.fullmatch(given) else new_id()
-
-    def _stamp(self, message: Any) -> None:
-        self.status = message["status"]
-        headers = MutableScopeHeaders.from_message(message)
-        headers["x-request-id"] = self.request_id
-        for name, value in HEADERS.items():
-            headers.setdefault(name, value)
-
-    def _tell(self, current: Span) -> None:
-        """Status 0: the caller went away, or the answer broke off before it began."""
-        method, route = self.scope["method"], route_of(self.scope)
-        seconds = time.perf_counter() - self.started
-        current.update_name(f"{method} {route}")
-        current.set_attributes(
-            {"http.request.method": method, "http.route": route, "http.response.status_code": self.status}
-        )
-        if self.status >= 500:
-            current.set_status(Status(StatusCode.ERROR))
-        _requests.labels(method, route, str(self.status)).inc()
-        _seconds.labels(route).observe(seconds)
-        write = log.debug if route in QUIET and self.status == 200 else log.info
-        write("request", method=method, route=route, status=self.status, duration_ms=round(seconds * 1000, 2))
-
-
-def route_of(scope: Scope) -> str:
-    """The template, never the path: paths hold ids, and an unknown one could be anything."""
-    return str(scope.get("path_template") or "unmatched")

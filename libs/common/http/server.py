@@ -6,10 +6,9 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
-from litestar import Litestar
 
 from libs.common.errors import ConfigurationError
 from libs.common.telemetry.logging import Logger, get_logger
@@ -18,6 +17,8 @@ log = get_logger(__name__)
 
 GRACE_SECONDS = 10
 
+Application = Any  # ASGI 3, by the types of two libraries and of none
+
 
 class HttpServer:
     """The component that serves an application."""
@@ -25,7 +26,7 @@ class HttpServer:
     kind: Literal["http"] = "http"
     name = "http"
 
-    def __init__(self, app: Litestar, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
+    def __init__(self, app: Application, host: str, port: int, on_listening: Callable[[int], None] | None) -> None:
         self._app = app
         self._host = host
         self._port = port
@@ -43,7 +44,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    app: Litestar,
+    app: Application,
     host: str,
     port: int,
     log: Logger,
@@ -71,7 +72,7 @@ async def serve(
             listener.close()
 
 
-def _config(app: Litestar) -> uvicorn.Config:
+def _config(app: Application) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",

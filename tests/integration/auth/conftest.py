@@ -18,7 +18,7 @@ from libs.common.ids import new_id
 from libs.common.security.principals import ServiceTokens, make_service_keys
 from libs.local.postgres import Postgres
 from libs.local.valkey import Valkey
-from services.auth.app import create_app, create_deps
+from services.auth.app import create_app, create_deps, create_operations
 from services.auth.deps import Deps
 from services.auth.settings import AuthSettings
 from tests.integration.auth.provider_double import ProviderDouble
@@ -75,7 +75,7 @@ async def deps(
 @pytest.fixture
 async def api(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
     """An administrator's client."""
-    transport = httpx.ASGITransport(app=create_app(deps))
+    transport = httpx.ASGITransport(app=create_app(deps, create_operations(deps)))
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://auth", headers=headers) as client:
         yield client

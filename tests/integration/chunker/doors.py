@@ -12,6 +12,7 @@ import httpx
 
 from libs.common.command import DESCRIBING
 from libs.common.http.app import create_http
+from libs.common.http.operations import Operations
 from libs.common.security.client_tokens import CLIENT_SCOPES, ClientTokens
 from libs.common.security.principals import every_caller, make_service_keys
 from libs.common.settings import load_settings
@@ -37,7 +38,7 @@ async def opened(rig: Rig, keys: Path) -> AsyncIterator[httpx.AsyncClient]:
         return {}
 
     state = {"db": rig.db, "searcher": rig.searcher}
-    app = create_http("chunker", HANDLERS, state, settings, every_caller(settings, services=None), ready)
+    app = create_http(Operations("chunker", ready), HANDLERS, state, settings, every_caller(settings, services=None))
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # ASGI by two names
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://chunker", headers=headers) as client:

@@ -30,7 +30,7 @@ from libs.common.errors import (
 )
 from libs.common.http.app import create_http
 from libs.common.http.client import InternalClient, OutboundClient
-from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.http.server import serve
 from libs.common.http.wire import Wire
 from libs.common.runtime import Only, Service, run_service
@@ -103,7 +103,8 @@ async def serving(app: Litestar) -> AsyncIterator[int]:
 async def port(tmp_path: Path) -> AsyncIterator[int]:
     make_service_keys(tmp_path, ["auth", "sync"])
     resolver = ServiceTokenResolver(ServiceTokens("auth", tmp_path))
-    app = create_http("auth", [token, raising, hook], {}, settings(tmp_path), resolver, no_checks, max_body=10_000)
+    operations = Operations("auth", no_checks)
+    app = create_http(operations, [token, raising, hook], {}, settings(tmp_path), resolver, max_body=10_000)
     async with serving(app) as found:
         yield found
 
@@ -244,11 +245,10 @@ async def test_every_process_answers_its_probes(tmp_path: Path, only: Only | Non
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     resolver = ServiceTokenResolver(ServiceTokens("auth", tmp_path))
 
-    def create_app(health: Health) -> Litestar:
-        handlers = [token, raising, hook]
-        return create_http("auth", handlers, {}, settings(tmp_path), resolver, no_checks, health=health)
+    def create_app(operations: Operations) -> Litestar:
+        return create_http(operations, [token, raising, hook], {}, settings(tmp_path), resolver)
 
-    service = Service("auth", create_app, [], on_listening=listening.set_result)
+    service = Service(Operations("auth", no_checks), create_app, [], on_listening=listening.set_result)
     task = asyncio.create_task(run_service(service, only, stop=stop))
     base = f"http://127.0.0.1:{await listening}"
     async with httpx.AsyncClient() as client:

@@ -33,7 +33,7 @@ from libs.common.provider.manifest import Manifest
 from libs.common.provider.sync import SyncFacet
 from libs.common.security.principals import ServiceTokens
 from services.sync import consumers
-from services.sync.app import create_app
+from services.sync.app import create_app, create_operations
 from services.sync.deps import Deps
 from services.sync.settings import SyncSettings
 from services.sync.tokens import Tokens
@@ -120,7 +120,8 @@ class Engine:
         await self.deps.db.close()
 
     def app(self) -> Litestar:
-        return create_app(self.deps, ServiceTokens("sync", Path(self.settings.service_signing_keys_dir)))
+        tokens = ServiceTokens("sync", Path(self.settings.service_signing_keys_dir))
+        return create_app(self.deps, tokens, create_operations(self.deps))
 
     def environment(self) -> dict[str, str]:
         """What `child.py` needs to be another replica, with a copy of the world as it is now."""

@@ -16,7 +16,7 @@ from libs.common.events.event import Event
 from libs.common.ids import new_id
 from libs.common.runtime import Service, run_service
 from libs.common.testing.eventually import eventually
-from services.sync.app import components
+from services.sync.app import components, create_operations
 from tests.integration.sync.double import World
 from tests.integration.sync.engine import Engine
 from tests.support.stack import BrokerProcess, broker_flavour
@@ -32,7 +32,7 @@ async def test_connected_on_the_bus_becomes_changes_on_the_bus(
     deps = engine.replica(settings=settings)
     await ensure_topics(kafka, CATALOG, embedded=broker_flavour() == "embedded")
     stop = asyncio.Event()
-    running = asyncio.create_task(run_service(Service("sync", None, components(deps)), stop=stop))
+    running = asyncio.create_task(run_service(Service(create_operations(deps), None, components(deps)), stop=stop))
     reader = AIOKafkaConsumer("source.changed", bootstrap_servers=kafka, auto_offset_reset="earliest")
     await reader.start()
     try:

@@ -16,7 +16,7 @@ from libs.common.security.principals import make_service_keys
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.tracing import configure_tracing
 from libs.local.postgres import Postgres
-from services.webhooks.app import create_app, create_deps
+from services.webhooks.app import create_app, create_deps, create_operations
 from services.webhooks.deps import Deps
 from services.webhooks.settings import WebhooksSettings
 from tests.integration.webhooks.doubles import NOW, HooksApi, Lender
@@ -92,7 +92,7 @@ async def deps(
 async def http(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
     stop, listening = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(create_app(deps), "127.0.0.1", 0, get_logger("test"), stop, listening.set_result)
+        serve(create_app(deps, create_operations(deps)), "127.0.0.1", 0, get_logger("test"), stop, listening.set_result)
     )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await listening}", trust_env=False) as client:
         yield client

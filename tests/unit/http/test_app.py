@@ -31,6 +31,8 @@ from libs.common.errors import (
     Unauthenticated,
 )
 from libs.common.http.app import create_http
+from libs.common.http.health import Health
+from libs.common.http.operations import Operations
 from libs.common.http.wire import Wire, decode_cursor
 from libs.common.security.principals import ApiKeyResolver, ChainResolver, Principal
 from libs.common.settings import CommonSettings
@@ -138,6 +140,7 @@ async def identity(
 
 
 READY = {"database": True}
+HEALTH = Health()
 
 
 async def ready() -> dict[str, bool]:
@@ -148,7 +151,10 @@ async def ready() -> dict[str, bool]:
 async def client() -> AsyncIterator[AsyncTestClient[Any]]:
     resolver = ChainResolver([ApiKeyResolver({sha256(KEY.encode()).hexdigest()}), ServiceResolver()])
     handlers = [raises, make_item, raw, pages, explained, me, anyone, inside, identity]
-    app = create_http("demo", handlers, {"deps": Deps("here", object())}, SETTINGS, resolver, ready, max_body=10_000)
+    app = create_http(
+        Operations("demo", ready, health=HEALTH), handlers, {"deps": Deps("here", object())}, SETTINGS, resolver,
+        max_body=10_000,
+    )  # fmt: skip
     async with AsyncTestClient(app, raise_server_exceptions=False) as made:
         yield made
 
@@ -368,11 +374,11 @@ async def test_preflight_answers_for_known_origins(client: Any) -> None:
 
 
 async def test_failing_check_or_component_is_not_ready(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    client.app.state.health.set("consumers", True)
+    HEALTH.set("consumers", True)
     assert (await client.get("/readyz")).json()["checks"] == {"consumers": True, "database": True}
-    client.app.state.health.set("consumers", False)
+    HEALTH.set("consumers", False)
     assert (await client.get("/readyz")).status_code == 503
-    client.app.state.health.set("consumers", True)
+    HEALTH.set("consumers", True)
     monkeypatch.setitem(READY, "database", False)
     assert (await client.get("/readyz")).status_code == 503
     assert (await client.get("/healthz")).status_code == 200

@@ -18,6 +18,7 @@ from litestar.testing import AsyncTestClient
 from libs.common.command import describing_settings
 from libs.common.errors import Conflict
 from libs.common.http.app import create_http
+from libs.common.http.operations import Operations
 from libs.common.security.principals import ClientTokens, every_caller, make_service_keys
 from libs.common.settings import CommonSettings
 from libs.local.state import SERVICES
@@ -71,7 +72,7 @@ async def ready() -> dict[str, bool]:
 @pytest.fixture(scope="module")
 async def client() -> AsyncIterator[AsyncTestClient[Litestar]]:
     callers = every_caller(SETTINGS, services=None)
-    app = create_http("here", [fine, clash, bug, events], {}, SETTINGS, callers, ready)
+    app = create_http(Operations("here", ready), [fine, clash, bug, events], {}, SETTINGS, callers)
     async with AsyncTestClient(app=app) as made:
         yield made
 

@@ -14,6 +14,7 @@ import pytest
 
 from libs.common import runtime
 from libs.common.errors import DependencyDown, NotFound
+from libs.common.http.operations import Operations
 from libs.common.runtime import Kind, Late, Loop, Service, run_service, worker_loop
 from libs.common.telemetry.metrics import value
 from libs.common.testing import eventually as waiting
@@ -53,6 +54,13 @@ async def running(service: Service, **options: object) -> AsyncIterator[asyncio.
         await task
 
 
+def operations() -> Operations:
+    async def ready() -> dict[str, bool]:
+        return {}
+
+    return Operations("s", ready)
+
+
 @pytest.fixture
 def story() -> list[str]:
     return []
@@ -74,14 +82,14 @@ async def test_failed_component_turns_red_restarts_and_leaves_siblings_serving(s
             raise RuntimeError("no")
 
     failing, sibling = Part("failing", "consumers", story, fail), Part("sibling", "workers", story)
-    service = Service("s", None, [failing, sibling])
+    service = Service(operations(), None, [failing, sibling])
     async with running(service):
         await eventually(lambda: failing.runs >= 3)
-        assert service.health.as_dict() == {"failing": False, "sibling": True}
-        assert not service.health.ready
+        assert service.operations.health.as_dict() == {"failing": False, "sibling": True}
+        assert not service.operations.health.ready
         assert sibling.runs == 1
         broken.clear()
-        await eventually(lambda: service.health.ready)
+        await eventually(lambda: service.operations.health.ready)
     assert story[-2:] == ["failing ended", "sibling ended"]
     assert value("component_failures_total", component="failing") >= 3
 
@@ -92,10 +100,10 @@ async def test_component_that_returns_early_has_failed(story: list[str]) -> None
             self.runs += 1
 
     short = Short("short", "workers", story)
-    service = Service("s", None, [short])
+    service = Service(operations(), None, [short])
     async with running(service):
         await eventually(lambda: short.runs >= 2)
-        assert not service.health.ready
+        assert not service.operations.health.ready
 
 
 async def test_workers_begin_while_a_late_component_is_still_loading(story: list[str]) -> None:
@@ -105,7 +113,7 @@ async def test_workers_begin_while_a_late_component_is_still_loading(story: list
         assert may_load.wait(10)
         return Part("edge", "consumers", story)
 
-    service = Service("s", None, [Late("edge", "consumers", load), Part("worker", "workers", story)])
+    service = Service(operations(), None, [Late("edge", "consumers", load), Part("worker", "workers", story)])
     async with running(service):
         await eventually(lambda: story == ["worker started"])
         may_load.set()
@@ -121,7 +129,7 @@ async def test_late_components_are_loaded_one_after_the_other(story: list[str]) 
             together.append(both.wait(0.2))
         return Part(name, "consumers", story)
 
-    service = Service("s", None, [Late(name, "consumers", partial(load, name)) for name in ("one", "two")])
+    service = Service(operations(), None, [Late(name, "consumers", partial(load, name)) for name in ("one", "two")])
     async with running(service):
         await eventually(lambda: sorted(story) == ["one started", "two started"])
     assert not together
@@ -135,10 +143,10 @@ async def test_late_component_that_does_not_load_is_red_and_loaded_again(story: 
             raise ImportError("no")
         return Part("edge", "consumers", story)
 
-    async with running(service := Service("s", None, [Late("edge", "consumers", load)])):
-        await eventually(lambda: service.health.as_dict() == {"edge": False})
+    async with running(service := Service(operations(), None, [Late("edge", "consumers", load)])):
+        await eventually(lambda: service.operations.health.as_dict() == {"edge": False})
         broken[0] = False
-        await eventually(lambda: story == ["edge started"] and service.health.ready)
+        await eventually(lambda: story == ["edge started"] and service.operations.health.ready)
 
 
 async def test_shutdown_stops_intake_then_work_then_relay_then_pools(story: list[str]) -> None:
@@ -155,7 +163,7 @@ async def test_shutdown_stops_intake_then_work_then_relay_then_pools(story: list
         Part("worker", "workers", story, finish),
         Part("consumer", "consumers", story),
     ]
-    service = Service("s", None, parts, on_close=[lambda: close("client"), lambda: close("database")])
+    service = Service(operations(), None, parts, on_close=[lambda: close("client"), lambda: close("database")])
     async with running(service):
         await eventually(lambda: len(story) == 3)
     assert story[3:] == [
@@ -166,7 +174,7 @@ async def test_shutdown_stops_intake_then_work_then_relay_then_pools(story: list
         "client closed",
         "database closed",
     ]
-    assert not service.health.ready
+    assert not service.operations.health.ready
 
 
 async def test_shutdown_is_bounded_by_its_grace(story: list[str]) -> None:
@@ -176,7 +184,7 @@ async def test_shutdown_is_bounded_by_its_grace(story: list[str]) -> None:
     async def close() -> None:
         story.append("closed")
 
-    service = Service("s", None, [Part("deaf", "workers", story, deaf)], on_close=[close])
+    service = Service(operations(), None, [Part("deaf", "workers", story, deaf)], on_close=[close])
     began = asyncio.get_running_loop().time()
     async with running(service, grace=0.1):
         await eventually(lambda: bool(story))
@@ -191,14 +199,14 @@ async def test_pool_that_fails_to_close_leaves_the_others_closing(story: list[st
     async def close() -> None:
         story.append("closed")
 
-    async with running(Service("s", None, [], on_close=[fail, close])):
+    async with running(Service(operations(), None, [], on_close=[fail, close])):
         pass
     assert story == ["closed"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signal_ends_the_service(story: list[str], number: int) -> None:
-    service = Service("s", None, [Part("worker", "workers", story)])
+    service = Service(operations(), None, [Part("worker", "workers", story)])
     task = asyncio.create_task(run_service(service))
     await eventually(lambda: bool(story))
     os.kill(os.getpid(), number)
@@ -217,11 +225,11 @@ async def test_signal_ends_the_service(story: list[str], number: int) -> None:
 )
 async def test_only_runs_the_chosen_kind(story: list[str], only: str | None, started: set[str]) -> None:
     parts = [Part("consumer", "consumers", story), Part("worker", "workers", story), Part("relay", "relay", story)]
-    service = Service("s", None, parts)
+    service = Service(operations(), None, parts)
     async with running(service, only=only):
         await eventually(lambda: len(story) == len(started))
         assert {line.split()[0] for line in story} == started
-        assert set(service.health.as_dict()) == started
+        assert set(service.operations.health.as_dict()) == started
 
 
 class Work:

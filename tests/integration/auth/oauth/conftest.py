@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from services.auth.app import create_app
+from services.auth.app import create_app, create_operations
 from services.auth.deps import Deps
 from services.auth.settings import AuthSettings
 from tests.integration.auth.oauth.consenting import ENVIRON, Consent
@@ -22,7 +22,7 @@ def environ() -> dict[str, str]:
 
 @pytest.fixture
 async def browser(deps: Deps) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=create_app(deps))
+    transport = httpx.ASGITransport(app=create_app(deps, create_operations(deps)))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
         yield client
 

@@ -17,7 +17,7 @@ from libs.common.clock import Clock, FixedClock, SystemClock
 from libs.common.errors import AuthRevoked, LostSight, ProviderContractBroken, ProviderUnavailable
 from libs.common.ids import new_id
 from libs.common.testing.eventually import eventually
-from services.auth.app import create_app
+from services.auth.app import create_app, create_operations
 from services.auth.deps import Deps
 from services.auth.states import States, new_ticket
 from tests.integration.auth.oauth.consenting import Consent, keys, message
@@ -415,7 +415,7 @@ async def test_key_of_a_short_life_is_gone_by_itself_and_told_as_expired(
 async def test_redis_away_is_503_everywhere_and_burns_nothing(flow: Consent, deps: Deps) -> None:
     handle = await flow.handle()
     lame = replace(deps, states=States("redis://127.0.0.1:1"))
-    transport = httpx.ASGITransport(app=create_app(lame))
+    transport = httpx.ASGITransport(app=create_app(lame, create_operations(lame)))
     async with httpx.AsyncClient(transport=transport, base_url="http://auth", headers=flow.api.headers) as api:
         away = replace(flow, api=api, browser=api)
         done = await away.complete(attemptId=flow.attempt, handle=handle)

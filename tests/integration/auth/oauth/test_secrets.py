@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 
-from services.auth.app import create_app
+from services.auth.app import create_app, create_operations
 from services.auth.deps import Deps
 from services.auth.states import PREFIX, hash_of
 from tests.integration.auth import provider_double
@@ -154,7 +154,8 @@ async def test_cookie_is_of_this_host_alone(flow: Consent) -> None:
 
 async def test_cookie_of_an_https_installation_is_bound_to_its_host(flow: Consent, deps: Deps) -> None:
     settings = msgspec.structs.replace(deps.settings, public_url="https://sluice.example")
-    transport = httpx.ASGITransport(app=create_app(replace(deps, settings=settings)))
+    shown = replace(deps, settings=settings)
+    transport = httpx.ASGITransport(app=create_app(shown, create_operations(shown)))
     async with httpx.AsyncClient(transport=transport, base_url="https://sluice.example") as browser:
         await flow.consent()
         away = replace(flow, browser=browser)

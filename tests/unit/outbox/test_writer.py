@@ -16,7 +16,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class FakeTransaction:
-    """Keeps the columns of the last statement; it is its own driver."""
+    """Keeps what the last statement wrote; it is its own driver."""
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -25,9 +25,10 @@ class FakeTransaction:
     async def driver(self) -> FakeTransaction:
         return self
 
-    async def execute(self, sql: str, *columns: object) -> None:
-        names = ("traceparent", "event_ids", "workspace_ids", "topics", "keys", "payloads")
-        self.written = dict(zip(names, columns, strict=True))
+    async def execute(self, sql: str, traceparent: str | None, rows: str, payloads: list[bytes]) -> None:
+        told = msgspec.json.decode(rows, type=list[dict[str, str]])
+        self.written = {f"{name}s": [row[name] for row in told] for name in told[0]}
+        self.written |= {"traceparent": traceparent, "payloads": payloads}
 
 
 async def test_a_row_carries_key_workspace_and_trace() -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
+from libs.common.database import erasure
 from libs.common.database.engine import Database
 from libs.common.errors import ProviderContractBroken, ProviderUnavailable
 from libs.common.http.client import AddressRefused, OutboundClient, Response
@@ -16,7 +17,6 @@ from libs.common.http.retry_after import wait_asked
 from libs.common.telemetry.logging import get_logger
 from libs.common.telemetry.metrics import counter
 from services.chunker.domain.summaries import BUDGET_USED_UP, Asked
-from services.chunker.repository import workspaces
 from services.chunker.repository.summaries import paid
 from services.chunker.summarising.extracting import extracted
 from services.chunker.summarising.plain_text import as_text
@@ -95,8 +95,8 @@ class Endpoint:
         """Taken from the budget, asked, settled; a crash between leaves it taken, never unpaid."""
         most = tokens_at_most(asked)
         async with self.db.transaction(asked.workspace) as tx:
-            there = await workspaces.keeps_out(tx, asked.workspace)
-            day = await paid.spend(tx, asked.workspace, most, self.tokens_per_day) if there else None
+            gone = await erasure.is_erased(tx)
+            day = None if gone else await paid.spend(tx, asked.workspace, most, self.tokens_per_day)
         if day is None:
             raise Unanswered(BUDGET_USED_UP)
         try:
@@ -116,7 +116,7 @@ class Endpoint:
     async def _settle(self, asked: Asked, day: str, more: int, text: str) -> None:
         async with self.db.transaction(asked.workspace) as tx:
             await paid.settle(tx, day, more)
-            if text and await workspaces.keeps_out(tx, asked.workspace):
+            if text and not await erasure.is_erased(tx):
                 await prune_later(tx)
                 await paid.keep(tx, asked.workspace, self.model, asked.input_hash, text)
 

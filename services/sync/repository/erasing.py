@@ -18,23 +18,6 @@ COLD = (
 STEP = 2000
 
 
-ERASURE = "hashtextextended('sync erases ' || :workspace, 0)"
-
-
-async def keeps_out(tx: Transaction) -> bool:
-    """Whether the workspace is there; it is not erased before the transaction ends, so what is written goes with it."""
-    await tx.execute(f"SELECT pg_advisory_xact_lock_shared({ERASURE})", workspace=tx.workspace)
-    sql = "SELECT NOT EXISTS (SELECT FROM erased_workspace WHERE workspace_id = :workspace)"
-    return bool(await tx.fetch_value(sql, workspace=tx.workspace))
-
-
-async def mark_erased(tx: Transaction) -> bool:
-    """False when it was: then it is being cleared away, or is."""
-    await tx.execute(f"SELECT pg_advisory_xact_lock({ERASURE})", workspace=tx.workspace)
-    sql = "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING"
-    return await tx.execute(sql, workspace=tx.workspace) > 0
-
-
 async def erase_hot(tx: Transaction) -> None:
     """What makes anyone work on it; owners in the middle of a page lose their lease by this."""
     for table in HOT:

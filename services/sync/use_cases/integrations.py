@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from libs.common.database import erasure
 from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
 from libs.common.events.integration import (
@@ -61,7 +62,7 @@ async def _take(
     tx: Transaction, integration_id: str, provider: str, version: int, state: DesiredState
 ) -> tuple[Integration | None, Integration] | None:
     """(before, now), or None for a repeat, an older word, or one about what is gone."""
-    if not await erasing.keeps_out(tx):
+    if await erasure.is_erased(tx):
         return None
     await integrations.remember_workspace(tx)
     before = await integrations.find(tx, integration_id, lock="UPDATE")
@@ -112,7 +113,7 @@ async def _follow_features(tx: Transaction, before: Integration, now: Integratio
 async def disconnect(event: IntegrationDisconnected, *, db: Database) -> bool:
     """At once nothing of it works any more; a worker tombstones its sources in batches."""
     async with db.transaction(event.workspace_id) as tx:
-        if not await erasing.keeps_out(tx):
+        if await erasure.is_erased(tx):
             return False
         if not await integrations.disconnect(
             tx, integration_id=event.integration_id, provider=event.provider, version=event.version
@@ -166,6 +167,6 @@ async def note_hooks(
 async def erase(event: WorkspaceDeleted, *, db: Database) -> None:
     """From now on late writes are refused; a worker empties the tables."""
     async with db.transaction(event.workspace_id) as tx:
-        if await erasing.mark_erased(tx):
+        if await erasure.begin(tx):
             await erasing.erase_hot(tx)
             await cleanups.want(tx, cleanup_id=f"erase:{event.workspace_id}", kind="erase")

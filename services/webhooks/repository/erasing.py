@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libs.common.database import erasure
 from libs.common.database.transaction import Transaction
 
 # Children first; deleting an endpoint waits for the deliveries that are being stored at it.
@@ -21,10 +22,7 @@ ERASED_TABLES = (
 
 async def erase(tx: Transaction, workspace: str) -> None:
     """Every row of the workspace in this schema; what stays is the tombstone of its id."""
-    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('erase:' || :workspace, 0))", workspace=workspace)
-    if not await tx.execute(
-        "INSERT INTO erased_workspace (workspace_id) VALUES (:workspace) ON CONFLICT DO NOTHING", workspace=workspace
-    ):
+    if not await erasure.begin(tx):
         return
     for table in ERASED_TABLES:
         await tx.execute(f"DELETE FROM {table} WHERE workspace_id = :workspace", workspace=workspace)

@@ -14,17 +14,6 @@ from services.webhooks.domain import Report
 NEXT = "greatest({old} + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint))"
 
 
-async def is_erased(tx: Transaction, workspace: str) -> bool:
-    """Holds until the end of the transaction: an erasure takes the same lock first."""
-    await tx.execute(
-        "SELECT pg_advisory_xact_lock_shared(hashtextextended('erase:' || :workspace, 0))", workspace=workspace
-    )
-    found = await tx.fetch_value(
-        "SELECT true FROM erased_workspace WHERE workspace_id = :workspace", workspace=workspace
-    )
-    return bool(found)
-
-
 async def hold_integration(tx: Transaction, integration_id: str) -> None:
     """Until the end of the transaction: what auth and what sync tell of it are never written past each other, or each
     would miss the other's row and nobody would wish for the hook."""

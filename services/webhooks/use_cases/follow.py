@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libs.common.database import erasure
 from libs.common.database.transaction import Transaction
 from libs.common.events import (
     IntegrationConnected,
@@ -25,7 +26,7 @@ async def follow_integration(event: IntegrationEvent, *, deps: Deps) -> None:
     """Whichever event comes first is enough: each carries the whole desired state, and only a newer one writes."""
     state = None if isinstance(event, IntegrationDisconnected) else event.state
     async with deps.db.transaction(event.workspace_id) as tx:
-        if await projections.is_erased(tx, event.workspace_id):
+        if await erasure.is_erased(tx):
             return
         await projections.hold_integration(tx, event.integration_id)
         await projections.know_workspace(tx, event.workspace_id)
@@ -44,7 +45,7 @@ async def follow_integration(event: IntegrationEvent, *, deps: Deps) -> None:
 
 async def follow_resource(event: ResourceSelected | ResourceDeselected, *, deps: Deps) -> None:
     async with deps.db.transaction(event.workspace_id) as tx:
-        if await projections.is_erased(tx, event.workspace_id):
+        if await erasure.is_erased(tx):
             return
         await projections.hold_integration(tx, event.integration_id)
         if await projections.put_resource(tx, event):

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from libs.common.database import erasure
 from libs.common.errors import InvalidState
 from libs.common.testing.eventually import eventually
 from services.sync import consumers
@@ -232,7 +233,7 @@ async def test_word_that_comes_while_its_workspace_is_erased_leaves_no_row(engin
         return bool(await engine.one("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
     async with engine.deps.db.transaction(engine.workspace) as tx:
-        await erasing.mark_erased(tx)
+        await erasure.begin(tx)
         await erasing.erase_hot(tx)
         late = asyncio.create_task(engine.disconnect())
         await eventually(waits)

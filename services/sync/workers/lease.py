@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from libs.common.errors import DependencyDown, LeaseLost
+from libs.common.errors import Contended, DependencyDown, LeaseLost
 from services.sync.deps import Deps
 from services.sync.repository import leases
 
@@ -44,12 +44,14 @@ async def settled(work: Awaitable[None], *, crashed: Callable[[], Awaitable[None
 
 
 async def _beat(deps: Deps, table: str, row_id: str, epoch: int) -> None:
-    """Returns when the lease is lost. While Postgres is away nobody else can take it either."""
+    """Returns when the lease is lost. While Postgres is away nobody else can take it either, nor while the row is held:
+    as a rule by a page of ours that takes long to commit, which would be thrown away and begun again without end.
+    """
     held = True
     while held:
         await asyncio.sleep(deps.settings.sync_lease_seconds / BEATS_A_LEASE)
         try:
             async with deps.db.queue() as tx:
                 held = await leases.beat(tx, table, row_id, epoch=epoch, lease=deps.lease)
-        except DependencyDown:
+        except (DependencyDown, Contended):
             continue

@@ -15,7 +15,7 @@ from libs.common.database.engine import Database
 from libs.common.database.transaction import Transaction
 from libs.common.errors import AuthRevoked, DependencyDown, ProviderUnavailable
 from libs.common.provider.auth import Account
-from services.auth.app import create_app
+from services.auth.app import create_app, create_operations
 from services.auth.deps import Deps
 from tests.integration.auth.oauth.consenting import OPENER, Consent, message
 from tests.integration.auth.provider_double import GOOD_TOKEN, OTHER_TOKEN, ProviderDouble, token_answer
@@ -159,7 +159,8 @@ class UnheardCommit:
 async def test_grant_whose_commit_was_not_heard_of_is_kept(flow: Consent, deps: Deps, provider: ProviderDouble) -> None:
     handle = await flow.handle()
     db: Any = UnheardCommit(deps.db)
-    transport = httpx.ASGITransport(app=create_app(replace(deps, db=db)))
+    deaf = replace(deps, db=db)
+    transport = httpx.ASGITransport(app=create_app(deaf, create_operations(deaf)))
     async with httpx.AsyncClient(transport=transport, base_url="http://auth", headers=flow.api.headers) as api:
         done = await replace(flow, api=api).complete(attemptId=flow.attempt, handle=handle)
     assert refusal(done)[:2] == (503, "dependency_down")

@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import msgspec
+
+from libs.local.polling import polled
 
 PROC = Path("/proc")
 
@@ -45,12 +46,7 @@ class Identity(msgspec.Struct, frozen=True):
         sweep_group(self.pid)
 
     def gone_within(self, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.alive():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
+        return polled(lambda: not self.alive(), seconds=seconds, every=0.02) is not None
 
 
 def started_at(pid: int) -> str | None:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from libs.local.endpoints import write_endpoints
 from libs.local.identity import Identity
 from libs.local.ledger import Ledger, end_orphans
 from libs.local.pages import write_start_page
+from libs.local.polling import polled
 from libs.local.processes import Supervisor
 from libs.local.state import State
 
@@ -30,14 +30,13 @@ def only_one(state: State) -> Iterator[bool]:
     """Whether this process is the supervisor of that state; the kernel drops the lock with the process."""
     with state.lock.open("w") as file:
         # Whoever looks whether one runs holds the lock for an instant, so one refusal proves nothing.
-        yield any(_take(file) for _ in range(20))
+        yield polled(lambda: _take(file), seconds=1.0, every=0.05) is not None
 
 
 def _take(file: TextIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        time.sleep(0.05)
         return False
     return True
 

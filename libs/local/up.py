@@ -13,6 +13,7 @@ from pathlib import Path
 from libs.local.endpoints import Endpoints, read_endpoints
 from libs.local.environment import with_settings_file
 from libs.local.ledger import Entry, Page, end_orphans, read_ledger
+from libs.local.polling import polled
 from libs.local.processes import launcher
 from libs.local.state import State
 
@@ -37,7 +38,7 @@ def up(root: Path, *, sandbox: bool = False, progress: Progress = silent, second
     if page is not None and page.sandbox != sandbox:
         progress("supervisor", "restarting")
         down(root)
-    return _wait(Starter(state, sandbox), progress, time.monotonic() + seconds)
+    return _wait(Starter(state, sandbox), progress, seconds)
 
 
 def down(root: Path, seconds: float = 60.0) -> None:
@@ -96,16 +97,23 @@ def start_supervisor(state: State, *, sandbox: bool) -> None:
         )  # fmt: skip
 
 
-def _wait(starter: Starter, progress: Progress, deadline: float) -> Endpoints:
+def _wait(starter: Starter, progress: Progress, seconds: float) -> Endpoints:
     told: dict[str, str] = {}
-    while True:
+
+    def answering() -> Endpoints | None:
         starter.ensure()
         page = current_page(starter.state)
         _tell(page, told, progress)
         if page is not None and page.ready and (endpoints := read_endpoints(starter.state)):
             return endpoints
-        _give_up(starter, page, late=time.monotonic() > deadline)
-        time.sleep(0.05)
+        _give_up(starter, page)
+        return None
+
+    endpoints = polled(answering, seconds=seconds, every=0.05)
+    if endpoints is None:
+        waiting = ", ".join(_unready(current_page(starter.state)))
+        raise StartFailed(f"not ready in time: {waiting}. Logs: {starter.state.logs}")
+    return endpoints
 
 
 def _tell(page: Page | None, told: dict[str, str], progress: Progress) -> None:
@@ -115,15 +123,13 @@ def _tell(page: Page | None, told: dict[str, str], progress: Progress) -> None:
             progress(name, entry.state)
 
 
-def _give_up(starter: Starter, page: Page | None, *, late: bool) -> None:
+def _give_up(starter: Starter, page: Page | None) -> None:
     logs = starter.state.logs
     for name, entry in (page.processes if page else {}).items():
         if entry.state in ("restarting", "starting") and entry.restarts >= HOPELESS:
             raise StartFailed(f"{name} ended {entry.restarts} times (exit code {entry.exit_code}).\n{_tail(entry.log)}")
     if starter.ended():
         raise StartFailed(f"the supervisor ended.\n{_tail(str(logs / 'supervisor.log'))}")
-    if late:
-        raise StartFailed(f"not ready in time: {', '.join(_unready(page))}. Logs: {logs}")
 
 
 def _unready(page: Page | None) -> list[str]:

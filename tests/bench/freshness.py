@@ -60,7 +60,7 @@ def _connect(stack: Stack, workspace: str, repository: str, features: Sequence[s
         "monitorChanges": True, "pollingEnabled": False,
     }  # fmt: skip
     made = stack.door.post(f"/v1/workspaces/{workspace}/integrations", body)
-    wait_for(stack.door, first_run(stack.door, made["id"])["id"], 600.0, lambda seen: None)
+    wait_for(stack.door, first_run(stack.door, made["id"])["id"], 600.0)
     return str(made["id"])
 
 

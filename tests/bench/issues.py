@@ -77,7 +77,7 @@ def seconds_of_sync(door: Gateway, workspace: str, issues: int) -> float:
     began = time.perf_counter()
     body: Json = {"provider": "github", "token": TOKEN, "features": ["issues"], "resources": [REPOSITORY]}
     made = door.post(f"/v1/workspaces/{workspace}/integrations", body)
-    run = wait_for(door, str(first_run(door, made["id"])["id"]), 600.0, lambda seen: None)
+    run = wait_for(door, str(first_run(door, made["id"])["id"]), 600.0)
     seconds = time.perf_counter() - began
     assert run["state"] == "succeeded", run
     assert run["counts"]["created"] == issues, run["counts"]

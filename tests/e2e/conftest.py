@@ -72,7 +72,7 @@ class Line:
 
     def sync(self) -> dict[str, Any]:
         run = self.door.post(f"/v1/integrations/{self.integration}/sync")
-        return wait_for(self.door, run["id"], SYNC_SECONDS, lambda seen: None)
+        return wait_for(self.door, run["id"], SYNC_SECONDS)
 
     def raw(self, method: str, path: str, *, key: str | None = None, **how: Any) -> httpx.Response:
         """As the front door answers, errors too; `key` "" sends none."""
@@ -169,7 +169,7 @@ def _connected(root: Path) -> Line:
     line.control.ask("POST", "settings", {"tokensPerGrant": MANY})
     done = connect(line.door, WANTED, line.control)
     line.integration = done.integration["id"]
-    line.run = wait_for(line.door, done.run["id"], SYNC_SECONDS, lambda seen: None)
+    line.run = wait_for(line.door, done.run["id"], SYNC_SECONDS)
     wait_until_indexed(line.door, "default", SYNC_SECONDS)
     return line
 

@@ -74,7 +74,7 @@ class Place:
 
     def sync(self) -> dict[str, Any]:
         run = self.line.door.post(f"{self.root}/sync")
-        return wait_for(self.line.door, run["id"], 60.0, lambda seen: None)
+        return wait_for(self.line.door, run["id"], 60.0)
 
     async def hooked(self) -> None:
         await eventually(lambda: self.view()["webhook"]["state"] == "active" and len(self.hooks()) == 1, timeout=WAIT_S)
@@ -111,7 +111,7 @@ def connect(place: Place, *, features: Sequence[str] = ALL, monitor: bool = True
 
 def ended(place: Place, run: dict[str, Any]) -> dict[str, Any]:
     """The run as it ended, with everything of it indexed."""
-    found = wait_for(place.line.door, run["id"], 60.0, lambda seen: None)
+    found = wait_for(place.line.door, run["id"], 60.0)
     wait_until_indexed(place.line.door, place.workspace, 60.0)
     return found
 

@@ -60,7 +60,7 @@ async def test_site_connected_by_the_command_is_found_at_its_headings_and_follow
     line: Line, workspace: str, control: Control
 ) -> None:
     made = line.asked("connect", "docusaurus", "--url", site(line), "--workspace", workspace)
-    run = wait_for(line.door, first_run(line.door, made["id"])["id"], SYNC_SECONDS, lambda _: None)
+    run = wait_for(line.door, first_run(line.door, made["id"])["id"], SYNC_SECONDS)
     assert run["state"] == "succeeded"
     wait_until_indexed(line.door, workspace, SYNC_SECONDS)
     (hit, *_) = search(line, workspace, "dead letter parked messages of an event topic")
@@ -144,5 +144,5 @@ def test_text_that_is_no_address_of_a_site_is_refused(line: Line, workspace: str
 def test_site_without_a_sitemap_is_read_by_its_links(line: Line, workspace: str, control: Control) -> None:
     control.ask("POST", "settings", {"sitemap": "off"})
     made = line.door.post(f"/v1/workspaces/{workspace}/integrations", {"provider": "docusaurus", "url": site(line)})
-    run = wait_for(line.door, first_run(line.door, made["id"])["id"], SYNC_SECONDS, lambda _: None)
+    run = wait_for(line.door, first_run(line.door, made["id"])["id"], SYNC_SECONDS)
     assert (run["state"], run["counts"]["created"] > 10) == ("succeeded", True)

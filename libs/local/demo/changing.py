@@ -11,6 +11,7 @@ from libs.local.demo.counting import wait_until_indexed
 from libs.local.demo.following import wait_for
 from libs.local.demo.topics import messages, unread
 from libs.local.demo.waiting import until
+from libs.local.polling import polled
 
 PATH = "docs/pushed-by-the-demo.md"
 TEXT = """# A change made by the demo
@@ -70,15 +71,18 @@ def _hook_is_there(door: Gateway, control: Control, integration: str, seconds: f
     """Whether the provider has a hook with today's address: another port since the last demo makes it a new one."""
     place = f"/v1/integrations/{integration}"
     address = door.get(f"{place}/webhook-endpoint")["url"]
-    deadline, renewed = time.monotonic() + seconds, False
-    while time.monotonic() < deadline:
+    renewed = False
+
+    def stands() -> bool:
+        nonlocal renewed
         if address in {hook["url"] for hook in control.truth()["hooks"] if hook["active"]}:
             return True
         if not renewed and door.get(place)["webhook"]["state"] == "active":
             door.post(f"{place}/webhook-endpoint/rotate")  # a new secret is registered under the present address
             renewed = True
-        time.sleep(0.2)
-    return False
+        return False
+
+    return polled(stands, seconds=seconds, every=0.2) is not None
 
 
 def _found(door: Gateway, workspace: str, word: str) -> Json | None:
@@ -92,7 +96,7 @@ def sync_unchanged(door: Gateway, control: Control, kafka: str, workspace: str, 
     before = _silence(kafka)
     since = control.last_request()
     run = door.post(f"/v1/integrations/{integration}/sync")
-    wait_for(door, run["id"], 120.0, lambda seen: None)
+    wait_for(door, run["id"], 120.0)
     wait_until_indexed(door, workspace)
     counts = control.requests(since)["counts"]
     after = _told(kafka)
@@ -102,7 +106,7 @@ def sync_unchanged(door: Gateway, control: Control, kafka: str, workspace: str, 
 def settle(door: Gateway, workspace: str, integration: str) -> None:
     """One sync takes up what a hook has only half told; then nothing is under way."""
     run = door.post(f"/v1/integrations/{integration}/sync")
-    wait_for(door, run["id"], 120.0, lambda seen: None)
+    wait_for(door, run["id"], 120.0)
     wait_until_indexed(door, workspace)
 
 

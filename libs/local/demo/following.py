@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from libs.local.client import Gateway, Json, Told
+from libs.local.polling import polled
 
 FINAL = ("succeeded", "failed", "cancelled")
 EVERY_S = 0.2
@@ -26,18 +24,20 @@ def follow(door: Gateway, run_id: str, *, screen: Console | None, words: str = "
     return run
 
 
-def wait_for(door: Gateway, run_id: str, seconds: float, moved: Callable[[Json], None]) -> Json:
-    deadline = time.monotonic() + seconds
-    while True:
+def wait_for(door: Gateway, run_id: str, seconds: float) -> Json:
+    """The run as it ended, without a word; one that has not is Told."""
+    run: Json = {}
+
+    def ended() -> bool:
+        nonlocal run
         run = door.get(f"/v1/sync-runs/{run_id}")
-        if run["state"] in FINAL:
-            return run
-        if time.monotonic() > deadline:
-            raise Told(
-                f"The run {run_id} is still {run['state']} after {seconds:.0f} s.", f"`sluice trace {run_id}` shows it."
-            )
-        moved(run)
-        time.sleep(EVERY_S)
+        return run["state"] in FINAL
+
+    if polled(ended, seconds=seconds, every=EVERY_S) is None:
+        raise Told(
+            f"The run {run_id} is still {run['state']} after {seconds:.0f} s.", f"`sluice trace {run_id}` shows it."
+        )
+    return run
 
 
 def _bar(screen: Console | None) -> Progress:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from libs.local.client import Told
+from libs.local.polling import polled
 
 T = TypeVar("T")
 EVERY_S = 0.1
@@ -14,11 +14,7 @@ EVERY_S = 0.1
 
 def until(question: Callable[[], T | None], *, seconds: float, failing: str, hint: str = "") -> T:
     """The first answer that is not None or False; after `seconds` it is Told that this did not happen."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = question()
-        if answer is not None and answer is not False:
-            return answer
-        if time.monotonic() > deadline:
-            raise Told(f"{failing} (waited {seconds:.0f} s).", hint or "The logs in .sluice/logs tell why.")
-        time.sleep(EVERY_S)
+    answer = polled(question, seconds=seconds, every=EVERY_S)
+    if answer is None:
+        raise Told(f"{failing} (waited {seconds:.0f} s).", hint or "The logs in .sluice/logs tell why.")
+    return answer

@@ -10,6 +10,7 @@ from typing import Any
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
+from libs.common.http.operations import PATHS
 from libs.common.ids import new_id
 from libs.common.telemetry.logging import bind, get_logger
 from libs.common.telemetry.metrics import counter, histogram
@@ -22,7 +23,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 # the body is read first, up to here.
 DRAINED_BYTES = 16_000_000
 DRAIN_SECONDS = 2.0
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 HEADERS = {
     b"cache-control": b"no-store",
     b"x-content-type-options": b"nosniff",
@@ -115,7 +115,7 @@ class Exchange:
             current.set_status(Status(StatusCode.ERROR))
         _requests.labels(method, route, str(self.status)).inc()
         _seconds.labels(route).observe(seconds)
-        write = log.debug if route in QUIET and self.status == 200 else log.info
+        write = log.debug if route in PATHS and self.status == 200 else log.info
         write("request", method=method, route=route, status=self.status, duration_ms=round(seconds * 1000, 2))
 
 

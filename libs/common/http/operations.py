@@ -13,6 +13,7 @@ from libs.common.telemetry.metrics import render
 Ready = Callable[[], Awaitable[dict[str, bool]]]
 
 READY_SECONDS = 3.0
+PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 @dataclass(frozen=True)

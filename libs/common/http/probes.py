@@ -6,12 +6,11 @@ import msgspec
 
 from libs.common.errors import NotFound
 from libs.common.http.exchange import Exchange, Receive, Scope, Send
-from libs.common.http.operations import Operations
+from libs.common.http.operations import PATHS, Operations
 from libs.common.http.problems import MEDIA_TYPE, problem_of
 from libs.common.telemetry.metrics import CONTENT_TYPE
 
 JSON = "application/json"
-PATHS = ("/healthz", "/readyz", "/metrics")
 
 Answer = tuple[int, str, bytes]
 

@@ -56,6 +56,15 @@ class Consent:
         await self.consent(**body)
         return str(message(await self.callback())["handle"])
 
+    async def reconnect(self, integration: str) -> str:
+        """A consent for what is connected already, up to the popup's message."""
+        answer = await self.api.post(f"/v1/integrations/{integration}/reconnect", json={"redirectUrl": OPENER})
+        assert answer.status_code == 202
+        self.attempt = answer.json()["attemptId"]
+        await self.start()
+        self.returned = self.provider.consent(self.location)
+        return str(message(await self.callback())["handle"])
+
     async def complete(self, **body: Any) -> httpx.Response:
         return await self.api.post("/v1/oauth/complete", json=body)
 

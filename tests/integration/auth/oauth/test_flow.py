@@ -145,12 +145,7 @@ async def test_no_features_given_are_the_enabled_ones(flow: Consent, body: dict[
 async def test_reconnect_renews_the_grant_of_the_same_account(flow: Consent, admin: Admin) -> None:
     one = await connected(flow)
     flow.provider.gives = token_answer(SECOND_TOKEN)
-    answer = await flow.api.post(f"/v1/integrations/{one['id']}/reconnect", json={"redirectUrl": OPENER})
-    assert answer.status_code == 202
-    flow.attempt = answer.json()["attemptId"]
-    await flow.start()
-    flow.returned = flow.provider.consent(flow.location)
-    handle = message(await flow.callback())["handle"]
+    handle = await flow.reconnect(one["id"])
     again = (await flow.complete(attemptId=flow.attempt, handle=handle)).json()
     assert (again["id"], again["status"]) == (one["id"], "active")
     topic, event = (await events(admin, flow.workspace))[-1]
@@ -164,11 +159,7 @@ async def test_reconnect_renews_the_grant_of_the_same_account(flow: Consent, adm
 async def test_reconnect_of_another_account_binds_nothing(flow: Consent) -> None:
     one = await connected(flow)
     flow.provider.gives = token_answer(OTHER_TOKEN)
-    answer = await flow.api.post(f"/v1/integrations/{one['id']}/reconnect", json={"redirectUrl": OPENER})
-    flow.attempt = answer.json()["attemptId"]
-    await flow.start()
-    flow.returned = flow.provider.consent(flow.location)
-    handle = message(await flow.callback())["handle"]
+    handle = await flow.reconnect(one["id"])
     done = await flow.complete(attemptId=flow.attempt, handle=handle)
     assert refusal(done) == (409, "other_account", None)
     assert (await flow.stands())["code"] == "other_account"

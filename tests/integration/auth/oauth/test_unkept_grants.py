@@ -17,7 +17,7 @@ from libs.common.errors import AuthRevoked, DependencyDown, ProviderUnavailable
 from libs.common.provider.auth import Account
 from services.auth.app import create_app, create_operations
 from services.auth.deps import Deps
-from tests.integration.auth.oauth.consenting import OPENER, Consent, message
+from tests.integration.auth.oauth.consenting import Consent
 from tests.integration.auth.provider_double import GOOD_TOKEN, OTHER_TOKEN, ProviderDouble, token_answer
 from tests.integration.auth.test_broker_and_walls import audit
 from tests.integration.auth.test_connect import connect, refusal
@@ -73,16 +73,27 @@ async def test_grant_of_a_connect_that_fails_is_revoked_once(flow: Consent, admi
     assert await audit(admin, flow.workspace, "grant.revoked") == [("auth", "done")]
 
 
-async def test_grant_for_a_workspace_that_was_deleted_meanwhile_is_revoked(
-    flow: Consent, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def delete_first(http: object) -> Account:
-        assert (await flow.api.delete(f"/v1/workspaces/{flow.workspace}")).status_code == 204
+async def completed_beside(
+    flow: Consent, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], Awaitable[None]]
+) -> httpx.Response:
+    """It happens while the provider is asked whose the grant is."""
+
+    async def check(http: object) -> Account:
+        await happens()
         return Account(account_id="acc-1", account_name="ACC-1")
 
     handle = await flow.handle()
-    monkeypatch.setattr(flow.provider, "check", delete_first)
-    done = await flow.complete(attemptId=flow.attempt, handle=handle)
+    monkeypatch.setattr(flow.provider, "check", check)
+    return await flow.complete(attemptId=flow.attempt, handle=handle)
+
+
+async def test_grant_for_a_workspace_that_was_deleted_meanwhile_is_revoked(
+    flow: Consent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def deleted() -> None:
+        assert (await flow.api.delete(f"/v1/workspaces/{flow.workspace}")).status_code == 204
+
+    done = await completed_beside(flow, monkeypatch, deleted)
     assert refusal(done)[:2] == (404, "unknown_workspace")
     assert flow.provider.ended == [GOOD_TOKEN]
 
@@ -91,11 +102,7 @@ async def test_grant_of_another_account_is_revoked_and_the_one_that_is_kept_stay
     handle = await flow.handle()
     one = (await flow.complete(attemptId=flow.attempt, handle=handle)).json()
     flow.provider.gives = token_answer(OTHER_TOKEN)
-    answer = await flow.api.post(f"/v1/integrations/{one['id']}/reconnect", json={"redirectUrl": OPENER})
-    flow.attempt = answer.json()["attemptId"]
-    await flow.start()
-    flow.returned = flow.provider.consent(flow.location)
-    handle = message(await flow.callback())["handle"]
+    handle = await flow.reconnect(one["id"])
     assert refusal(await flow.complete(attemptId=flow.attempt, handle=handle))[:2] == (409, "other_account")
     assert flow.provider.ended == [OTHER_TOKEN]
     assert (await flow.api.get(f"/v1/integrations/{one['id']}")).json()["status"] == "active"
@@ -104,13 +111,10 @@ async def test_grant_of_another_account_is_revoked_and_the_one_that_is_kept_stay
 async def test_grant_of_an_attempt_that_was_held_to_be_dead_is_revoked(
     flow: Consent, admin: Admin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def too_late(http: object) -> Account:
+    async def given_up() -> None:
         await admin.execute("UPDATE oauth_attempt SET state = 'failed', ticket = NULL WHERE id = $1", flow.attempt)
-        return Account(account_id="acc-1", account_name="ACC-1")
 
-    handle = await flow.handle()
-    monkeypatch.setattr(flow.provider, "check", too_late)
-    done = await flow.complete(attemptId=flow.attempt, handle=handle)
+    done = await completed_beside(flow, monkeypatch, given_up)
     assert refusal(done)[:2] == (409, "oauth_state_unknown")
     assert flow.provider.ended == [GOOD_TOKEN]
 

@@ -329,4 +329,5 @@ async def test_service_that_starts_after_downtime_asks_by_itself(hub: Hub) -> No
     finally:
         stop.set()
         await asyncio.gather(*running)
+    await hub.settled()  # what was sent again is on its way
     assert await hub.hinted() == ["issue:1", "issue:2"]
